@@ -1,0 +1,41 @@
+// Batch normalisation kernels on x [rows, channels]: channels_last activations with
+// rows = N * H * W. Sums are gathered per block of rows, the number of blocks being fixed, and
+// added in double in the order of the blocks: results do not depend on the number of threads.
+#pragma once
+
+#include <cstdint>
+
+namespace resgrad::kernels {
+
+/// Doubles of scratch that `moments` and `backward_reduce` need.
+constexpr std::int64_t kBatchNormBlocks = 32;
+constexpr std::int64_t batch_norm_scratch(std::int64_t channels) {
+  return 2 * kBatchNormBlocks * channels;
+}
+
+template <class T>
+struct BatchNormKernels {
+  /// mean[c] = average over rows of x, var[c] = average of (x - mean)^2 (biased).
+  void (*moments)(T* mean, T* var, const T* x, std::int64_t rows, std::int64_t channels,
+                  double* scratch);
+  /// y = x * scale[c] + shift[c].
+  void (*apply)(T* y, const T* x, const T* scale, const T* shift, std::int64_t rows,
+                std::int64_t channels);
+  /// sum_dy[c] = sum over rows of dy; sum_dy_xhat[c] = sum of dy * (x - mean[c]) * inv_std[c].
+  void (*backward_reduce)(T* sum_dy, T* sum_dy_xhat, const T* dy, const T* x, const T* mean,
+                          const T* inv_std, std::int64_t rows, std::int64_t channels,
+                          double* scratch);
+  /// dx = a[c] * dy + b[c] * x + k[c].
+  void (*backward_input)(T* dx, const T* dy, const T* x, const T* a, const T* b, const T* k,
+                         std::int64_t rows, std::int64_t channels);
+  /// sum[c] = sum over rows of x.
+  void (*channel_sum)(T* sum, const T* x, std::int64_t rows, std::int64_t channels,
+                      double* scratch);
+  /// y[r, c] += bias[c].
+  void (*add_bias)(T* y, const T* bias, std::int64_t rows, std::int64_t channels);
+};
+
+template <class T>
+const BatchNormKernels<T>& batch_norm();
+
+}  // namespace resgrad::kernels

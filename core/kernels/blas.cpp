@@ -1,0 +1,11 @@
+// Apart from gemm.cpp: OpenBLAS's cblas.h and the declarations of xtensor-blas exclude each other.
+#include "core/kernels/blas.h"
+
+#include <cblas.h>
+
+namespace resgrad::kernels {
+
+void set_blas_threads(int n) { openblas_set_num_threads(n); }
+const char* blas_config() { return openblas_get_config(); }
+
+}  // namespace resgrad::kernels

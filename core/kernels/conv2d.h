@@ -1,0 +1,71 @@
+// Convolution: sizes, the interface of an engine, and the planner that picks one per layer.
+// Engines compute in channels_last: x [n, h_in, w_in, c_in], y [n, h_out, w_out, c_out]. Weights
+// keep their logical order [c_out, c_in / groups, k_h, k_w].
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace resgrad::kernels {
+
+struct Conv2dDims {
+  std::int64_t n, c_in, h_in, w_in, c_out, k_h, k_w;
+  std::int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups;
+
+  std::int64_t h_out() const {
+    return (h_in + 2 * pad_h - dilation_h * (k_h - 1) - 1) / stride_h + 1;
+  }
+  std::int64_t w_out() const {
+    return (w_in + 2 * pad_w - dilation_w * (k_w - 1) - 1) / stride_w + 1;
+  }
+  std::int64_t group_in() const { return c_in / groups; }
+  std::int64_t group_out() const { return c_out / groups; }
+  /// Multiply-adds of one pass, counted as direct convolution.
+  std::int64_t macs() const { return n * h_out() * w_out() * c_out * group_in() * k_h * k_w; }
+};
+
+enum class Conv2dPass { forward, backward_input, backward_weight };
+
+/// One way to compute the three passes for element type T (float or double). Engines have no
+/// state of their own and may be called from several threads.
+template <class T>
+class Conv2dEngine {
+ public:
+  virtual ~Conv2dEngine() = default;
+  virtual std::string_view name() const = 0;
+  virtual bool supports(const Conv2dDims& d, Conv2dPass pass) const = 0;
+  /// Bytes of 64-byte aligned scratch that the pass needs on the current number of threads.
+  virtual std::size_t workspace_bytes(const Conv2dDims& d, Conv2dPass pass) const = 0;
+  /// y = conv(x, w).
+  virtual void forward(T* y, const T* x, const T* w, const Conv2dDims& d,
+                       std::byte* workspace) const = 0;
+  /// dx = the gradient of x: the transposed convolution of dy with w.
+  virtual void backward_input(T* dx, const T* dy, const T* w, const Conv2dDims& d,
+                              std::byte* workspace) const = 0;
+  /// dw = the gradient of w: the correlation of x with dy.
+  virtual void backward_weight(T* dw, const T* dy, const T* x, const Conv2dDims& d,
+                               std::byte* workspace) const = 0;
+};
+
+/// The engine that the planner picks for a pass: the one that was set, where it supports the pass,
+/// else the first of the list that does. The last of the list, `reference`, supports everything.
+template <class T>
+const Conv2dEngine<T>& plan_conv2d(const Conv2dDims& d, Conv2dPass pass);
+
+/// The engines for float, fastest first.
+std::vector<std::string_view> conv2d_engine_names();
+
+/// Prefers the engine of this name; "auto" lets the planner choose. Returns false, changing
+/// nothing, for an unknown name.
+bool set_conv2d_engine(std::string_view name);
+
+/// What was set last: "auto" at first.
+std::string_view conv2d_engine_setting();
+
+/// im2col + matrix product, for all shapes, float and double: the oracle of the others.
+template <class T>
+const Conv2dEngine<T>& reference_conv2d();
+
+}  // namespace resgrad::kernels

@@ -1,0 +1,243 @@
+// The reference engine: im2col and a matrix product, in chunks of output lines that fit the L2
+// cache, each thread on images of its own.
+#include <omp.h>
+
+#include <algorithm>
+
+#include "core/kernels/conv2d.h"
+#include "core/kernels/gemm.h"
+
+namespace resgrad::kernels {
+namespace {
+
+constexpr std::int64_t kColumnBytes = 512 * 1024;
+
+std::size_t align64(std::size_t bytes) {
+  return (bytes + 63) / 64 * 64;
+}
+
+// The sizes that follow from Conv2dDims. A line is one row of the output image.
+template <class T>
+struct Plan {
+  explicit Plan(const Conv2dDims& d)
+      : taps(d.k_h * d.k_w),
+        depth(taps * d.group_in()),
+        lines_per_chunk(
+            std::clamp<std::int64_t>(kColumnBytes / (std::max<std::int64_t>(1, d.w_out() * depth) *
+                                                     static_cast<std::int64_t>(sizeof(T))),
+                                     1, std::max<std::int64_t>(1, d.h_out()))),
+        // a pointwise convolution reads x as it lies
+        direct(taps == 1 && d.stride_h == 1 && d.stride_w == 1 && d.pad_h == 0 && d.pad_w == 0),
+        column_bytes(direct
+                         ? 0
+                         : align64(static_cast<std::size_t>(lines_per_chunk * d.w_out() * depth) *
+                                   sizeof(T))),
+        weight_bytes(align64(static_cast<std::size_t>(d.c_out * depth) * sizeof(T))) {}
+
+  std::int64_t taps, depth, lines_per_chunk;
+  bool direct;
+  std::size_t column_bytes, weight_bytes;
+};
+
+// packed[c_out][kh][kw][c] = w[c_out][c][kh][kw]
+template <class T>
+void pack_weight(T* packed, const T* w, const Conv2dDims& d, std::int64_t taps) {
+  const std::int64_t c_in = d.group_in();
+  for (std::int64_t o = 0; o < d.c_out; ++o)
+    for (std::int64_t c = 0; c < c_in; ++c)
+      for (std::int64_t t = 0; t < taps; ++t)
+        packed[(o * taps + t) * c_in + c] = w[(o * c_in + c) * taps + t];
+}
+
+// Calls f(column, pixel) for each output position and tap of the lines [h_begin, h_end) of image
+// n: `column` is the place of the tap's channels in the columns, `pixel` that in the image, null
+// where the tap lies in the padding.
+template <class T, class Column, class Image, class F>
+void for_each_tap(Column* columns, Image* images, std::int64_t n, std::int64_t h_begin,
+                  std::int64_t h_end, std::int64_t group, const Conv2dDims& d, const F& f) {
+  Column* column = columns;
+  const std::int64_t c = d.group_in();
+  for (std::int64_t ho = h_begin; ho < h_end; ++ho) {
+    for (std::int64_t wo = 0; wo < d.w_out(); ++wo) {
+      for (std::int64_t kh = 0; kh < d.k_h; ++kh) {
+        const std::int64_t h = ho * d.stride_h - d.pad_h + kh * d.dilation_h;
+        for (std::int64_t kw = 0; kw < d.k_w; ++kw, column += c) {
+          const std::int64_t w = wo * d.stride_w - d.pad_w + kw * d.dilation_w;
+          const bool inside = h >= 0 && h < d.h_in && w >= 0 && w < d.w_in;
+          f(column,
+            inside ? images + ((n * d.h_in + h) * d.w_in + w) * d.c_in + group * c : nullptr);
+        }
+      }
+    }
+  }
+}
+
+template <class T>
+void im2col(T* columns, const T* x, std::int64_t n, std::int64_t h_begin, std::int64_t h_end,
+            std::int64_t group, const Conv2dDims& d) {
+  const std::int64_t c = d.group_in();
+  for_each_tap<T>(columns, x, n, h_begin, h_end, group, d, [c](T* column, const T* pixel) {
+    if (pixel == nullptr) {
+      std::fill_n(column, c, T{0});
+    } else {
+      std::copy_n(pixel, c, column);
+    }
+  });
+}
+
+template <class T>
+void col2im(const T* columns, T* dx, std::int64_t n, std::int64_t h_begin, std::int64_t h_end,
+            std::int64_t group, const Conv2dDims& d) {
+  const std::int64_t c = d.group_in();
+  for_each_tap<T>(columns, dx, n, h_begin, h_end, group, d, [c](const T* column, T* pixel) {
+    if (pixel == nullptr) return;
+    for (std::int64_t i = 0; i < c; ++i) pixel[i] += column[i];
+  });
+}
+
+// One matrix operand: its first element and its row stride.
+template <class T>
+struct Matrix {
+  T* data;
+  std::int64_t stride;
+};
+
+// Calls f(group, rows, first output row, h_begin, h_end, n) over chunks of lines of [n0, n1).
+template <class F>
+void for_each_chunk(std::int64_t n0, std::int64_t n1, std::int64_t lines, const Conv2dDims& d,
+                    const F& f) {
+  for (std::int64_t n = n0; n < n1; ++n) {
+    for (std::int64_t h = 0; h < d.h_out(); h += lines) {
+      const std::int64_t end = std::min(h + lines, d.h_out());
+      for (std::int64_t group = 0; group < d.groups; ++group) {
+        f(group, (end - h) * d.w_out(), (n * d.h_out() + h) * d.w_out(), h, end, n);
+      }
+    }
+  }
+}
+
+// Runs f(thread, n0, n1) on every thread of the team with its share of the images.
+template <class F>
+void for_each_thread(const Conv2dDims& d, const F& f) {
+#pragma omp parallel
+  {
+    const std::int64_t threads = omp_get_num_threads(), t = omp_get_thread_num();
+    f(t, d.n * t / threads, d.n * (t + 1) / threads);
+  }
+}
+
+template <class T>
+class ReferenceConv2d final : public Conv2dEngine<T> {
+ public:
+  std::string_view name() const override { return "reference"; }
+  bool supports(const Conv2dDims&, Conv2dPass) const override { return true; }
+
+  std::size_t workspace_bytes(const Conv2dDims& d, Conv2dPass pass) const override {
+    const Plan<T> plan(d);
+    const auto threads = static_cast<std::size_t>(omp_get_max_threads());
+    const std::size_t weights = pass == Conv2dPass::backward_weight ? threads : 1;
+    return threads * plan.column_bytes + weights * plan.weight_bytes;
+  }
+
+  void forward(T* y, const T* x, const T* w, const Conv2dDims& d,
+               std::byte* workspace) const override {
+    const Plan<T> plan(d);
+    T* packed = reinterpret_cast<T*>(workspace);
+    pack_weight(packed, w, d, plan.taps);
+    std::byte* columns = workspace + plan.weight_bytes;
+    for_each_thread(d, [&](std::int64_t thread, std::int64_t n0, std::int64_t n1) {
+      T* column = thread_columns(columns, thread, plan);
+      for_each_chunk(n0, n1, plan.lines_per_chunk, d,
+                     [&](auto group, auto rows, auto row, auto h_begin, auto h_end, auto n) {
+                       const Matrix<const T> a =
+                           patches(column, x, n, h_begin, h_end, group, row, d, plan);
+                       gemm<T>(Transpose::no, Transpose::yes, rows, d.group_out(), plan.depth, 1,
+                               a.data, a.stride, packed + group * d.group_out() * plan.depth,
+                               plan.depth, 0, y + row * d.c_out + group * d.group_out(), d.c_out);
+                     });
+    });
+  }
+
+  void backward_input(T* dx, const T* dy, const T* w, const Conv2dDims& d,
+                      std::byte* workspace) const override {
+    const Plan<T> plan(d);
+    T* packed = reinterpret_cast<T*>(workspace);
+    pack_weight(packed, w, d, plan.taps);
+    std::byte* columns = workspace + plan.weight_bytes;
+    const std::int64_t image = d.h_in * d.w_in * d.c_in;
+    for_each_thread(d, [&](std::int64_t thread, std::int64_t n0, std::int64_t n1) {
+      T* column = thread_columns(columns, thread, plan);
+      if (!plan.direct) std::fill(dx + n0 * image, dx + n1 * image, T{0});
+      for_each_chunk(n0, n1, plan.lines_per_chunk, d,
+                     [&](auto group, auto rows, auto row, auto h_begin, auto h_end, auto n) {
+                       const Matrix<T> a =
+                           plan.direct ? Matrix<T>{dx + row * d.c_in + group * d.group_in(), d.c_in}
+                                       : Matrix<T>{column, plan.depth};
+                       gemm<T>(Transpose::no, Transpose::no, rows, plan.depth, d.group_out(), 1,
+                               dy + row * d.c_out + group * d.group_out(), d.c_out,
+                               packed + group * d.group_out() * plan.depth, plan.depth, 0, a.data,
+                               a.stride);
+                       if (!plan.direct) col2im<T>(column, dx, n, h_begin, h_end, group, d);
+                     });
+    });
+  }
+
+  void backward_weight(T* dw, const T* dy, const T* x, const Conv2dDims& d,
+                       std::byte* workspace) const override {
+    const Plan<T> plan(d);
+    const std::int64_t threads = omp_get_max_threads();
+    // a sum per thread: added in the order of the threads, so the same for every run
+    std::byte* columns = workspace + static_cast<std::size_t>(threads) * plan.weight_bytes;
+    const auto partial = [&](std::int64_t thread) {
+      return reinterpret_cast<T*>(workspace + static_cast<std::size_t>(thread) * plan.weight_bytes);
+    };
+    for (std::int64_t t = 0; t < threads; ++t) std::fill_n(partial(t), d.c_out * plan.depth, T{0});
+    for_each_thread(d, [&](std::int64_t thread, std::int64_t n0, std::int64_t n1) {
+      T* column = thread_columns(columns, thread, plan);
+      for_each_chunk(
+          n0, n1, plan.lines_per_chunk, d,
+          [&](auto group, auto rows, auto row, auto h_begin, auto h_end, auto n) {
+            const Matrix<const T> a = patches(column, x, n, h_begin, h_end, group, row, d, plan);
+            gemm<T>(Transpose::yes, Transpose::no, d.group_out(), plan.depth, rows, 1,
+                    dy + row * d.c_out + group * d.group_out(), d.c_out, a.data, a.stride, 1,
+                    partial(thread) + group * d.group_out() * plan.depth, plan.depth);
+          });
+    });
+    const std::int64_t c_in = d.group_in();
+    for (std::int64_t o = 0; o < d.c_out; ++o)
+      for (std::int64_t c = 0; c < c_in; ++c)
+        for (std::int64_t tap = 0; tap < plan.taps; ++tap) {
+          T sum = 0;
+          for (std::int64_t t = 0; t < threads; ++t) {
+            sum += partial(t)[(o * plan.taps + tap) * c_in + c];
+          }
+          dw[(o * c_in + c) * plan.taps + tap] = sum;
+        }
+  }
+
+ private:
+  static T* thread_columns(std::byte* columns, std::int64_t thread, const Plan<T>& plan) {
+    return reinterpret_cast<T*>(columns + static_cast<std::size_t>(thread) * plan.column_bytes);
+  }
+
+  // The input patches of a chunk as a matrix [rows, depth]: gathered into `column`, or x itself.
+  static Matrix<const T> patches(T* column, const T* x, std::int64_t n, std::int64_t h_begin,
+                                 std::int64_t h_end, std::int64_t group, std::int64_t row,
+                                 const Conv2dDims& d, const Plan<T>& plan) {
+    if (plan.direct) return {x + row * d.c_in + group * d.group_in(), d.c_in};
+    im2col(column, x, n, h_begin, h_end, group, d);
+    return {column, plan.depth};
+  }
+};
+
+}  // namespace
+
+template <class T>
+const Conv2dEngine<T>& reference_conv2d() {
+  static const ReferenceConv2d<T> engine;
+  return engine;
+}
+template const Conv2dEngine<float>& reference_conv2d();
+template const Conv2dEngine<double>& reference_conv2d();
+
+}  // namespace resgrad::kernels

@@ -1,0 +1,55 @@
+// Picks the copy of each kernel family that belongs to the active instruction set. A table is
+// built by code of its own set, so it must not be touched before the set is known to be supported.
+#include "core/kernels/batch_norm.h"
+#include "core/kernels/elementwise.h"
+#include "core/kernels/isa.h"
+#include "core/kernels/pool.h"
+#include "core/kernels/sgd.h"
+
+#ifdef RESGRAD_X86_ISAS
+#define RESGRAD_DECLARE_X86(Family, family) \
+  namespace avx2 {                          \
+  template <class T>                        \
+  Family<T> family();                       \
+  }                                         \
+  namespace avx512 {                        \
+  template <class T>                        \
+  Family<T> family();                       \
+  }
+#define RESGRAD_X86_CASES(Family, family)                 \
+  if (active_isa() == Isa::avx512) {                      \
+    static const Family<T> kernels = avx512::family<T>(); \
+    return kernels;                                       \
+  }                                                       \
+  if (active_isa() == Isa::avx2) {                        \
+    static const Family<T> kernels = avx2::family<T>();   \
+    return kernels;                                       \
+  }
+#else
+#define RESGRAD_DECLARE_X86(Family, family)
+#define RESGRAD_X86_CASES(Family, family)
+#endif
+
+#define RESGRAD_DISPATCH(Family, family)                    \
+  namespace baseline {                                      \
+  template <class T>                                        \
+  Family<T> family();                                       \
+  }                                                         \
+  RESGRAD_DECLARE_X86(Family, family)                       \
+  template <class T>                                        \
+  const Family<T>& family() {                               \
+    RESGRAD_X86_CASES(Family, family)                       \
+    static const Family<T> kernels = baseline::family<T>(); \
+    return kernels;                                         \
+  }                                                         \
+  template const Family<float>& family();                   \
+  template const Family<double>& family();
+
+namespace resgrad::kernels {
+
+RESGRAD_DISPATCH(BatchNormKernels, batch_norm)
+RESGRAD_DISPATCH(ElementwiseKernels, elementwise)
+RESGRAD_DISPATCH(PoolKernels, pool)
+RESGRAD_DISPATCH(SgdKernels, sgd)
+
+}  // namespace resgrad::kernels

@@ -1,0 +1,62 @@
+#include "core/kernels/elementwise.h"
+
+namespace resgrad::kernels::RESGRAD_ISA {
+namespace {
+
+// Below this many values the start of a parallel region costs more than it saves.
+constexpr std::int64_t kParallel = 32768;
+
+#define RESGRAD_FOR_EACH                                                                         \
+  _Pragma("omp parallel for simd schedule(static) if (n >= kParallel)") for (std::int64_t i = 0; \
+                                                                             i < n; ++i)
+
+template <class T>
+void add(T* y, const T* a, const T* b, std::int64_t n) {
+  RESGRAD_FOR_EACH y[i] = a[i] + b[i];
+}
+
+template <class T>
+void sub(T* y, const T* a, const T* b, std::int64_t n) {
+  RESGRAD_FOR_EACH y[i] = a[i] - b[i];
+}
+
+template <class T>
+void mul(T* y, const T* a, const T* b, std::int64_t n) {
+  RESGRAD_FOR_EACH y[i] = a[i] * b[i];
+}
+
+template <class T>
+void div(T* y, const T* a, const T* b, std::int64_t n) {
+  RESGRAD_FOR_EACH y[i] = a[i] / b[i];
+}
+
+template <class T>
+void axpy(T* y, T alpha, const T* x, std::int64_t n) {
+  RESGRAD_FOR_EACH y[i] += alpha * x[i];
+}
+
+template <class T>
+void scale(T* y, T alpha, const T* x, std::int64_t n) {
+  RESGRAD_FOR_EACH y[i] = alpha * x[i];
+}
+
+template <class T>
+void relu_forward(T* y, const T* x, std::int64_t n) {
+  RESGRAD_FOR_EACH y[i] = x[i] < T{0} ? T{0} : x[i];
+}
+
+template <class T>
+void relu_backward(T* dx, const T* dy, const T* y, std::int64_t n) {
+  RESGRAD_FOR_EACH dx[i] = y[i] > T{0} ? dy[i] : T{0};
+}
+
+}  // namespace
+
+template <class T>
+ElementwiseKernels<T> elementwise() {
+  return {add<T>, sub<T>, mul<T>, div<T>, axpy<T>, scale<T>, relu_forward<T>, relu_backward<T>};
+}
+template ElementwiseKernels<float> elementwise();
+template ElementwiseKernels<double> elementwise();
+
+}  // namespace resgrad::kernels::RESGRAD_ISA

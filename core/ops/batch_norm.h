@@ -1,0 +1,27 @@
+#pragma once
+
+#include "core/tensor.h"
+
+namespace resgrad {
+
+struct BatchNormOptions {
+  bool training = true;
+  double momentum = 0.1;  ///< weight of the new batch in the running statistics, in [0, 1]
+  double eps = 1e-5;      ///< added to the variance, in squared units of x
+};
+
+/// Batch normalisation over (N, H, W), one mean and variance per channel:
+///   y = weight * (x - mean) / sqrt(var + eps) + bias
+/// Training: mean and the biased variance of the batch; the running statistics become
+/// (1 - momentum) * old + momentum * batch, with the unbiased variance. Evaluation: the running
+/// statistics, which count as constants.
+/// Shapes  x [N, C, H, W]; weight, bias, running_mean, running_var [C]; returns [N, C, H, W] in the
+///         memory format of x.
+/// Grad    dx, dweight, dbias.  Saves x, weight, mean and 1 / sqrt(var + eps).
+/// Throws  ShapeError when shapes do not fit or N * H * W < 2 in training; ValueError for dtypes
+///         that differ or options out of range.
+/// Source  Ioffe & Szegedy 2015, arXiv:1502.03167, algorithm 1.  Differs: none.
+Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& running_mean,
+                  Tensor& running_var, const BatchNormOptions& options = {});
+
+}  // namespace resgrad

@@ -1,0 +1,70 @@
+#include "core/random.h"
+
+#include <cmath>
+#include <numbers>
+#include <utility>
+
+namespace resgrad {
+
+std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> x,
+                                        std::array<std::uint32_t, 2> key) {
+  for (int round = 0; round < 10; ++round) {
+    const std::uint64_t p0 = std::uint64_t{0xD2511F53} * x[0];
+    const std::uint64_t p1 = std::uint64_t{0xCD9E8D57} * x[2];
+    x = {static_cast<std::uint32_t>(p1 >> 32) ^ x[1] ^ key[0], static_cast<std::uint32_t>(p1),
+         static_cast<std::uint32_t>(p0 >> 32) ^ x[3] ^ key[1], static_cast<std::uint32_t>(p0)};
+    key[0] += 0x9E3779B9;
+    key[1] += 0xBB67AE85;
+  }
+  return x;
+}
+
+// The counter holds (purpose in 4 bits, block in 28; epoch; sample), the key holds the seed. A
+// sequence thus has 2^30 words: enough for 2^29 normals, far more than the largest weight.
+Random::Random(std::uint64_t seed, Purpose purpose, std::uint32_t epoch, std::uint64_t sample)
+    : key_{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)},
+      counter_{static_cast<std::uint32_t>(purpose) << 28, epoch, static_cast<std::uint32_t>(sample),
+               static_cast<std::uint32_t>(sample >> 32)} {}
+
+std::uint32_t Random::next_u32() {
+  if (used_ == 4) {
+    block_ = philox4x32(counter_, key_);
+    ++counter_[0];
+    used_ = 0;
+  }
+  return block_[static_cast<std::size_t>(used_++)];
+}
+
+double Random::uniform() {
+  const std::uint64_t high = next_u32() >> 5, low = next_u32() >> 6;
+  return static_cast<double>((high << 26) | low) * 0x1p-53;
+}
+
+double Random::normal() {
+  if (std::exchange(has_spare_, false)) return spare_normal_;
+  const double radius = std::sqrt(-2 * std::log(1 - uniform()));
+  const double angle = 2 * std::numbers::pi * uniform();
+  spare_normal_ = radius * std::sin(angle);
+  has_spare_ = true;
+  return radius * std::cos(angle);
+}
+
+std::uint32_t Random::below(std::uint32_t n) {
+  std::uint64_t m = std::uint64_t{next_u32()} * n;
+  if (static_cast<std::uint32_t>(m) < n) {
+    const std::uint32_t threshold = (0u - n) % n;
+    while (static_cast<std::uint32_t>(m) < threshold) m = std::uint64_t{next_u32()} * n;
+  }
+  return static_cast<std::uint32_t>(m >> 32);
+}
+
+std::vector<std::int64_t> Random::permutation(std::int64_t n) {
+  std::vector<std::int64_t> order(static_cast<std::size_t>(n));
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::int64_t>(i);
+  for (std::size_t i = order.size(); i > 1; --i) {
+    std::swap(order[i - 1], order[below(static_cast<std::uint32_t>(i))]);
+  }
+  return order;
+}
+
+}  // namespace resgrad
