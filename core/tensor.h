@@ -104,6 +104,9 @@ class Tensor {
   /// Copies the values of `source` (same shape and dtype, any memory format).
   void copy_(const Tensor& source);
   void bump_version();
+  /// Makes this tensor, for all its handles, hold the data of `other`: shape, dtype and format may
+  /// change. It stays a leaf or not; its gradient is dropped.
+  void set_data(const Tensor& other);
 
   // ---- views and copies without a gradient -----------------------------------------------------
   /// The same data without history.

@@ -1,0 +1,30 @@
+#include "nn/batch_norm2d.h"
+
+#include "core/autograd/grad_mode.h"
+#include "core/ops/batch_norm.h"
+
+namespace resgrad {
+
+BatchNorm2d::BatchNorm2d(std::int64_t channels, BatchNorm2dOptions options) : options_(options) {
+  require<ValueError>(channels >= 1, "BatchNorm2d: channels: expected at least 1, got {}",
+                      channels);
+  weight_ = register_parameter("weight", Tensor::ones({channels}));
+  bias_ = register_parameter("bias", Tensor::zeros({channels}));
+  running_mean_ = register_buffer("running_mean", Tensor::zeros({channels}));
+  running_var_ = register_buffer("running_var", Tensor::ones({channels}));
+  num_batches_tracked_ = register_buffer("num_batches_tracked", Tensor::zeros({}, DType::int64));
+}
+
+void BatchNorm2d::zero_init() {
+  const NoGradGuard no_grad;
+  weight_.zero_();
+}
+
+Tensor BatchNorm2d::forward(const Tensor& x) {
+  if (is_training()) ++*num_batches_tracked_.data<std::int64_t>();
+  return batch_norm(
+      x, weight_, bias_, running_mean_, running_var_,
+      {.training = is_training(), .momentum = options_.momentum, .eps = options_.eps});
+}
+
+}  // namespace resgrad

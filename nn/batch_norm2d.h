@@ -1,0 +1,33 @@
+#pragma once
+
+#include "nn/module.h"
+
+namespace resgrad {
+
+struct BatchNorm2dOptions {
+  double eps = 1e-5;
+  double momentum = 0.1;  ///< weight of the new batch in the running statistics
+};
+
+/// Batch normalisation layer: see core/ops/batch_norm.h. In train mode it normalises with the
+/// statistics of the batch and updates the running ones, in evaluation mode it uses those.
+/// Parameters  weight [c] = 1, bias [c] = 0.
+/// Buffers     running_mean [c] = 0, running_var [c] = 1, num_batches_tracked (int64, rank 0) = 0.
+class BatchNorm2d final : public Module {
+ public:
+  explicit BatchNorm2d(std::int64_t channels, BatchNorm2dOptions options = {});
+
+  std::string class_name() const override { return "BatchNorm2d"; }
+  const Tensor& weight() const { return weight_; }
+  /// Sets the weight to 0, so that a residual block whose last norm this is starts as the identity.
+  /// Source  Goyal et al. 2017, arXiv:1706.02677, section 5.1.
+  void zero_init();
+
+ private:
+  Tensor forward(const Tensor& x) override;
+
+  BatchNorm2dOptions options_;
+  Tensor weight_, bias_, running_mean_, running_var_, num_batches_tracked_;
+};
+
+}  // namespace resgrad

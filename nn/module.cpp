@@ -1,0 +1,120 @@
+#include "nn/module.h"
+
+#include <map>
+#include <set>
+
+#include "core/autograd/grad_mode.h"
+
+namespace resgrad {
+namespace {
+
+thread_local CallObserver* observer = nullptr;
+
+void append(std::vector<NamedTensor>& to, std::vector<NamedTensor> from,
+            const std::string& prefix) {
+  for (NamedTensor& t : from) to.push_back({prefix + t.name, std::move(t.tensor)});
+}
+
+}  // namespace
+
+CallObserver::CallObserver() : previous_(std::exchange(observer, this)) {}
+CallObserver::~CallObserver() {
+  observer = previous_;
+}
+
+Tensor Module::operator()(const Tensor& x) {
+  if (observer == nullptr) return forward(x);
+  observer->enter(*this, x);
+  Tensor y = forward(x);
+  observer->leave(*this, y);
+  return y;
+}
+
+std::vector<NamedTensor> Module::named_parameters() const {
+  std::vector<NamedTensor> all = parameters_;
+  for (const auto& [name, child] : children_) append(all, child->named_parameters(), name + ".");
+  return all;
+}
+
+std::vector<NamedTensor> Module::named_buffers() const {
+  std::vector<NamedTensor> all = buffers_;
+  for (const auto& [name, child] : children_) append(all, child->named_buffers(), name + ".");
+  return all;
+}
+
+std::vector<NamedTensor> Module::state_dict() const {
+  std::vector<NamedTensor> all = parameters_;
+  append(all, buffers_, "");
+  for (const auto& [name, child] : children_) append(all, child->state_dict(), name + ".");
+  return all;
+}
+
+void Module::load_state_dict(const std::vector<NamedTensor>& state) {
+  std::map<std::string, Tensor> given;
+  for (const NamedTensor& t : state) given[t.name] = t.tensor;
+  std::string problems;
+  const auto report = [&problems](std::string_view what, const std::string& name) {
+    problems += fmt::format("\n  {}: {}", what, name);
+  };
+  std::vector<NamedTensor> own = state_dict();
+  std::set<std::string> known;
+  for (const NamedTensor& t : own) {
+    known.insert(t.name);
+    const auto found = given.find(t.name);
+    if (found == given.end()) {
+      report("missing", t.name);
+    } else if (const Tensor& value = found->second;
+               value.shape() != t.tensor.shape() || value.dtype() != t.tensor.dtype()) {
+      report("different",
+             fmt::format("{}: expected {} {}, got {} {}", t.name, resgrad::name(t.tensor.dtype()),
+                         t.tensor.shape(), resgrad::name(value.dtype()), value.shape()));
+    }
+  }
+  for (const auto& [name, tensor] : given) {
+    if (!known.contains(name)) report("unexpected", name);
+  }
+  require<ValueError>(problems.empty(),
+                      "load_state_dict: {}: expected the tensors of the network, "
+                      "got a state that differs in:{}",
+                      class_name(), problems);
+  const NoGradGuard no_grad;
+  for (NamedTensor& t : own) t.tensor.copy_(given.at(t.name));
+}
+
+void Module::apply(const std::function<void(Module&)>& f) {
+  for (const auto& [name, child] : children_) child->apply(f);
+  f(*this);
+}
+
+std::int64_t Module::parameter_count() const {
+  std::int64_t count = 0;
+  for (const NamedTensor& p : named_parameters()) count += p.tensor.numel();
+  return count;
+}
+
+void Module::zero_grad() {
+  for (NamedTensor& p : named_parameters()) p.tensor.zero_grad();
+}
+
+void Module::set_training(bool training) {
+  apply([training](Module& module) { module.training_ = training; });
+}
+
+void Module::to(DType dtype) {
+  for (NamedTensor& t : state_dict()) {
+    if (is_floating(t.tensor.dtype())) t.tensor.set_data(t.tensor.detach().to(dtype));
+  }
+}
+
+Tensor Module::register_parameter(std::string name, Tensor tensor) {
+  tensor.set_requires_grad();
+  parameters_.push_back({std::move(name), tensor});
+  return tensor;
+}
+
+Tensor Module::register_buffer(std::string name, Tensor tensor) {
+  buffers_.push_back({std::move(name), tensor});
+  return tensor;
+}
+
+}  // namespace resgrad

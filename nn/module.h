@@ -1,0 +1,103 @@
+// Module: the base of all layers and networks. It holds named parameters, buffers and children,
+// and says whether the network trains or evaluates. Built on tensors; knows no concrete layer.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/tensor.h"
+
+namespace resgrad {
+
+class Module;
+using ModulePtr = std::shared_ptr<Module>;
+
+/// A tensor under its name in the network, such as `stage2.0.main_path.0.weight`.
+struct NamedTensor {
+  std::string name;
+  Tensor tensor;
+};
+
+/// Sees the calls of modules in this thread while it is alive, innermost observer first out. Used
+/// by the summary and by profiling.
+class CallObserver {
+ public:
+  CallObserver();
+  virtual ~CallObserver();
+  CallObserver(const CallObserver&) = delete;
+  CallObserver& operator=(const CallObserver&) = delete;
+
+  virtual void enter(const Module& module, const Tensor& x) = 0;
+  virtual void leave(const Module& module, const Tensor& y) = 0;
+
+ private:
+  CallObserver* previous_;
+};
+
+class Module {
+ public:
+  Module() = default;
+  virtual ~Module() = default;
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+
+  /// Computes the output. Throws what the operations throw.
+  Tensor operator()(const Tensor& x);
+
+  /// The type as printed by the summary, such as "Conv2d".
+  virtual std::string class_name() const = 0;
+
+  /// Parameters of this module and its children, in the order of registration, own ones first.
+  std::vector<NamedTensor> named_parameters() const;
+  /// Tensors that belong to the state but get no gradient, such as running statistics.
+  std::vector<NamedTensor> named_buffers() const;
+  /// Parameters and buffers: per module its parameters, its buffers, then its children, as in
+  /// PyTorch. The tensors are the module's own, not copies.
+  std::vector<NamedTensor> state_dict() const;
+  /// Copies values by name. Throws ValueError that lists every missing, unexpected or misshapen
+  /// tensor; nothing is changed then.
+  void load_state_dict(const std::vector<NamedTensor>& state);
+
+  /// Own parameters and children, without those of the children.
+  const std::vector<NamedTensor>& own_parameters() const { return parameters_; }
+  const std::vector<std::pair<std::string, ModulePtr>>& children() const { return children_; }
+
+  /// Calls `f` for this module and all below it, children first.
+  void apply(const std::function<void(Module&)>& f);
+  /// Number of parameter elements here and below.
+  std::int64_t parameter_count() const;
+  void zero_grad();
+
+  /// Train or evaluation mode, here and below. It changes batch norm and dropout only; whether
+  /// gradients are recorded is NoGradGuard's business.
+  void train() { set_training(true); }
+  void eval() { set_training(false); }
+  void set_training(bool training);
+  bool is_training() const { return training_; }
+
+  /// Converts all floating parameters and buffers, here and below. Gradients are dropped.
+  void to(DType dtype);
+
+ protected:
+  virtual Tensor forward(const Tensor& x) = 0;
+
+  /// Adds a parameter (a leaf that requires a gradient). The returned handle shares its data.
+  Tensor register_parameter(std::string name, Tensor tensor);
+  Tensor register_buffer(std::string name, Tensor tensor);
+  /// Adds a child and returns it.
+  template <class M>
+  std::shared_ptr<M> register_module(std::string name, std::shared_ptr<M> child) {
+    children_.emplace_back(std::move(name), child);
+    return child;
+  }
+
+ private:
+  std::vector<NamedTensor> parameters_, buffers_;
+  std::vector<std::pair<std::string, ModulePtr>> children_;
+  bool training_ = true;
+};
+
+}  // namespace resgrad

@@ -1,0 +1,11 @@
+// All of nn.
+#pragma once
+
+#include "nn/batch_norm2d.h"
+#include "nn/conv2d.h"
+#include "nn/init.h"
+#include "nn/layers.h"
+#include "nn/linear.h"
+#include "nn/loss.h"
+#include "nn/module.h"
+#include "nn/sequential.h"
