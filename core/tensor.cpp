@@ -231,6 +231,20 @@ void Tensor::copy_(const Tensor& source) {
   if (byte_size() != 0) std::memmove(bytes(), same_order.bytes(), byte_size());
 }
 
+void Tensor::set_data(const Tensor& other) {
+  require<StateError>(is_leaf(), "set_data: expected a leaf, got the result of an operation");
+  const bool wants_grad = requires_grad();
+  const TensorImpl& source = other.checked();
+  impl_->storage = source.storage;
+  impl_->offset = source.offset;
+  impl_->shape = source.shape;
+  impl_->dtype = source.dtype;
+  impl_->format = source.format;
+  impl_->grad = Tensor();
+  impl_->grad_fn = nullptr;
+  if (wants_grad) set_requires_grad();  // the accumulator knows shape and dtype
+}
+
 // ---- views and copies
 // --------------------------------------------------------------------------------
 

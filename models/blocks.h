@@ -1,0 +1,112 @@
+// Residual blocks: ResNetBlock (post-activation) and ResNeXtBlock (pre-activation, grouped), each
+// of which can be asked for in the other order, so that like is compared with like.
+#pragma once
+
+#include <cstdint>
+
+#include "nn/module.h"
+
+namespace resgrad {
+
+/// The order inside a block.
+enum class Activation {
+  post,  ///< conv - BN - ReLU units, ReLU after the addition (He et al. 2015, arXiv:1512.03385)
+  pre    ///< BN - ReLU - conv units, nothing after the addition (He et al. 2016, arXiv:1603.05027)
+};
+
+constexpr const char* name(Activation activation) {
+  return activation == Activation::post ? "post" : "pre";
+}
+
+/// What both blocks have in common: y = act(main_path(x) + shortcut(x)).
+///
+/// The main path of a basic block (bottleneck_ratio 1, mid_channels 0) is
+///   3x3 (c_in -> c_out, stride), 3x3 (c_out -> c_out);
+/// that of a bottleneck block, with mid = mid_channels or c_out / bottleneck_ratio,
+///   1x1 (c_in -> mid), 3x3 (mid -> mid, stride, groups), 1x1 (mid -> c_out).
+/// The shortcut is the identity where shapes agree, else `downsample`, by default a bare 1x1
+/// convolution (c_in -> c_out, stride). It takes x itself in both orders. No convolution has a
+/// bias. Children: main_path (a Sequential) and shortcut.
+class ResidualBlock : public Module {
+ public:
+  struct Options {
+    std::int64_t stride;
+    std::int64_t groups;
+    std::int64_t bottleneck_ratio;
+    std::int64_t mid_channels;
+    bool stride_in_first;
+    Activation activation;
+    ModulePtr downsample;
+  };
+
+  /// Makes the block start as its shortcut: zeroes the weight of the last norm (post), or of the
+  /// last convolution (pre, where a zero norm would leave a ReLU without gradient).
+  /// Source  Goyal et al. 2017, arXiv:1706.02677, section 5.1.  Differs: the pre-activation form.
+  void zero_init();
+
+ protected:
+  ResidualBlock(const char* op, std::int64_t c_in, std::int64_t c_out, const Options& options);
+
+ private:
+  Tensor forward(const Tensor& x) override;
+
+  Activation activation_;
+  ModulePtr main_path_, shortcut_;
+};
+
+/// Residual block of ResNet, post-activation unless asked otherwise.
+/// Source  He et al. 2015, arXiv:1512.03385, figures 2 and 5.  Differs: the default projection has
+/// no
+///         batch norm (networks pass 1x1 convolution + BN as `downsample`); the stride is in the
+///         3x3 convolution of the bottleneck, as in torchvision.
+class ResNetBlock final : public ResidualBlock {
+ public:
+  struct Options {
+    std::int64_t stride = 1;
+    std::int64_t groups = 1;            ///< of the 3x3 convolution of the bottleneck form
+    std::int64_t bottleneck_ratio = 4;  ///< c_out / mid; 1: the basic form of two 3x3 convolutions
+    std::int64_t mid_channels = 0;      ///< > 0: the bottleneck form with this width instead
+    bool stride_in_first = false;       ///< bottleneck: stride in the first 1x1, not in the 3x3
+    Activation activation = Activation::post;
+    ModulePtr downsample = nullptr;  ///< replaces the default shortcut
+  };
+  ResNetBlock(std::int64_t c_in, std::int64_t c_out) : ResNetBlock(c_in, c_out, Options()) {}
+  /// Throws ValueError for channels, stride, ratio or groups that are not positive or do not
+  /// divide.
+  ResNetBlock(std::int64_t c_in, std::int64_t c_out, const Options& options);
+  std::string class_name() const override { return "ResNetBlock"; }
+};
+
+/// Grouped residual block of ResNeXt, pre-activation unless asked otherwise.
+/// Source  Xie et al. 2017, arXiv:1611.05431, figure 3(c), in the order of He et al. 2016.
+///         Differs: Xie et al. use post-activation; ask for it with .activation.
+class ResNeXtBlock final : public ResidualBlock {
+ public:
+  struct Options {
+    std::int64_t stride = 1;
+    std::int64_t groups = 1;
+    std::int64_t bottleneck_ratio = 4;
+    std::int64_t mid_channels = 0;
+    bool stride_in_first = false;
+    Activation activation = Activation::pre;
+    ModulePtr downsample = nullptr;
+  };
+  ResNeXtBlock(std::int64_t c_in, std::int64_t c_out) : ResNeXtBlock(c_in, c_out, Options()) {}
+  ResNeXtBlock(std::int64_t c_in, std::int64_t c_out, const Options& options);
+  std::string class_name() const override { return "ResNeXtBlock"; }
+};
+
+/// The parameter-free shortcut "A": every stride-th pixel, and zero channels around the old ones,
+/// (c_out - c_in) / 2 before, the rest after.
+/// Source  He et al. 2015, arXiv:1512.03385, section 4.2, option A.
+class ZeroPadShortcut final : public Module {
+ public:
+  ZeroPadShortcut(std::int64_t c_in, std::int64_t c_out, std::int64_t stride);
+  std::string class_name() const override { return "ZeroPadShortcut"; }
+
+ private:
+  Tensor forward(const Tensor& x) override;
+  std::int64_t before_, after_, stride_;
+};
+
+}  // namespace resgrad

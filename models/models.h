@@ -1,0 +1,7 @@
+// All of models.
+#pragma once
+
+#include "models/blocks.h"
+#include "models/registry.h"
+#include "models/resnet.h"
+#include "models/summary.h"

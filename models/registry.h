@@ -1,0 +1,49 @@
+// The networks that can be asked for by name.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "models/resnet.h"
+
+namespace resgrad::models {
+
+/// What may be changed in a registered network; unset fields keep the family's own choice.
+struct Options {
+  std::int64_t num_classes = 10;
+  std::optional<Activation> activation = {};
+  std::optional<Shortcut> shortcut = {};
+  std::optional<Stem> stem = {};
+  bool zero_init_residual = false;
+  std::uint64_t seed = 0;  ///< of the initial weights
+  /// False leaves the convolution and linear weights uninitialised: for networks whose weights are
+  /// loaded, or whose shapes alone matter.
+  bool initialise = true;
+};
+
+struct Entry {
+  std::string name;
+  std::string source;  ///< the paper, with what differs
+  ResNetConfig config;
+};
+
+/// All registered networks, in the order of families and depths.
+const std::vector<Entry>& registry();
+
+/// The description of a network; throws ValueError that lists the known names for an unknown one.
+ResNetConfig configure(std::string_view name, const Options& options = {});
+
+/// Builds a network: its weights are a function of the name, the options and the seed.
+std::shared_ptr<ResNet> make(std::string_view name, const Options& options = {});
+
+/// "cifar" for images of up to 64 pixels a side, "imagenet" above: the default stem by input size.
+Stem default_stem(std::int64_t image_size);
+
+Activation parse_activation(std::string_view text);  ///< "post" or "pre", else ValueError
+Shortcut parse_shortcut(std::string_view text);      ///< "A" or "B", else ValueError
+Stem parse_stem(std::string_view text);              ///< "cifar" or "imagenet", else ValueError
+
+}  // namespace resgrad::models

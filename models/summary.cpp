@@ -1,0 +1,237 @@
+#include "models/summary.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "core/autograd/grad_mode.h"
+
+namespace resgrad {
+namespace {
+
+struct Row {
+  const Module* module;
+  int depth;
+  int index = 0;  // running count at this depth
+  bool leaf = false, recursive = false, called = true;
+  Shape output = {};
+  std::int64_t params = 0, leftover = 0;
+  std::int64_t macs = 0, output_bytes = 0, param_bytes = 0;
+};
+
+std::int64_t bytes_of_parameters(const Module& module) {
+  std::int64_t bytes = 0;
+  for (const NamedTensor& p : module.named_parameters()) {
+    bytes += static_cast<std::int64_t>(p.tensor.byte_size());
+  }
+  return bytes;
+}
+
+// Multiply-adds of a module over its own weight and bias, torchinfo's way: a convolution uses each
+// of its parameters at every output position, any other module once per sample.
+std::int64_t own_macs(const Module& module, const Shape& output) {
+  std::int64_t params = 0;
+  for (const NamedTensor& p : module.own_parameters()) params += p.tensor.numel();
+  if (output.empty()) return params;
+  if (module.class_name().find("Conv") == std::string::npos) return params * output[0];
+  std::int64_t positions = output[0];
+  for (std::size_t i = 2; i < output.size(); ++i) positions *= output[i];
+  return params * positions;
+}
+
+// Writes a row per call, in the order of execution.
+class RowRecorder final : public CallObserver {
+ public:
+  explicit RowRecorder(const Module& root) { index_tree(root, 0, nullptr); }
+
+  void enter(const Module& module, const Tensor&) override {
+    // a module that was made inside a forward has no place in the tree: it is shown one level down
+    const auto place = tree_.find(&module);
+    const int depth = place != tree_.end() ? place->second.depth
+                                           : (open_.empty() ? 0 : rows_[open_.back()].depth + 1);
+    if (place != tree_.end()) add_uncalled_parents(place->second.parent);
+    open_.push_back(rows_.size());
+    add(module, depth, true);
+  }
+
+  void leave(const Module&, const Tensor& y) override {
+    Row& row = rows_[open_.back()];
+    open_.pop_back();
+    row.output = y.shape();
+    row.output_bytes = static_cast<std::int64_t>(y.byte_size());
+    row.macs = own_macs(*row.module, row.output);
+  }
+
+  std::vector<Row> take() {
+    // parameters of a row that are not shown in any row below it
+    for (std::size_t i = rows_.size(); i-- > 0;) {
+      rows_[i].leftover = rows_[i].params;
+      for (std::size_t j = i + 1; j < rows_.size() && rows_[j].depth > rows_[i].depth; ++j) {
+        if (!rows_[j].recursive) {
+          rows_[i].leftover -= rows_[j].leaf ? rows_[j].params : rows_[j].leftover;
+        }
+      }
+    }
+    return std::move(rows_);
+  }
+
+ private:
+  struct Place {
+    int depth;
+    const Module* parent;
+  };
+
+  void index_tree(const Module& module, int depth, const Module* parent) {
+    tree_.emplace(&module, Place{depth, parent});
+    for (const auto& [name, child] : module.children()) index_tree(*child, depth + 1, &module);
+  }
+
+  // A container that was not called itself gets a row before its first child.
+  void add_uncalled_parents(const Module* parent) {
+    if (parent == nullptr || seen_.contains(parent)) return;
+    add_uncalled_parents(tree_.at(parent).parent);
+    add(*parent, tree_.at(parent).depth, false);
+  }
+
+  void add(const Module& module, int depth, bool called) {
+    rows_.push_back({.module = &module,
+                     .depth = depth,
+                     .index = ++counts_[depth],
+                     .leaf = module.children().empty(),
+                     .recursive = !seen_.insert(&module).second,
+                     .called = called,
+                     .params = module.parameter_count(),
+                     .param_bytes = bytes_of_parameters(module)});
+  }
+
+  std::map<const Module*, Place> tree_;
+  std::set<const Module*> seen_;
+  std::map<int, int> counts_;
+  std::vector<std::size_t> open_;
+  std::vector<Row> rows_;
+};
+
+std::vector<Row> record_rows(Module& module, const Shape& input_size) {
+  const bool was_training = module.is_training();
+  module.eval();
+  const NoGradGuard no_grad;
+  RowRecorder recorder(module);
+  const Tensor x = Tensor::zeros(
+      input_size, DType::float32,
+      input_size.size() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous);
+  try {
+    module(x);
+  } catch (...) {
+    module.set_training(was_training);
+    throw;
+  }
+  module.set_training(was_training);
+  return recorder.take();
+}
+
+// ---- formatting --------------------------------------------------------------------------------
+
+std::string with_commas(std::int64_t value) {
+  std::string digits = std::to_string(value);
+  for (std::ptrdiff_t i = std::ssize(digits) - 3; i > 0; i -= 3) {
+    digits.insert(static_cast<std::size_t>(i), 1, ',');
+  }
+  return digits;
+}
+
+std::string mult_adds_line(std::int64_t macs) {
+  const auto [unit, factor] = macs >= 1'000'000'000'000 ? std::pair{"Units.TERABYTES", 1e12}
+                              : macs >= 1'000'000'000   ? std::pair{"Units.GIGABYTES", 1e9}
+                                                        : std::pair{"Units.MEGABYTES", 1e6};
+  const double value = static_cast<double>(macs) / factor;
+  return value == std::floor(value) ? fmt::format("Total mult-adds ({}): {:.0f}", unit, value)
+                                    : fmt::format("Total mult-adds ({}): {:.2f}", unit, value);
+}
+
+std::string title(const Row& row) {
+  if (row.depth == 0) return row.module->class_name();
+  return fmt::format("{}: {}-{}", row.module->class_name(), row.depth, row.index);
+}
+
+std::string prefix(int depth) {
+  if (depth == 0) return "";
+  if (depth == 1) return "├─";
+  std::string bars;
+  for (int i = 1; i < depth; ++i) bars += "│    ";
+  return bars + "└─";
+}
+
+// A line of the table; `name_length` is the number of characters of `name` as displayed.
+std::string line(const std::string& name, std::size_t name_length, std::size_t name_width,
+                 const std::string& shape, const std::string& params) {
+  std::string text = name + std::string(name_width - std::min(name_width, name_length) + 1, ' ');
+  text += fmt::format("{:<25} {:<25}", shape, params);
+  text.erase(text.find_last_not_of(' ') + 1);
+  return text + "\n";
+}
+
+std::string params_cell(const Row& row, bool at_max_depth) {
+  if (row.params == 0) return "--";
+  if (row.recursive) return "(recursive)";
+  if (at_max_depth || row.leaf) return with_commas(row.params);
+  return row.leftover > 0 ? with_commas(row.leftover) : "--";
+}
+
+}  // namespace
+
+std::string summary(Module& module, const Shape& input_size, const SummaryOptions& options) {
+  require<ValueError>(options.depth >= 1, "summary: depth: expected at least 1, got {}",
+                      options.depth);
+  const std::vector<Row> rows = record_rows(module, input_size);
+
+  std::size_t name_width = 40;
+  std::int64_t params = 0, macs = 0, output_bytes = 0, param_bytes = 0;
+  for (const Row& row : rows) {
+    const std::size_t length = title(row).size() + 5 * static_cast<std::size_t>(row.depth) + 1;
+    if (length >= name_width) name_width = (length + 4) / 5 * 5;
+    if (row.leaf) {
+      macs += row.macs;
+      if (row.params > 0) output_bytes += 2 * row.output_bytes;  // the output and its gradient
+    }
+    if (row.recursive) continue;
+    params += row.leaf ? row.params : row.leftover;
+    if (row.leaf) param_bytes += row.param_bytes;
+  }
+  const std::int64_t input_bytes = numel(input_size) * 4;
+
+  const std::string divider = std::string(name_width + 50, '=') + "\n";
+  const std::string header = "Layer (type:depth-idx)";
+  std::string text = divider + line(header, header.size(), name_width, "Output Shape", "Param #");
+  text += divider;
+  for (const Row& row : rows) {
+    if (row.depth > options.depth) continue;
+    const std::size_t prefix_length = row.depth == 0 ? 0
+                                      : row.depth == 1
+                                          ? 2
+                                          : 5 * static_cast<std::size_t>(row.depth) - 3;
+    text += line(prefix(row.depth) + title(row), prefix_length + title(row).size(), name_width,
+                 row.called ? fmt::format("{}", row.output) : "--",
+                 params_cell(row, row.depth == options.depth));
+  }
+  const auto megabytes = [](std::int64_t bytes) { return static_cast<double>(bytes) / 1e6; };
+  text += divider;
+  text += fmt::format("Total params: {}\nTrainable params: {}\nNon-trainable params: 0\n",
+                      with_commas(params), with_commas(params));
+  text += mult_adds_line(macs) + "\n" + divider;
+  text += fmt::format("Input size (MB): {:.2f}\n", megabytes(input_bytes));
+  text += fmt::format("Forward/backward pass size (MB): {:.2f}\n", megabytes(output_bytes));
+  text += fmt::format("Params size (MB): {:.2f}\n", megabytes(param_bytes));
+  text += fmt::format("Estimated Total Size (MB): {:.2f}\n",
+                      megabytes(input_bytes + output_bytes + param_bytes));
+  return text + divider;
+}
+
+std::int64_t multiply_adds(Module& module, const Shape& input_size) {
+  std::int64_t macs = 0;
+  for (const Row& row : record_rows(module, input_size)) macs += row.leaf ? row.macs : 0;
+  return macs;
+}
+
+}  // namespace resgrad
