@@ -1,6 +1,7 @@
 #include "core/autograd/engine.h"
 
 #include <unordered_map>
+#include <utility>
 
 #include "core/autograd/grad_mode.h"
 #include "core/autograd/node.h"
@@ -8,6 +9,8 @@
 
 namespace resgrad {
 namespace {
+
+thread_local BackwardObserver* observer = nullptr;
 
 struct Pending {
   std::size_t missing = 0;  // gradients still to come
@@ -60,6 +63,9 @@ Tensor checked_gradient(const Tensor& dy, const Node& target, std::string_view s
 
 }  // namespace
 
+BackwardObserver::BackwardObserver() : previous_(std::exchange(observer, this)) {}
+BackwardObserver::~BackwardObserver() { observer = previous_; }
+
 void run_backward(const Tensor& root, const Tensor& dy, BackwardOptions options) {
   require<StateError>(root.requires_grad(),
                       "backward: expected a tensor that requires a gradient, got one without a "
@@ -84,7 +90,9 @@ void run_backward(const Tensor& root, const Tensor& dy, BackwardOptions options)
                           "backward of {}: its saved tensors were freed by an earlier backward(); "
                           "pass {{.retain_graph = true}} there to call it twice",
                           node->name());
+      if (observer != nullptr) observer->enter(*node);
       input_grads = node->backward(grad);
+      if (observer != nullptr) observer->leave(*node);
       grad = Tensor();
     }
     if (!options.retain_graph && !node->is_accumulator()) {
