@@ -13,6 +13,7 @@ namespace resgrad {
 namespace {
 
 constexpr std::size_t kLargePage = std::size_t{2} << 20;
+constexpr std::size_t kLargest = std::size_t{1} << 62;  // above it, rounding up could overflow
 
 // Eight classes per power of two, the smallest of 64 bytes.
 std::size_t size_class(std::size_t bytes) {
@@ -29,6 +30,7 @@ class CachingAllocator {
 
  public:
   void* allocate(std::size_t bytes) {
+    if (bytes > kLargest) throw std::bad_alloc();
     const std::size_t size = size_class(bytes);
     const std::lock_guard lock(mutex_);
     SizeClass& blocks = classes_[size];

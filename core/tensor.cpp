@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include "core/autograd/engine.h"
@@ -45,6 +46,9 @@ Tensor share(const TensorImpl& impl, Shape shape, std::size_t offset) {
 Tensor Tensor::empty(Shape shape, DType dtype, MemoryFormat format) {
   require<ShapeError>(std::ranges::all_of(shape, [](std::int64_t d) { return d >= 0; }),
                       "tensor: shape: expected sizes of at least 0, got {}", shape);
+  std::int64_t limit = std::numeric_limits<std::int64_t>::max() / 8;  // bytes must not overflow
+  for (std::int64_t d : shape) limit /= std::max<std::int64_t>(d, 1);
+  require<ShapeError>(limit > 0, "tensor: shape: expected fewer elements, got {}", shape);
   require<ShapeError>(format == MemoryFormat::contiguous || shape.size() == 4,
                       "tensor: channels_last: expected rank 4, got shape {}", shape);
   auto impl = std::make_shared<TensorImpl>();
@@ -253,10 +257,11 @@ Tensor Tensor::detach() const {
 }
 
 Tensor Tensor::view(Shape shape) const {
-  require<ShapeError>(
-      memory_format() == MemoryFormat::contiguous && resgrad::numel(shape) == numel(),
-      "view: shape: expected {} elements of a contiguous tensor, got {} for {} {}", numel(), shape,
-      name(memory_format()), this->shape());
+  require<ShapeError>(memory_format() == MemoryFormat::contiguous &&
+                          resgrad::numel(shape) == numel() &&
+                          std::ranges::all_of(shape, [](std::int64_t d) { return d >= 0; }),
+                      "view: shape: expected {} elements of a contiguous tensor, got {} for {} {}",
+                      numel(), shape, name(memory_format()), this->shape());
   return share(checked(), std::move(shape), impl_->offset);
 }
 

@@ -64,7 +64,9 @@ Tensor checked_gradient(const Tensor& dy, const Node& target, std::string_view s
 }  // namespace
 
 BackwardObserver::BackwardObserver() : previous_(std::exchange(observer, this)) {}
-BackwardObserver::~BackwardObserver() { observer = previous_; }
+BackwardObserver::~BackwardObserver() {
+  observer = previous_;
+}
 
 void run_backward(const Tensor& root, const Tensor& dy, BackwardOptions options) {
   require<StateError>(root.requires_grad(),

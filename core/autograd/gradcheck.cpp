@@ -17,6 +17,7 @@ std::vector<double> values_in_memory_order(const Tensor& t) {
 }
 
 void set_element(Tensor& t, std::int64_t i, double value) {
+  t.bump_version();
   visit_floating(t.dtype(), "gradcheck", [&](auto tag) {
     using T = decltype(tag);
     t.data<T>()[i] = static_cast<T>(value);

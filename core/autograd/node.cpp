@@ -18,7 +18,8 @@ class AccumulateGrad final : public Node {
 
   std::vector<Tensor> backward(const Tensor& dy) override {
     const auto leaf = leaf_.lock();
-    if (leaf == nullptr) return {};  // nobody can see its gradient any more
+    // nobody can see the gradient any more, or set_data() gave the leaf another accumulator
+    if (leaf == nullptr || leaf->grad_fn.get() != this) return {};
     if (!leaf->grad.defined()) {
       // dy may be shared with other nodes, and users may change gradients in place
       leaf->grad =

@@ -5,7 +5,11 @@
 
 namespace resgrad::kernels {
 
-void set_blas_threads(int n) { openblas_set_num_threads(n); }
-const char* blas_config() { return openblas_get_config(); }
+void set_blas_threads(int n) {
+  openblas_set_num_threads(n);
+}
+const char* blas_config() {
+  return openblas_get_config();
+}
 
 }  // namespace resgrad::kernels

@@ -3,6 +3,7 @@
 #include "core/kernels/batch_norm.h"
 #include "core/kernels/elementwise.h"
 #include "core/kernels/isa.h"
+#include "core/kernels/peak.h"
 #include "core/kernels/pool.h"
 #include "core/kernels/sgd.h"
 
@@ -49,6 +50,7 @@ namespace resgrad::kernels {
 
 RESGRAD_DISPATCH(BatchNormKernels, batch_norm)
 RESGRAD_DISPATCH(ElementwiseKernels, elementwise)
+RESGRAD_DISPATCH(PeakKernels, peak)
 RESGRAD_DISPATCH(PoolKernels, pool)
 RESGRAD_DISPATCH(SgdKernels, sgd)
 

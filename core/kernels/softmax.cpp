@@ -12,8 +12,9 @@ void log_softmax_forward(T* y, const T* x, std::int64_t n, std::int64_t c) {
     const T top = *std::max_element(in, in + c);
     double sum = 0;
     for (std::int64_t j = 0; j < c; ++j) sum += std::exp(static_cast<double>(in[j] - top));
-    const T log_sum = top + static_cast<T>(std::log(sum));
-    for (std::int64_t j = 0; j < c; ++j) y[r * c + j] = in[j] - log_sum;
+    // not in[j] - (top + log(sum)): that loses the digits of the difference for large logits
+    const T log_sum = static_cast<T>(std::log(sum));
+    for (std::int64_t j = 0; j < c; ++j) y[r * c + j] = (in[j] - top) - log_sum;
   }
 }
 
@@ -41,7 +42,9 @@ T cross_entropy_forward(const T* log_probs, const std::int64_t* labels, std::int
   for (std::int64_t r = 0; r < n; ++r) {
     const T* row = log_probs + r * c;
     double all = 0;
-    for (std::int64_t j = 0; j < c; ++j) all += static_cast<double>(row[j]);
+    if (smoothing > 0) {  // else a class of log-probability -inf would give 0 * inf
+      for (std::int64_t j = 0; j < c; ++j) all += static_cast<double>(row[j]);
+    }
     total -= (1 - smoothing) * static_cast<double>(row[labels[r]]) +
              smoothing / static_cast<double>(c) * all;
   }

@@ -20,13 +20,17 @@ void require_same_dtype(std::string_view op, const Tensor& a, const Tensor& b) {
 template <class F>
 Tensor broadcast(std::string_view op, const Tensor& a, const Tensor& b, F&& f) {
   require_same_dtype(op, a, b);
-  const bool same_format = a.memory_format() == b.memory_format();
   const Shape shape = broadcast_shapes(op, a.shape(), b.shape());
-  const bool keeps_format = same_format || b.numel() == 1;
-  Tensor y =
-      Tensor::empty(shape, a.dtype(),
-                    keeps_format && shape.size() == 4 && a.rank() == 4 ? a.memory_format()
-                                                                       : MemoryFormat::contiguous);
+  // channels_last when both are, or one is and the other is a single number
+  const auto channels_last = [](const Tensor& t) {
+    return t.memory_format() == MemoryFormat::channels_last;
+  };
+  const bool keeps_format =
+      channels_last(a) ? channels_last(b) || b.numel() == 1 : channels_last(b) && a.numel() == 1;
+  Tensor y = Tensor::empty(
+      shape, a.dtype(),
+      keeps_format && shape.size() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous);
+  if (y.numel() == 0) return y;  // xtensor would step from a null pointer
   visit_floating(a.dtype(), op, [&](auto tag) {
     using T = decltype(tag);
     auto out = adapt<T>(y);
@@ -210,6 +214,7 @@ Tensor sum_to_shape(const Tensor& t, const Shape& shape) {
   for (std::size_t i = 0; i < t.shape().size(); ++i) {
     if (i < extra || (shape[i - extra] == 1 && t.shape()[i] != 1)) axes.push_back(i);
   }
+  if (t.numel() == 0) return Tensor::zeros(shape, t.dtype());
   Tensor out = Tensor::empty(shape, t.dtype());
   visit_floating(t.dtype(), "sum_to_shape", [&](auto tag) {
     using T = decltype(tag);

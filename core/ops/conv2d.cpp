@@ -96,7 +96,7 @@ void check(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv
   at_least("stride", o.stride, 1);
   at_least("padding", o.padding, 0);
   at_least("dilation", o.dilation, 1);
-  at_least("groups", o.groups, 1);
+  require<ValueError>(o.groups >= 1, "conv2d: groups: expected at least 1, got {}", o.groups);
   const std::int64_t c_in = x.dim(1), c_out = weight.dim(0);
   require<ShapeError>(c_in % o.groups == 0,
                       "conv2d: x: expected channels divisible by groups={}, got {}", o.groups,

@@ -22,6 +22,8 @@ Pool2dDims dims_of(std::string_view op, const Tensor& x, const Pool2dOptions& o)
                           2 * o.padding.w <= o.kernel.w,
                       "{}: padding: expected 0 to half the kernel ({}, {}), got ({}, {})", op,
                       o.kernel.h, o.kernel.w, o.padding.h, o.padding.w);
+  require<ShapeError>(x.dim(2) >= 1 && x.dim(3) >= 1,  // else a window could be all padding
+                      "{}: x: expected height and width of at least 1, got {}", op, x.shape());
   require<ShapeError>(
       x.dim(2) + 2 * o.padding.h >= o.kernel.h && x.dim(3) + 2 * o.padding.w >= o.kernel.w,
       "{}: x: expected height and width of at least the kernel ({}, {}), got {}", op, o.kernel.h,

@@ -11,7 +11,7 @@ namespace resgrad {
 struct Pool2dOptions {
   Pair2d kernel = 2;
   std::optional<Pair2d> stride = {};  ///< default: the kernel
-  Pair2d padding = 0;            ///< at most half the kernel
+  Pair2d padding = 0;                 ///< at most half the kernel
 };
 
 /// Maximum of each window; padding never wins.

@@ -1,6 +1,7 @@
 #include "core/ops/reduce.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "core/autograd/node.h"
 #include "core/ops/adapt.h"
@@ -46,6 +47,8 @@ void require_not_empty(std::string_view op, const Tensor& x, const Axes& axes) {
 
 // sum * scale over the axes
 Tensor scaled_sum(const Tensor& x, const Axes& axes, double scale) {
+  // xtensor would step from a null pointer; the same below
+  if (x.numel() == 0) return Tensor::zeros(axes.out, x.dtype());
   Tensor y = Tensor::empty(axes.out, x.dtype());
   visit_floating(x.dtype(), "sum", [&](auto tag) {
     using T = decltype(tag);
@@ -72,6 +75,7 @@ struct SumNode final : Node {
   void release() override {}
   std::vector<Tensor> backward(const Tensor& dy) override {
     Tensor dx = Tensor::empty(x_shape_, dy.dtype(), x_format_);
+    if (dx.numel() == 0) return {dx};
     visit_floating(dy.dtype(), op_, [&](auto tag) {
       using T = decltype(tag);
       auto out = adapt<T>(dx);
@@ -95,6 +99,7 @@ struct MaxNode final : Node {
   std::vector<Tensor> backward(const Tensor& dy) override {
     const Tensor x = x_.get(*this), y = y_.get(*this).view(axes_.kept_dims);
     Tensor dx = Tensor::empty_like(x);
+    if (dx.numel() == 0) return {dx};
     visit_floating(x.dtype(), "max", [&](auto tag) {
       using T = decltype(tag);
       const xt::xarray<T> wins = xt::cast<T>(xt::equal(adapt<T>(x), adapt<T>(y)));
@@ -133,11 +138,16 @@ Tensor max(const Tensor& x, const ReduceOptions& options) {
   Tensor y = Tensor::empty(axes.out, x.dtype());
   visit_floating(x.dtype(), "max", [&](auto tag) {
     using T = decltype(tag);
+    if (x.numel() == 0) return;
     if (axes.reduced.empty()) {
       y = x.reordered(MemoryFormat::contiguous).clone();
       return;
     }
-    const xt::xarray<T> tops = xt::amax(adapt<T>(x), axes.reduced);
+    // not xt::amax: it starts at the lowest finite value and drops NaN
+    const auto larger = [](T top, T value) { return top > value || top != top ? top : value; };
+    const T lowest = -std::numeric_limits<T>::infinity();
+    const xt::xarray<T> tops = xt::reduce(
+        xt::make_xreducer_functor(larger, xt::const_value<T>(lowest)), adapt<T>(x), axes.reduced);
     std::copy(tops.begin(), tops.end(), y.data<T>());
   });
   return record<MaxNode>(y, {{"x", x}}, x, y, axes);

@@ -9,7 +9,7 @@ namespace resgrad {
 
 struct ReduceOptions {
   std::vector<std::int64_t> axes = {};  ///< negative axes count from the end; empty: all axes
-  bool keep_dims = false;          ///< keep the reduced axes with size 1
+  bool keep_dims = false;               ///< keep the reduced axes with size 1
 };
 
 /// Sum over axes, formed in double. The result is contiguous.

@@ -15,6 +15,7 @@ using Slices = xt::xstrided_slice_vector;
 // out = source, through views that select a part of either.
 template <class Out, class Source>
 void assign(Out&& out, const Source& source) {
+  if (out.size() == 0) return;  // xtensor would step from a null pointer
   xt::noalias(out) = source;
 }
 
@@ -172,7 +173,7 @@ Tensor reshape(const Tensor& x, Shape shape) {
   const auto unknown = std::ranges::count(shape, -1);
   if (unknown == 1) {
     const std::int64_t known = -numel(shape);
-    if (known > 0) std::ranges::replace(shape, -1, x.numel() / known);
+    if (known > 0 && x.numel() % known == 0) std::ranges::replace(shape, -1, x.numel() / known);
   }
   require<ShapeError>(unknown <= 1 && numel(shape) == x.numel() &&
                           std::ranges::all_of(shape, [](std::int64_t d) { return d >= 0; }),

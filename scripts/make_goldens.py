@@ -1,0 +1,475 @@
+#!/usr/bin/env python3
+"""Writes the golden values of the tests: what PyTorch computes for the same layers and networks.
+
+    python3 scripts/make_goldens.py [--out tests/golden] [--only layers blocks networks training]
+
+Needs PyTorch (1.13 or newer) and numpy; Debian's python3-torch suffices. The files are the same bit
+for bit when made again with the same PyTorch on the same processor; elsewhere the last digits may
+differ, far below the tolerances of the tests (tests/nn/golden_test.cpp, tests/models/golden_test.cpp).
+
+Parameters and inputs are not stored. Both sides fill them by one formula, here `draw` and `fill`,
+in C++ tests/support/golden.cpp. Element i (row-major) of the tensor called `name` in case `case` is
+
+    h = FNV-1a, 64 bits, of the bytes of "case/name"
+    z = h + (i + 1) * 0x9E3779B97F4A7C15 mod 2^64, mixed as in splitmix64
+    u = (z >> 11) / 2^53                                          in [0, 1)
+    value = low + (high - low) * u
+
+    weight of rank 4 or 2          +-sqrt(6 / fan_in), fan_in the product of all sizes but the first
+    weight of rank 1 (batch norm)  [0.5, 1.5)        running_mean, bias   [-0.5, 0.5)
+    running_var                    [0.5, 1.5)        num_batches_tracked  0
+    everything else (x, dy, ...)   [-1, 1)           labels               z mod number of classes
+
+Tensors of networks are stored as a fingerprint [L2 norm, <t, p1>, <t, p2>] where p1 and p2 are the
+tensors "name/projection1" and "name/projection2" of the case. Numbers are float64 unless a case
+says otherwise.
+"""
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+# ---- the formula -------------------------------------------------------------------------------
+
+
+def mixed(case, name, count):
+    """The 64-bit numbers z of `count` elements."""
+    h = 0xCBF29CE484222325
+    for byte in f"{case}/{name}".encode():
+        h = ((h ^ byte) * 0x100000001B3) % 2**64
+    z = np.uint64(h) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def bounds(name, shape):
+    """Low and high of the values of a tensor, by the last part of its name."""
+    kind = name.rsplit(".", 1)[-1]
+    if kind == "weight" and len(shape) >= 2:
+        bound = math.sqrt(6 / math.prod(shape[1:]))
+        return -bound, bound
+    if kind in ("weight", "running_var"):
+        return 0.5, 1.5
+    if kind in ("bias", "running_mean"):
+        return -0.5, 0.5
+    return -1.0, 1.0
+
+
+def draw(case, name, shape):
+    low, high = bounds(name, shape)
+    u = (mixed(case, name, math.prod(shape)) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return torch.from_numpy(low + (high - low) * u).reshape(shape)
+
+
+def labels(case, name, count, classes):
+    return torch.from_numpy((mixed(case, name, count) % np.uint64(classes)).astype(np.int64))
+
+
+def fill(module, case):
+    """Fills all parameters and buffers of a module, in its dtype."""
+    with torch.no_grad():
+        for name, tensor in module.state_dict(keep_vars=True).items():
+            if tensor.dtype == torch.int64:
+                tensor.zero_()
+            else:
+                tensor.copy_(draw(case, name, tuple(tensor.shape)))
+    return module
+
+
+def fingerprint(case, name, tensor):
+    t = tensor.detach().to(torch.float64)
+    shape = tuple(t.shape)
+    p1, p2 = (draw(case, f"{name}/projection{k}", shape) for k in (1, 2))
+    return [t.norm().item(), (t * p1).sum().item(), (t * p2).sum().item()]
+
+
+def fingerprints(case, named):
+    return {name: fingerprint(case, name, tensor) for name, tensor in named}
+
+
+def values(tensor):
+    return tensor.detach().reshape(-1).tolist()
+
+
+# ---- the networks, with the parameter names of models/ -----------------------------------------
+
+
+def conv(c_in, c_out, kernel, stride=1, groups=1):
+    return nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, groups=groups, bias=False)
+
+
+class ZeroPadShortcut(nn.Module):
+    """Shortcut A of He et al. 2015: every stride-th pixel, zero channels around the old ones."""
+
+    def __init__(self, c_in, c_out, stride):
+        super().__init__()
+        self.stride, self.before = stride, (c_out - c_in) // 2
+        self.after = c_out - c_in - self.before
+
+    def forward(self, x):
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.before, self.after))
+
+
+class ResidualBlock(nn.Module):
+    def __init__(self, c_in, c_out, stride=1, groups=1, bottleneck_ratio=4, mid_channels=0,
+                 stride_in_first=False, activation="post", downsample=None):
+        super().__init__()
+        if bottleneck_ratio == 1 and mid_channels == 0:
+            convs = [conv(c_in, c_out, 3, stride), conv(c_out, c_out, 3)]
+        else:
+            mid = mid_channels or c_out // bottleneck_ratio
+            first = stride if stride_in_first else 1
+            convs = [conv(c_in, mid, 1, first), conv(mid, mid, 3, stride // first, groups),
+                     conv(mid, c_out, 1)]
+        layers = []
+        for c in convs:
+            if activation == "pre":
+                layers += [nn.BatchNorm2d(c.in_channels), nn.ReLU(), c]
+            else:
+                layers += [c, nn.BatchNorm2d(c.out_channels), nn.ReLU()]
+        if activation == "post":
+            layers.pop()
+        self.activation = activation
+        self.main_path = nn.Sequential(*layers)
+        if downsample is None:
+            same = c_in == c_out and stride == 1
+            downsample = nn.Identity() if same else conv(c_in, c_out, 1, stride)
+        self.shortcut = downsample
+
+    def forward(self, x):
+        y = self.main_path(x) + self.shortcut(x)
+        return F.relu(y) if self.activation == "post" else y
+
+
+class ResNetBlock(ResidualBlock):
+    pass
+
+
+class ResNeXtBlock(ResidualBlock):
+    def __init__(self, c_in, c_out, activation="pre", **options):
+        super().__init__(c_in, c_out, activation=activation, **options)
+
+
+class ResNet(nn.Module):
+    """`stages` lists (blocks, channels, mid_channels); mid_channels 0 means basic blocks."""
+
+    def __init__(self, stages, stem="cifar", stem_channels=64, groups=1, stride_in_first=False,
+                 activation="post", shortcut="B", num_classes=10):
+        super().__init__()
+        imagenet = stem == "imagenet"
+        layers = [conv(3, stem_channels, 7 if imagenet else 3, 2 if imagenet else 1)]
+        if activation == "post":
+            layers += [nn.BatchNorm2d(stem_channels), nn.ReLU()]
+        if imagenet:
+            layers.append(nn.MaxPool2d(3, 2, 1))
+        self.stem = nn.Sequential(*layers)
+        block = ResNeXtBlock if groups > 1 else ResNetBlock
+        c_in = stem_channels
+        for s, (blocks, c_out, mid) in enumerate(stages):
+            stage = nn.Sequential()
+            for b in range(blocks):
+                stride = 2 if b == 0 and s > 0 else 1
+                downsample = None
+                if c_in != c_out or stride != 1:
+                    if shortcut == "A":
+                        downsample = ZeroPadShortcut(c_in, c_out, stride)
+                    elif activation == "post":
+                        downsample = nn.Sequential(conv(c_in, c_out, 1, stride),
+                                                   nn.BatchNorm2d(c_out))
+                stage.append(block(c_in, c_out, stride=stride, groups=groups, bottleneck_ratio=1,
+                                   mid_channels=mid, stride_in_first=stride_in_first,
+                                   activation=activation, downsample=downsample))
+                c_in = c_out
+            self.add_module(f"stage{s + 1}", stage)
+        if activation == "pre":
+            self.norm = nn.Sequential(nn.BatchNorm2d(c_in), nn.ReLU())
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.fc = nn.Linear(c_in, num_classes)
+
+    def forward(self, x):
+        for child in self.children():
+            x = child(x)
+        return x
+
+
+def make(name, **options):
+    """A network of the registry by its name, as models::make; options replace its own."""
+    def cifar(n):
+        return dict(stages=[(n, 16, 0), (n, 32, 0), (n, 64, 0)], stem_channels=16, shortcut="A")
+
+    def cifar_bottleneck(n):
+        return dict(stages=[(n, 64, 16), (n, 128, 32), (n, 256, 64)], stem_channels=16,
+                    stride_in_first=True)
+
+    def basic(*blocks):
+        return dict(stages=[(n, 64 << s, 0) for s, n in enumerate(blocks)])
+
+    def bottleneck(*blocks, groups=1, width=64):
+        return dict(stages=[(n, 256 << s, width << s) for s, n in enumerate(blocks)],
+                    groups=groups)
+
+    pre = dict(activation="pre")
+    configs = {f"resnet{6 * n + 2}": cifar(n) for n in (3, 5, 7, 9, 18)}
+    configs |= {f"preact_resnet{6 * n + 2}": cifar(n) | pre for n in (3, 9, 18)}
+    configs |= {f"preact_resnet{9 * n + 2}": cifar_bottleneck(n) | pre for n in (18, 111)}
+    configs |= {"resnet18": basic(2, 2, 2, 2), "resnet34": basic(3, 4, 6, 3),
+                "preact_resnet18": basic(2, 2, 2, 2) | pre,
+                "resnet50": bottleneck(3, 4, 6, 3), "resnet101": bottleneck(3, 4, 23, 3),
+                "resnet152": bottleneck(3, 8, 36, 3),
+                "resnext50_32x4d": bottleneck(3, 4, 6, 3, groups=32, width=128),
+                "resnext101_32x8d": bottleneck(3, 4, 23, 3, groups=32, width=256)}
+    for c, w in ((32, 4), (4, 64), (8, 64), (16, 64)):
+        configs[f"resnext29_{c}x{w}d"] = bottleneck(3, 3, 3, groups=c, width=c * w)
+    return ResNet(**(configs[name] | options))
+
+
+# ---- the cases ---------------------------------------------------------------------------------
+
+
+def run_module(case, module, spec, train=True, full=True):
+    """Output, gradients of sum(y * dy) and buffers of a module for the input of the spec."""
+    fill(module.double(), case).train(train)
+    x = draw(case, "x", spec["input"]).requires_grad_()
+    y = module(x)
+    y.backward(draw(case, "dy", tuple(y.shape)))
+    grads = {"x": x.grad} | {name: p.grad for name, p in module.named_parameters()}
+
+    def store(name, tensor):
+        return values(tensor) if full else fingerprint(case, name, tensor)
+
+    return spec | {
+        "full": full, "train": train, "shape": list(y.shape), "y": store("y", y),
+        "grads": {name: store(name, grad) for name, grad in grads.items()},
+        "buffers": {name: store(name, b) for name, b in module.named_buffers()},
+    }
+
+
+def layers():
+    cases = {}
+
+    def add(case, module, spec, **options):
+        cases[case] = run_module(case, module, spec, **options)
+
+    def add_conv(case, shape, c_out, kernel, full=True, **options):
+        spec = dict(layer="Conv2d", input=shape, c_out=c_out, kernel=list(kernel),
+                    stride=[1, 1], padding=[0, 0], dilation=[1, 1], groups=1, bias=False)
+        spec |= options
+        keys = ("stride", "padding", "dilation", "groups", "bias")
+        module = nn.Conv2d(shape[1], c_out, kernel, **{k: spec[k] for k in keys})
+        add(case, module, spec, full=full)
+
+    add_conv("conv_1x1", [2, 5, 4, 3], 3, (1, 1))
+    add_conv("conv_1x1_bias_stride2", [2, 3, 5, 6], 4, (1, 1), stride=[2, 2], bias=True)
+    add_conv("conv_3x3_padding1", [2, 3, 6, 5], 4, (3, 3), padding=[1, 1])
+    add_conv("conv_3x3_bias_no_padding", [1, 3, 5, 7], 2, (3, 3), bias=True)
+    add_conv("conv_3x3_stride2", [2, 4, 7, 6], 3, (3, 3), padding=[1, 1], stride=[2, 2])
+    add_conv("conv_3x3_stride3", [2, 2, 8, 7], 3, (3, 3), padding=[1, 1], stride=[3, 3])
+    add_conv("conv_3x3_dilation2", [1, 3, 8, 7], 2, (3, 3), padding=[2, 2], dilation=[2, 2])
+    add_conv("conv_3x3_groups2", [2, 4, 5, 5], 6, (3, 3), padding=[1, 1], groups=2)
+    add_conv("conv_3x3_depthwise_bias", [2, 4, 5, 4], 4, (3, 3), padding=[1, 1], groups=4,
+             bias=True)
+    add_conv("conv_3x2_uneven", [2, 4, 7, 8], 4, (3, 2), padding=[1, 0], stride=[2, 1],
+             dilation=[1, 2], groups=2, bias=True)
+    add_conv("conv_7x7_stride2", [1, 3, 11, 12], 2, (7, 7), padding=[3, 3], stride=[2, 2])
+    # Sizes at which the fast engines of float32 take over, as fingerprints.
+    add_conv("conv_3x3_wide", [2, 32, 17, 15], 48, (3, 3), False, padding=[1, 1])
+    add_conv("conv_3x3_wide_stride2", [2, 32, 16, 13], 64, (3, 3), False, padding=[1, 1],
+             stride=[2, 2])
+    add_conv("conv_1x1_wide", [2, 64, 9, 8], 96, (1, 1), False)
+    add_conv("conv_3x3_narrow_groups", [2, 64, 12, 11], 64, (3, 3), False, padding=[1, 1],
+             groups=16)
+
+    shape = [3, 4, 4, 3]
+    add("batch_norm_train", nn.BatchNorm2d(4), dict(layer="BatchNorm2d", input=shape))
+    add("batch_norm_eval", nn.BatchNorm2d(4), dict(layer="BatchNorm2d", input=shape), train=False)
+    add("linear", nn.Linear(7, 5), dict(layer="Linear", input=[4, 7], c_out=5))
+    add("relu", nn.ReLU(), dict(layer="ReLU", input=[2, 3, 4, 5]))
+    for case, shape, kernel, stride, padding in (
+            ("2x2", [2, 3, 6, 8], (2, 2), (2, 2), (0, 0)),
+            ("3x3_stride2_padding1", [2, 3, 7, 6], (3, 3), (2, 2), (1, 1)),
+            ("3x2_uneven", [1, 4, 7, 6], (3, 2), (2, 3), (1, 0))):
+        spec = dict(input=shape, kernel=list(kernel), stride=list(stride), padding=list(padding))
+        add(f"max_pool_{case}", nn.MaxPool2d(kernel, stride, padding),
+            dict(layer="MaxPool2d") | spec)
+        add(f"avg_pool_{case}", nn.AvgPool2d(kernel, stride, padding),
+            dict(layer="AvgPool2d") | spec)
+    add("global_avg_pool", nn.AdaptiveAvgPool2d(1),
+        dict(layer="AdaptiveAvgPool2d", input=[2, 5, 4, 3]))
+    add("log_softmax", nn.LogSoftmax(1), dict(layer="LogSoftmax", input=[4, 7]))
+
+    for case, smoothing, scale in (("cross_entropy", 0.0, 1.0),
+                                   ("cross_entropy_smoothing", 0.1, 1.0),
+                                   ("cross_entropy_large_logits", 0.2, 500.0)):
+        x = (draw(case, "x", (6, 10)) * scale).requires_grad_()
+        loss = F.cross_entropy(x, labels(case, "labels", 6, 10), label_smoothing=smoothing)
+        loss.backward()
+        cases[case] = {"layer": "CrossEntropyLoss", "input": [6, 10], "scale": scale,
+                       "label_smoothing": smoothing, "y": [loss.item()],
+                       "grads": {"x": values(x.grad)}}
+    return cases
+
+
+def blocks():
+    cases = {}
+
+    def add(case, kind, c_in, c_out, size=(5, 6), downsample=None, train=True, **options):
+        spec = dict(block=kind, input=[2, c_in, *size], c_out=c_out, stride=1, groups=1,
+                    bottleneck_ratio=4, mid_channels=0, stride_in_first=False, activation="post")
+        spec |= options
+        modules = {None: lambda: None, "zero_pad": lambda: ZeroPadShortcut(
+            c_in, c_out, spec["stride"]), "conv_bn": lambda: nn.Sequential(
+                conv(c_in, c_out, 1, spec["stride"]), nn.BatchNorm2d(c_out))}
+        keys = ("stride", "groups", "bottleneck_ratio", "mid_channels", "stride_in_first",
+                "activation")
+        module = {"ResNetBlock": ResNetBlock, "ResNeXtBlock": ResNeXtBlock}[kind](
+            c_in, c_out, downsample=modules[downsample](), **{k: spec[k] for k in keys})
+        cases[case] = run_module(case, module, spec | {"downsample": downsample}, train=train)
+
+    for order in ("post", "pre"):
+        for kind in ("ResNetBlock", "ResNeXtBlock"):
+            o = dict(activation=order)
+            name = f"{kind}_{order}"
+            add(f"{name}_basic_identity", kind, 4, 4, bottleneck_ratio=1, **o)
+            add(f"{name}_basic_stride2", kind, 4, 6, stride=2, bottleneck_ratio=1, **o)
+            add(f"{name}_bottleneck_identity", kind, 8, 8, size=(4, 5), **o)
+            add(f"{name}_bottleneck_stride3_groups2", kind, 6, 16, stride=3, groups=2, **o)
+            add(f"{name}_mid_channels_groups4", kind, 6, 8, size=(4, 3), mid_channels=12,
+                groups=4, **o)
+            add(f"{name}_downsample_conv_bn", kind, 4, 8, stride=2, downsample="conv_bn",
+                bottleneck_ratio=2, **o)
+            add(f"{name}_zero_pad", kind, 4, 7, stride=2, downsample="zero_pad",
+                bottleneck_ratio=1, **o)
+            add(f"{name}_stride_in_first", kind, 6, 8, stride=2, stride_in_first=True, **o)
+            add(f"{name}_eval", kind, 4, 6, stride=2, bottleneck_ratio=2, train=False, **o)
+    return cases
+
+
+def network(case, spec):
+    """A network of a spec with filled weights, in the dtype of the spec."""
+    options = {k: spec[k] for k in ("activation", "shortcut", "stem") if k in spec}
+    module = make(spec["model"], **options).to(getattr(torch, spec["dtype"]))
+    return fill(module, case).train()
+
+
+def evaluate(module, x):
+    with torch.no_grad():
+        logits = module.eval()(x)
+    module.train()
+    return values(logits)
+
+
+def batch(case, spec, suffix=""):
+    x = draw(case, f"x{suffix}", spec["input"]).to(getattr(torch, spec["dtype"]))
+    return x, labels(case, f"labels{suffix}", spec["input"][0], 10)
+
+
+def float_buffers(module):
+    return [(n, b) for n, b in module.named_buffers() if b.is_floating_point()]
+
+
+def networks():
+    cases = {}
+
+    def add(case, model, size, smoothing=0.0, **options):
+        spec = dict(model=model, input=size, dtype="float64", label_smoothing=smoothing) | options
+        module = network(case, spec)
+        x, target = batch(case, spec)
+        x.requires_grad_()
+        logits = module(x)
+        loss = F.cross_entropy(logits, target, label_smoothing=smoothing)
+        loss.backward()
+        grads = [("x", x.grad)] + [(n, p.grad) for n, p in module.named_parameters()]
+        cases[case] = spec | {
+            "logits": values(logits), "loss": loss.item(), "grads": fingerprints(case, grads),
+            "buffers": fingerprints(case, float_buffers(module)),
+            "eval_logits": evaluate(module, x.detach())}
+
+    add("resnet20_A", "resnet20", [4, 3, 32, 32], shortcut="A")
+    add("resnet20_B", "resnet20", [3, 3, 31, 33], shortcut="B", smoothing=0.1)
+    add("preact_resnet20_A", "preact_resnet20", [4, 3, 32, 32], shortcut="A")
+    add("preact_resnet20_B", "preact_resnet20", [4, 3, 32, 32], shortcut="B")
+    add("resnet20_asked_for_pre", "resnet20", [2, 3, 16, 16], activation="pre")
+    add("resnet18_imagenet_stem", "resnet18", [2, 3, 65, 64], stem="imagenet")
+    add("preact_resnet164", "preact_resnet164", [2, 3, 16, 16])
+    add("resnext29_32x4d", "resnext29_32x4d", [2, 3, 16, 16], smoothing=0.1)
+    add("resnext29_32x4d_asked_for_pre", "resnext29_32x4d", [2, 3, 16, 16], activation="pre")
+    return cases
+
+
+def training():
+    """Ten steps of SGD, each on a batch of its own."""
+    cases = {}
+
+    def add(case, model, size, nesterov, dtype="float64", steps=10, lr=0.005, momentum=0.9,
+            weight_decay=5e-4, **options):
+        spec = dict(model=model, input=size, dtype=dtype, steps=steps, lr=lr, momentum=momentum,
+                    nesterov=nesterov, weight_decay=weight_decay) | options
+        module = network(case, spec)
+        sgd = torch.optim.SGD(module.parameters(), lr, momentum, nesterov=nesterov,
+                              weight_decay=weight_decay)
+        losses = []
+        for step in range(steps):
+            x, target = batch(case, spec, f".{step}")
+            loss = F.cross_entropy(module(x), target)
+            sgd.zero_grad()
+            loss.backward()
+            sgd.step()
+            losses.append(loss.item())
+        cases[case] = spec | {
+            "losses": losses, "parameters": fingerprints(case, module.named_parameters()),
+            "buffers": fingerprints(case, float_buffers(module)),
+            "eval_logits": evaluate(module, batch(case, spec, ".eval")[0])}
+
+    add("resnet20_momentum", "resnet20", [8, 3, 16, 16], False, shortcut="A")
+    add("resnet20_B_nesterov", "resnet20", [8, 3, 16, 16], True, shortcut="B")
+    add("preact_resnet20_nesterov", "preact_resnet20", [8, 3, 16, 16], True)
+    add("resnet20_plain_sgd", "resnet20", [8, 3, 16, 16], False, momentum=0.0, weight_decay=0.0)
+    add("resnet20_float32", "resnet20", [16, 3, 32, 32], True, dtype="float32", lr=0.001)
+    return cases
+
+
+# ---- files -------------------------------------------------------------------------------------
+
+
+def dump(value, indent=""):
+    """JSON with objects over several lines and lists on one; numbers as repr writes them."""
+    if not isinstance(value, dict) or not value:
+        return json.dumps(value)
+    inner = indent + "  "
+    items = (f"{inner}{json.dumps(k)}: {dump(v, inner)}" for k, v in value.items())
+    return "{\n" + ",\n".join(items) + "\n" + indent + "}"
+
+
+GROUPS = {"layers": layers, "blocks": blocks, "networks": networks, "training": training}
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Writes the golden values of the tests.")
+    parser.add_argument("--out", type=Path,
+                        default=Path(__file__).resolve().parent.parent / "tests" / "golden",
+                        help="output folder (default: tests/golden)")
+    parser.add_argument("--only", nargs="+", choices=GROUPS, default=list(GROUPS),
+                        help="groups to write (default: all)")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    torch.backends.mkldnn.enabled = False  # float32 sums in one fixed order
+    args.out.mkdir(parents=True, exist_ok=True)
+    for group in args.only:
+        content = {"made_by": f"scripts/make_goldens.py, PyTorch {torch.__version__}",
+                   "cases": GROUPS[group]()}
+        path = args.out / f"{group}.json"
+        path.write_text(dump(content) + "\n")
+        print(f"{path}: {len(content['cases'])} cases, {path.stat().st_size / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

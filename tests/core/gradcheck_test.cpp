@@ -1,0 +1,21 @@
+// Every case of the catalogue, against central differences in double.
+#include <doctest/doctest.h>
+
+#include "train/gradcheck_cases.h"
+
+using namespace resgrad;
+
+TEST_CASE("every differentiable operation passes its gradient checks") {
+  for (const GradcheckCase& c : op_gradcheck_cases()) {
+    const GradcheckResult result = c.run({});
+    CHECK_MESSAGE(result.ok, c.name, ": ", result.explain());
+    CHECK_MESSAGE(result.checked > 0, c.name, " compares nothing");
+  }
+}
+
+TEST_CASE("other random weights of the loss pass as well") {
+  for (const GradcheckCase& c : op_gradcheck_cases()) {
+    const GradcheckResult result = c.run({.seed = 1});
+    CHECK_MESSAGE(result.ok, c.name, ": ", result.explain());
+  }
+}

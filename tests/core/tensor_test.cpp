@@ -1,0 +1,235 @@
+#include "core/tensor.h"
+
+#include <doctest/doctest.h>
+
+#include "core/autograd/grad_mode.h"
+#include "core/ops/arithmetic.h"
+#include "tests/support/compare.h"
+#include "tests/support/random_tensor.h"
+
+using namespace resgrad;
+using namespace resgrad::testing;
+
+constexpr MemoryFormat kChannelsLast = MemoryFormat::channels_last;
+
+TEST_CASE("an undefined tensor says so") {
+  const Tensor t;
+  CHECK_FALSE(t.defined());
+  CHECK_THROWS_WITH_AS(t.shape(), "tensor: expected a defined tensor, got an undefined one",
+                       StateError);
+  CHECK_THROWS_AS(t.backward(), StateError);
+  CHECK_THROWS_AS(add(t, t), StateError);
+}
+
+TEST_CASE("creation fills every element") {
+  CHECK(all_close(Tensor::zeros({2, 2}), {0, 0, 0, 0}));
+  CHECK(all_close(Tensor::ones({2}, DType::float64), {1, 1}));
+  CHECK(all_close(Tensor::full({3}, 7, DType::int64), {7, 7, 7}));
+  CHECK(Tensor::scalar(2.5).rank() == 0);
+  CHECK(Tensor::scalar(2.5).item() == 2.5);
+  CHECK(all_close(Tensor::from({1.0, 2.0, 3.0, 4.0}, {2, 2}), {1, 2, 3, 4}));
+  CHECK(Tensor::from({1.0f}, {1}).dtype() == DType::float32);
+  CHECK(Tensor::from({std::int64_t{1}}, {1}).dtype() == DType::int64);
+  const Tensor like = random_tensor({1, 2, 3, 4}, 1, DType::float32, kChannelsLast);
+  CHECK(Tensor::empty_like(like).memory_format() == kChannelsLast);
+  CHECK(all_close(Tensor::zeros_like(like), Tensor::zeros({1, 2, 3, 4})));
+}
+
+TEST_CASE("creation checks shapes, formats and the number of values") {
+  CHECK_THROWS_WITH_AS(Tensor::empty({2, -1}),
+                       "tensor: shape: expected sizes of at least 0, got [2, -1]", ShapeError);
+  CHECK_THROWS_WITH_AS(Tensor::empty({2, 3}, DType::float32, kChannelsLast),
+                       "tensor: channels_last: expected rank 4, got shape [2, 3]", ShapeError);
+  CHECK_THROWS_WITH_AS(Tensor::from({1.0, 2.0}, {3}),
+                       "tensor: values: expected 3 for shape [3], got 2", ShapeError);
+  Random random(0, Purpose::test);
+  CHECK_THROWS_WITH_AS(Tensor::randn({2}, random, DType::int64),
+                       "randn: dtype: expected float32 or float64, got int64", ValueError);
+}
+
+TEST_CASE("a shape whose size overflows is an error, not a small tensor") {
+  const std::int64_t huge = std::int64_t{1} << 32;
+  CHECK_THROWS_AS(Tensor::empty({huge, huge}), ShapeError);
+  CHECK_THROWS_WITH_AS(Tensor::empty({huge, huge / 4}, DType::float64),
+                       "tensor: shape: expected fewer elements, got [4294967296, 1073741824]",
+                       ShapeError);
+}
+
+TEST_CASE("random tensors draw in memory order") {
+  Random a(1, Purpose::test), b(1, Purpose::test);
+  const Tensor t = Tensor::randn({2, 3, 2, 2}, a, DType::float64, kChannelsLast);
+  for (std::int64_t i = 0; i < t.numel(); ++i) CHECK(t.data<double>()[i] == b.normal());
+  const Tensor u = Tensor::rand({100}, a, -2, -1);
+  for (float v : u.to_vector<float>()) CHECK((v >= -2 && v <= -1));
+}
+
+TEST_CASE("properties describe the tensor") {
+  const Tensor t = Tensor::zeros({2, 3, 4, 5}, DType::float64, kChannelsLast);
+  CHECK(t.rank() == 4);
+  CHECK(t.dim(1) == 3);
+  CHECK(t.dim(-1) == 5);
+  CHECK(t.numel() == 120);
+  CHECK(t.byte_size() == 960);
+  CHECK(t.strides() == std::vector<std::int64_t>{60, 1, 15, 3});
+  CHECK_THROWS_WITH_AS(t.dim(4), "dim: axis: expected [-4, 4), got 4", ShapeError);
+}
+
+TEST_CASE("data checks its type and item its size") {
+  Tensor t = Tensor::zeros({2});
+  CHECK_THROWS_WITH_AS(t.data<double>(), "data: dtype: expected float64, got float32", ValueError);
+  CHECK_THROWS_WITH_AS(t.item(), "item: shape: expected one element, got [2]", ShapeError);
+  CHECK(Tensor::full({1, 1}, 3, DType::int64).item() == 3);
+}
+
+TEST_CASE("to_vector gives logical order in both formats") {
+  const Tensor t = Tensor::from({1.0, 2.0, 3.0, 4.0, 5.0, 6.0}, {1, 3, 1, 2});
+  const Tensor last = t.reordered(kChannelsLast);
+  CHECK(last.data<double>()[1] == 3);  // next channel
+  CHECK(last.to_vector<std::int64_t>() == std::vector<std::int64_t>{1, 2, 3, 4, 5, 6});
+  CHECK(bit_equal(last.reordered(MemoryFormat::contiguous), t));
+  CHECK(t.reordered(MemoryFormat::contiguous).is_same(t));
+}
+
+TEST_CASE("changes in place are counted for all tensors on the storage") {
+  Tensor t = Tensor::zeros({4});
+  const Tensor view = t.view({2, 2});
+  const std::uint64_t before = view.version();
+  t.fill_(3);
+  CHECK(view.version() == before + 1);
+  CHECK(all_close(view, {3, 3, 3, 3}));
+  t.copy_(Tensor::from({1.f, 2.f, 3.f, 4.f}, {4}));
+  CHECK(view.version() == before + 2);
+  CHECK(all_close(view, {1, 2, 3, 4}));
+}
+
+TEST_CASE("copy_ takes any memory format but no other shape or dtype") {
+  Tensor t = Tensor::zeros({2, 3, 2, 2}, DType::float64, kChannelsLast);
+  const Tensor source = random_tensor({2, 3, 2, 2}, 1);
+  t.copy_(source);
+  CHECK(all_close(t, source));
+  CHECK_THROWS_WITH_AS(t.copy_(Tensor::zeros({2})),
+                       "copy_: source: expected shape [2, 3, 2, 2], "
+                       "got [2]",
+                       ShapeError);
+  CHECK_THROWS_WITH_AS(t.copy_(Tensor::zeros({2, 3, 2, 2})),
+                       "copy_: source: expected dtype float64, got float32", ValueError);
+}
+
+TEST_CASE("copy_ between overlapping rows behaves as if through a copy") {
+  Tensor t = Tensor::from({1.0, 2.0, 3.0, 4.0}, {4});
+  t.narrow(1, 4).copy_(t.narrow(0, 3));
+  CHECK(all_close(t, {1, 1, 2, 3}));
+}
+
+TEST_CASE("a tensor that requires a gradient changes in place only without recording") {
+  Tensor t = Tensor::zeros({2}).set_requires_grad();
+  CHECK_THROWS_WITH_AS(t.fill_(1),
+                       "in-place change: expected a tensor without a gradient, got one that "
+                       "requires it; use NoGradGuard or detach()",
+                       StateError);
+  CHECK_THROWS_AS(t.copy_(Tensor::zeros({2})), StateError);
+  CHECK(all_close(t, {0, 0}));
+  const NoGradGuard no_grad;
+  t.fill_(1);
+  CHECK(all_close(t, {1, 1}));
+}
+
+TEST_CASE("set_data changes all handles and keeps the leaf a leaf") {
+  Tensor t = Tensor::zeros({2}).set_requires_grad();
+  const Tensor handle = t;
+  t.set_grad(Tensor::ones({2}));
+  t.set_data(random_tensor({1, 2, 3, 4}, 1, DType::float64, kChannelsLast));
+  CHECK(handle.shape() == Shape{1, 2, 3, 4});
+  CHECK(handle.dtype() == DType::float64);
+  CHECK(handle.memory_format() == kChannelsLast);
+  CHECK(handle.requires_grad());
+  CHECK(handle.is_leaf());
+  CHECK_FALSE(handle.grad().defined());
+  mul(handle, handle).sum().backward();
+  CHECK(all_close(handle.grad(), mul(handle.detach(), 2)));
+  Tensor result = mul(handle, 2);
+  CHECK_THROWS_WITH_AS(result.set_data(t),
+                       "set_data: expected a leaf, got the result of an operation", StateError);
+}
+
+TEST_CASE("a graph made before set_data does not give the leaf a gradient of the old shape") {
+  Tensor t = Tensor::ones({2}).set_requires_grad();
+  const Tensor loss = mul(t, 3).sum();
+  t.set_data(Tensor::ones({5}));
+  loss.backward();
+  CHECK_FALSE(t.grad().defined());
+}
+
+TEST_CASE("views share data and have no history") {
+  Tensor t = Tensor::zeros({2, 3}).set_requires_grad();
+  for (const Tensor& view : {t.detach(), t.view({3, 2}), t.view({6}), t.narrow(0, 2)}) {
+    CHECK(view.bytes() == t.bytes());
+    CHECK_FALSE(view.requires_grad());
+  }
+  CHECK(t.narrow(1, 2).shape() == Shape{1, 3});
+  CHECK(t.narrow(1, 2).bytes() == t.bytes() + 12);
+  CHECK(t.narrow(2, 2).numel() == 0);
+  CHECK(t.clone().bytes() != t.bytes());
+  CHECK_FALSE(t.clone().requires_grad());
+}
+
+TEST_CASE("narrow of a channels_last tensor gives its images") {
+  const Tensor t = random_tensor({3, 2, 2, 2}, 1, DType::float64, kChannelsLast);
+  const std::vector<double> all = t.to_vector<double>();
+  CHECK(all_close(t.narrow(1, 3), std::vector<double>(all.begin() + 8, all.end())));
+  CHECK(all_close(t.narrow(1, 3).narrow(1, 2), std::vector<double>(all.begin() + 16, all.end())));
+}
+
+TEST_CASE("view and narrow check their arguments") {
+  const Tensor t = Tensor::zeros({2, 3});
+  CHECK_THROWS_WITH_AS(t.view({5}),
+                       "view: shape: expected 6 elements of a contiguous tensor, got [5] for "
+                       "contiguous [2, 3]",
+                       ShapeError);
+  CHECK_THROWS_AS(t.view({-2, -3}), ShapeError);
+  CHECK_THROWS_AS(Tensor::zeros({1, 2, 1, 1}, DType::float32, kChannelsLast).view({2}), ShapeError);
+  CHECK_THROWS_WITH_AS(t.narrow(1, 3),
+                       "narrow: range: expected 0 <= begin <= end <= size of axis 0 of [2, 3], got "
+                       "[1, 3)",
+                       ShapeError);
+  CHECK_THROWS_AS(t.narrow(-1, 1), ShapeError);
+  CHECK_THROWS_AS(Tensor::scalar(1).narrow(0, 1), ShapeError);
+}
+
+TEST_CASE("empty tensors can be made, copied, viewed and reordered") {
+  Tensor t = Tensor::zeros({0, 3, 2, 2});
+  CHECK(t.numel() == 0);
+  CHECK(t.clone().shape() == t.shape());
+  CHECK(t.reordered(kChannelsLast).numel() == 0);
+  CHECK(t.view({0}).numel() == 0);
+  CHECK(t.narrow(0, 0).numel() == 0);
+  CHECK(t.to_vector<float>().empty());
+  t.copy_(Tensor::zeros({0, 3, 2, 2}));
+}
+
+TEST_CASE("requires_grad is for floating leaves") {
+  Tensor labels = Tensor::zeros({2}, DType::int64);
+  CHECK_THROWS_WITH_AS(labels.set_requires_grad(),
+                       "set_requires_grad: dtype: expected float32 or float64, got int64",
+                       ValueError);
+  Tensor x = Tensor::zeros({2}).set_requires_grad();
+  CHECK(x.is_leaf());
+  CHECK(x.set_requires_grad().requires_grad());
+  Tensor y = mul(x, 2);
+  CHECK_FALSE(y.is_leaf());
+  CHECK_THROWS_WITH_AS(y.set_requires_grad(false),
+                       "set_requires_grad: expected a leaf, got the result of mul; use detach()",
+                       StateError);
+  CHECK_FALSE(x.set_requires_grad(false).requires_grad());
+  CHECK(x.is_leaf());
+}
+
+TEST_CASE("set_grad checks the shape") {
+  Tensor x = Tensor::zeros({2});
+  CHECK_THROWS_WITH_AS(x.set_grad(Tensor::zeros({3})),
+                       "set_grad: grad: expected shape [2], got [3]", ShapeError);
+  x.set_grad(Tensor::ones({2}));
+  CHECK(all_close(x.grad(), {1, 1}));
+  x.zero_grad();
+  CHECK_FALSE(x.grad().defined());
+}

@@ -1,0 +1,39 @@
+// Files that are either written in full or not at all. POSIX calls only.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+
+namespace resgrad {
+
+/// A file under construction: a hidden temporary beside `path` that takes its place on commit().
+/// Until then, and when anything fails, a file at `path` stays as it was. The temporary is removed
+/// by the destructor; only a killed process leaves it behind, as `.NAME.tmp-PID-COUNT`.
+/// Permissions are those of a new file; a symbolic link at `path` is replaced, not followed.
+class AtomicFile {
+ public:
+  /// Throws  IoError that names the path and the reason when the temporary cannot be created.
+  explicit AtomicFile(std::filesystem::path path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  /// Appends all of `bytes`; throws IoError, such as on a full disk.
+  void write(std::span<const std::byte> bytes);
+  /// Flushes the file to the disk, renames it to `path` and flushes the folder, so that after a
+  /// power failure there is the old or the new file, never a part. Call once, last.
+  void commit();
+
+ private:
+  [[noreturn]] void fail(const char* action) const;
+
+  std::filesystem::path path_, temporary_;
+  int fd_ = -1;
+};
+
+/// Writes `bytes` to `path` by an AtomicFile.
+/// Throws  IoError as AtomicFile does.
+void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
+
+}  // namespace resgrad

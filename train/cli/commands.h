@@ -1,0 +1,26 @@
+// The subcommands. Each adds itself with its flags to the command line; its action, which runs
+// after parsing, returns the exit code: 0 done, 1 failed, 130 / 143 stopped by SIGINT / SIGTERM.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace resgrad::cli {
+
+/// What the chosen subcommand does; set by its callback.
+using Action = std::function<int()>;
+
+void add_train(CLI::App& app, Action& action);
+void add_eval(CLI::App& app, Action& action);
+void add_compare(CLI::App& app, Action& action);
+void add_bench(CLI::App& app, Action& action);
+void add_summary(CLI::App& app, Action& action);
+void add_gradcheck(CLI::App& app, Action& action);
+void add_models(CLI::App& app, Action& action);
+void add_info(CLI::App& app, Action& action);
+
+/// Parses the arguments and runs the subcommand. Prints errors as one line on standard error.
+/// Returns the exit code; 2 for a wrong flag, value or subcommand.
+int run(int argc, const char* const* argv);
+
+}  // namespace resgrad::cli

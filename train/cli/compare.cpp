@@ -1,0 +1,90 @@
+// resgrad compare: trains variants of one network over several seeds, on the same data in the same
+// order and from the same initial weights where shapes agree, and tabulates how they differ.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+
+#include "train/atomic_file.h"
+#include "train/cli/commands.h"
+#include "train/cli/flags.h"
+#include "train/cli/train_flags.h"
+#include "train/compare.h"
+#include "train/signals.h"
+
+namespace resgrad::cli {
+namespace {
+
+struct CompareFlags {
+  RunOptions run;
+  std::vector<std::string> variants{"post", "pre"};
+  std::int64_t seeds = 3;
+  std::optional<double> target_loss;
+};
+
+int run_compare(CompareFlags flags) {
+  for (std::size_t i = 0; i < flags.variants.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      require<ValueError>(flags.variants[i] != flags.variants[j],
+                          "--variants: expected each variant once, got {} twice",
+                          flags.variants[i]);
+    }
+  }
+  apply_machine_flags(flags.run);
+  const StopSignals signals;
+  const std::filesystem::path folder =
+      flags.run.output_dir.empty() ? "runs/compare-" + flags.run.model : flags.run.output_dir;
+  const DataSplits data =
+      load_data(flags.run.dataset, find_data(flags.run.dataset, flags.run.data_path),
+                flags.run.val_split, flags.run.seed);
+  std::vector<VariantRuns> results;
+  for (const std::string& variant : flags.variants) results.push_back({variant, {}});
+  const std::int64_t runs = flags.seeds * std::ssize(flags.variants);
+  std::int64_t done = 0;
+  // seeds outside: after an interruption the finished seeds are complete pairs
+  for (std::int64_t s = 0; s < flags.seeds; ++s) {
+    for (VariantRuns& result : results) {
+      RunOptions run = flags.run;
+      run.activation = result.name;
+      run.seed += static_cast<std::uint64_t>(s);
+      run.output_dir = (folder / result.name / fmt::format("seed{}", run.seed)).string();
+      if (!run.quiet) {
+        fmt::print("run {} of {}: {}, seed {}\n", ++done, runs, result.name, run.seed);
+      }
+      const TrainResult trained = train_one(run, data);
+      if (trained.signal != 0) return exit_code(trained.signal);
+      result.runs.push_back(trained.epochs);
+    }
+  }
+  const Comparison comparison = compare(results, flags.target_loss);
+  const std::string csv = to_csv(comparison);
+  write_file_atomically(folder / "compare.csv", std::as_bytes(std::span(csv)));
+  fmt::print("\n{}written to {}; curves: scripts/plot_compare.py {}\n", to_table(comparison),
+             (folder / "compare.csv").string(), folder.string());
+  return 0;
+}
+
+}  // namespace
+
+void add_compare(CLI::App& app, Action& action) {
+  auto flags = std::make_shared<CompareFlags>();
+  CLI::App* command =
+      app.add_subcommand("compare", "trains variants over seeds and compares how they converge");
+  add_network_flags(*command, flags->run);
+  command->remove_option(command->get_option("--activation"));
+  command->add_option("--variants", flags->variants, "activation orders, the first is the baseline")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"post", "pre"}))
+      ->capture_default_str();
+  command->add_option("--seeds", flags->seeds, "runs of each variant, from --seed upwards")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--target-loss", flags->target_loss,
+                      "for epochs_to_loss [default: the largest mean final training loss]");
+  add_train_flags(*command, flags->run);
+  command->add_option("--output-dir", flags->run.output_dir,
+                      "folder of the results [default: runs/compare-MODEL]");
+  command->callback([flags, &action] { action = [flags] { return run_compare(*flags); }; });
+}
+
+}  // namespace resgrad::cli

@@ -1,0 +1,118 @@
+// resgrad eval: loss, accuracies and confusion matrix of a weights file.
+#include <fmt/format.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "train/checkpoint.h"
+#include "train/cli/commands.h"
+#include "train/cli/flags.h"
+#include "train/datasets.h"
+#include "train/evaluate.h"
+
+namespace resgrad::cli {
+namespace {
+
+struct EvalFlags {
+  std::string checkpoint;
+  bool json = false;
+  RunOptions run;  // batch size, workers, data path, machine flags
+};
+
+std::size_t cell(const Evaluation& e, int label, int predicted) {
+  return static_cast<std::size_t>(label * e.classes + predicted);
+}
+
+// Samples of a class, and its recall in percent.
+std::pair<std::int64_t, double> class_accuracy(const Evaluation& e, int label) {
+  std::int64_t total = 0;
+  for (int j = 0; j < e.classes; ++j) total += e.confusion[cell(e, label, j)];
+  const std::int64_t hits = e.confusion[cell(e, label, label)];
+  return {total, total == 0 ? 0 : 100.0 * static_cast<double>(hits) / static_cast<double>(total)};
+}
+
+void print_text(const Evaluation& e, const CheckpointInfo& info, const data::Dataset& dataset) {
+  fmt::print("{} (epoch {}, step {}) on {} {} images\n", info.model, info.epoch, info.step,
+             e.samples, dataset.name);
+  fmt::print("loss {:.4f}  top-1 {:.2f} %  top-5 {:.2f} %\n\n", e.loss, e.top1, e.top5);
+  fmt::print("{:<16}{:>8}{:>10}\n", "class", "images", "top-1");
+  for (int c = 0; c < e.classes; ++c) {
+    const auto [total, accuracy] = class_accuracy(e, c);
+    fmt::print("{:<16}{:>8}{:>8.2f} %\n", dataset.class_names[static_cast<std::size_t>(c)], total,
+               accuracy);
+  }
+  if (e.classes > 20) return;  // wider than a terminal
+  fmt::print("\nconfusion: rows are labels, columns predictions\n{:<16}", "");
+  for (int j = 0; j < e.classes; ++j) fmt::print("{:>6}", j);
+  fmt::print("\n");
+  for (int c = 0; c < e.classes; ++c) {
+    fmt::print("{:<2} {:<13}", c, dataset.class_names[static_cast<std::size_t>(c)]);
+    for (int j = 0; j < e.classes; ++j) fmt::print("{:>6}", e.confusion[cell(e, c, j)]);
+    fmt::print("\n");
+  }
+}
+
+void print_json(const Evaluation& e, const CheckpointInfo& info, const data::Dataset& dataset) {
+  nlohmann::ordered_json json = {{"model", info.model}, {"dataset", dataset.name},
+                                 {"images", e.samples}, {"loss", e.loss},
+                                 {"top1", e.top1},      {"top5", e.top5}};
+  for (int c = 0; c < e.classes; ++c) {
+    const auto [total, accuracy] = class_accuracy(e, c);
+    json["classes"].push_back({{"name", dataset.class_names[static_cast<std::size_t>(c)]},
+                               {"images", total},
+                               {"top1", accuracy}});
+    const auto row = e.confusion.begin() + static_cast<std::ptrdiff_t>(cell(e, c, 0));
+    json["confusion"].push_back(std::vector<std::int64_t>(row, row + e.classes));
+  }
+  fmt::print("{}\n", json.dump(2));
+}
+
+int run_eval(const EvalFlags& flags) {
+  apply_machine_flags(flags.run);
+  const CheckpointInfo info = read_checkpoint_info(flags.checkpoint);
+  const std::string name = flags.run.dataset.empty() ? info.dataset : flags.run.dataset;
+  const auto dataset = load_test_set(name, find_data(name, flags.run.data_path));
+  require<ValueError>(dataset->num_classes == info.num_classes,
+                      "eval: dataset: expected {} classes as in {}, got {} with {}",
+                      info.num_classes, flags.checkpoint, name, dataset->num_classes);
+  models::Options options =
+      model_options(info.activation, info.shortcut, info.stem, dataset->height, info.num_classes);
+  options.initialise = false;
+  const auto net = models::make(info.model, options);
+  load_weights(flags.checkpoint, *net);
+  data::Loader loader(dataset, {.batch_size = flags.run.batch_size,
+                                .normalisation = data::normalisation(name),
+                                .workers = flags.run.workers});
+  const Evaluation evaluation =
+      evaluate(*net, loader, dataset->num_classes, flags.run.limit_eval_batches);
+  (flags.json ? print_json : print_text)(evaluation, info, *dataset);
+  return 0;
+}
+
+}  // namespace
+
+void add_eval(CLI::App& app, Action& action) {
+  auto flags = std::make_shared<EvalFlags>();
+  flags->run.dataset.clear();
+  CLI::App* command = app.add_subcommand("eval", "evaluates a weights file on the test set");
+  command->add_option("--checkpoint", flags->checkpoint, "weights file written by train")
+      ->required();
+  command->add_option("--dataset", flags->run.dataset, "data set [default: the checkpoint's]")
+      ->check(CLI::IsMember({"cifar10", "cifar100", "synthetic"}));
+  command->add_option("--data-path", flags->run.data_path,
+                      "folder of the data [default: $RESGRAD_DATA, else data-cache/]");
+  command->add_flag("--json", flags->json, "print one JSON object");
+  command->add_option("-b,--batch-size", flags->run.batch_size, "images at a time")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("-j,--workers", flags->run.workers, "threads that load data")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_option("--limit-eval-batches", flags->run.limit_eval_batches, "0: no limit")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  add_machine_flags(*command, flags->run);
+  command->callback([flags, &action] { action = [flags] { return run_eval(*flags); }; });
+}
+
+}  // namespace resgrad::cli

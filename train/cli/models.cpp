@@ -1,0 +1,31 @@
+// resgrad models: the registry as a table.
+#include <fmt/format.h>
+
+#include "models/models.h"
+#include "train/cli/commands.h"
+
+namespace resgrad::cli {
+namespace {
+
+int print_models() {
+  const Shape input_size{1, 3, 32, 32};
+  fmt::print("{:<20}{:>14}{:>18}  {:<6}{:<10}{}\n", "network", "parameters", "mult-adds", "order",
+             "shortcut", "source");
+  for (const models::Entry& entry : models::registry()) {
+    const auto net = models::make(entry.name, {.initialise = false});
+    fmt::print("{:<20}{:>14}{:>18}  {:<6}{:<10}{}\n", entry.name, net->parameter_count(),
+               multiply_adds(*net, input_size), name(entry.config.activation),
+               entry.config.shortcut == Shortcut::zero_pad ? "A" : "B", entry.source);
+  }
+  fmt::print("Counted for 10 classes, the CIFAR stem and one image of 3x32x32.\n");
+  return 0;
+}
+
+}  // namespace
+
+void add_models(CLI::App& app, Action& action) {
+  CLI::App* command = app.add_subcommand("models", "lists the networks with their sizes");
+  command->callback([&action] { action = print_models; });
+}
+
+}  // namespace resgrad::cli

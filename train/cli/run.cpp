@@ -1,0 +1,78 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "train/cli/commands.h"
+#include "train/version.h"
+
+namespace resgrad::cli {
+namespace {
+
+constexpr int kFailed = 1, kUsage = 2;
+
+// The flags of `app`, for the message about an unknown one.
+std::string known_flags(const CLI::App& app) {
+  std::string known;
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_positional()) continue;
+    known += (known.empty() ? "" : ", ") + option->get_name(false, true);
+  }
+  return known;
+}
+
+int usage_error(const CLI::App& app, const CLI::ParseError& error) {
+  const auto chosen = app.get_subcommands();
+  const CLI::App& command = chosen.empty() ? app : *chosen.front();
+  fmt::print(stderr, "resgrad: {}\n", error.what());
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    if (chosen.empty()) {
+      std::string known;
+      for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+        known += (known.empty() ? "" : ", ") + sub->get_name();
+      }
+      fmt::print(stderr, "known subcommands: {}\n", known);
+    } else {
+      fmt::print(stderr, "known flags of {}: {}\n", command.get_name(), known_flags(command));
+    }
+  }
+  fmt::print(stderr, "see: resgrad {}--help\n", chosen.empty() ? "" : command.get_name() + " ");
+  return kUsage;
+}
+
+}  // namespace
+
+int run(int argc, const char* const* argv) {
+  CLI::App app("Trains residual networks on CIFAR-10: autograd, layers and models in C++20.",
+               "resgrad");
+  app.set_version_flag("--version", std::string("resgrad ") + kVersion);
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(36);
+  Action action;
+  add_train(app, action);
+  add_eval(app, action);
+  add_compare(app, action);
+  add_bench(app, action);
+  add_summary(app, action);
+  add_gradcheck(app, action);
+  add_models(app, action);
+  add_info(app, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& done) {  // --help, --version
+    return app.exit(done);
+  } catch (const CLI::ParseError& error) {
+    return usage_error(app, error);
+  }
+  try {
+    return action();
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "resgrad: out of memory\n");
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "resgrad: {}\n", error.what());
+  }
+  return kFailed;
+}
+
+}  // namespace resgrad::cli

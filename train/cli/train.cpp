@@ -1,0 +1,147 @@
+// resgrad train: trains a network and writes the output folder.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "train/cli/commands.h"
+#include "train/cli/flags.h"
+#include "train/cli/train_flags.h"
+#include "train/signals.h"
+#include "train/trainer.h"
+
+namespace resgrad::cli {
+
+void add_train_flags(CLI::App& command, RunOptions& o) {
+  command.add_option("--dataset", o.dataset, "data set")
+      ->check(CLI::IsMember({"cifar10", "cifar100", "synthetic"}))
+      ->capture_default_str();
+  command.add_option("--data-path", o.data_path,
+                     "folder of the data [default: $RESGRAD_DATA, else data-cache/]");
+  command
+      .add_option("--val-split", o.val_split,
+                  "training images to hold out and evaluate on instead of the test set")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command.add_flag("--no-augment", o.no_augment, "no random crop and flip");
+  command.add_option("--cutout", o.cutout, "side of the square that is cut out; 0: none")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command.add_option("-j,--workers", o.workers, "threads that load data; 0: none of their own")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command.add_option("--epochs", o.epochs, "passes over the training set")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--max-steps", o.max_steps, "stop after so many updates; 0: no limit")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command.add_option("-b,--batch-size", o.batch_size, "images per update")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--lr", o.lr, "learning rate; onecycle: its maximum")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--momentum", o.momentum, "of SGD")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command.add_option("--dampening", o.dampening, "of the momentum")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command.add_flag("--nesterov", o.nesterov, "Nesterov's form of the momentum");
+  command.add_option("--wd,--weight-decay", o.weight_decay, "weight decay")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command.add_flag("--no-norm-decay", o.no_norm_decay, "no weight decay on norms and biases");
+  command.add_option("--lr-scheduler", o.lr_scheduler, "how the learning rate changes")
+      ->check(CLI::IsMember({"constant", "step", "multistep", "cosine", "onecycle"}))
+      ->capture_default_str();
+  command.add_option("--lr-milestones", o.lr_milestones, "multistep: epochs, ascending")
+      ->delimiter(',')
+      ->capture_default_str();
+  command.add_flag("--lr-milestones-in-steps", o.lr_milestones_in_steps,
+                   "the milestones count updates, not epochs");
+  command.add_option("--lr-step-size", o.lr_step_size, "step: epochs between two drops")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--lr-gamma", o.lr_gamma, "step, multistep: factor of a drop")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      .add_option("--lr-warmup-epochs", o.lr_warmup_epochs, "epochs of warm-up, may be fractional")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command.add_option("--lr-warmup-method", o.lr_warmup_method, "shape of the warm-up")
+      ->check(CLI::IsMember({"linear", "constant"}))
+      ->capture_default_str();
+  command
+      .add_option("--lr-warmup-factor", o.lr_warmup_factor,
+                  "fraction of the learning rate at which the warm-up starts")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command.add_option("--label-smoothing", o.label_smoothing, "of the cross entropy")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command.add_flag("--zero-init-residual", o.zero_init_residual,
+                   "let every block start as its shortcut");
+  command.add_option("--seed", o.seed, "of weights, order and augmentation")->capture_default_str();
+  command.add_option("--print-freq", o.print_freq, "updates between progress lines")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_flag("--quiet", o.quiet, "print errors only; the log file is written all the same");
+  command.add_flag("--profile", o.profile, "print where the time of each epoch went");
+  command.add_flag("--overfit-batch", o.overfit_batch,
+                   "train and evaluate on the first batch alone, to check a set-up");
+  command.add_option("--limit-train-batches", o.limit_train_batches, "per epoch; 0: no limit")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command.add_option("--limit-eval-batches", o.limit_eval_batches, "per evaluation; 0: no limit")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  add_machine_flags(command, o);
+}
+
+TrainResult train_one(const RunOptions& o, const DataSplits& data) {
+  const data::Dataset& images = *data.train;
+  models::Options model =
+      model_options(o.activation, o.shortcut, o.stem, images.height, images.num_classes);
+  model.zero_init_residual = o.zero_init_residual;
+  model.seed = o.seed;
+  const ResNetConfig config = models::configure(o.model, model);
+  const auto net = models::make(o.model, model);
+  return run_training(*net, data, o,
+                      {.model = o.model,
+                       .activation = name(config.activation),
+                       .shortcut = config.shortcut == Shortcut::zero_pad ? "A" : "B",
+                       .stem = config.stem == Stem::cifar ? "cifar" : "imagenet",
+                       .dataset = o.dataset,
+                       .num_classes = config.num_classes});
+}
+
+int exit_code(int signal) {
+  return signal == 0 ? 0 : 128 + signal;
+}
+
+namespace {
+
+int run_train(RunOptions o) {
+  apply_machine_flags(o);
+  if (o.output_dir.empty()) o.output_dir = "runs/" + o.model;
+  const StopSignals signals;
+  const DataSplits data =
+      load_data(o.dataset, find_data(o.dataset, o.data_path), o.val_split, o.seed);
+  return exit_code(train_one(o, data).signal);
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, Action& action) {
+  auto options = std::make_shared<RunOptions>();
+  CLI::App* command = app.add_subcommand("train", "trains a network");
+  add_network_flags(*command, *options);
+  add_train_flags(*command, *options);
+  command->add_option("--output-dir", options->output_dir,
+                      "folder of the results [default: runs/MODEL]");
+  command->callback([options, &action] { action = [options] { return run_train(*options); }; });
+}
+
+}  // namespace resgrad::cli

@@ -1,0 +1,47 @@
+#include "train/datasets.h"
+
+#include "core/check.h"
+#include "data/cifar.h"
+#include "data/synthetic.h"
+
+namespace resgrad {
+namespace {
+
+// Fixed: the synthetic data set is one data set, whatever the seed of a run.
+constexpr std::uint64_t kSyntheticSeed = 0;
+constexpr std::int64_t kSyntheticTrain = 10000, kSyntheticTest = 2000;
+
+data::Dataset load(const std::string& name, const std::string& path, data::Split split) {
+  if (name == "cifar10") return data::load_cifar10(path, split);
+  if (name == "cifar100") return data::load_cifar100(path, split);
+  require<ValueError>(name == "synthetic",
+                      "dataset: expected one of cifar10, cifar100, synthetic, got {}", name);
+  return data::make_synthetic(split, split == data::Split::train ? kSyntheticTrain : kSyntheticTest,
+                              kSyntheticSeed);
+}
+
+}  // namespace
+
+std::shared_ptr<const data::Dataset> load_test_set(const std::string& name,
+                                                   const std::string& path) {
+  return std::make_shared<const data::Dataset>(load(name, path, data::Split::test));
+}
+
+DataSplits load_data(const std::string& name, const std::string& path, std::int64_t val_split,
+                     std::uint64_t seed) {
+  data::Dataset train = load(name, path, data::Split::train);
+  DataSplits splits{.normalisation = data::normalisation(name)};
+  if (val_split == 0) {
+    splits.train = std::make_shared<const data::Dataset>(std::move(train));
+    splits.test = load_test_set(name, path);
+    splits.test_name = "test";
+  } else {
+    auto [rest, validation] = data::split(train, val_split, seed);
+    splits.train = std::make_shared<const data::Dataset>(std::move(rest));
+    splits.test = std::make_shared<const data::Dataset>(std::move(validation));
+    splits.test_name = "validation";
+  }
+  return splits;
+}
+
+}  // namespace resgrad

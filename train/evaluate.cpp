@@ -1,0 +1,83 @@
+#include "train/evaluate.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/autograd/grad_mode.h"
+#include "core/ops/cross_entropy.h"
+#include "train/signals.h"
+
+namespace resgrad {
+namespace {
+
+// Position of `label` when the classes are sorted by falling logit.
+std::int64_t rank_of(const std::vector<double>& row, std::int64_t label) {
+  const double own = row[static_cast<std::size_t>(label)];
+  if (std::isnan(own)) return std::ssize(row);
+  std::int64_t rank = 0;
+  for (std::int64_t j = 0; j < std::ssize(row); ++j) {
+    const double other = row[static_cast<std::size_t>(j)];
+    rank += other > own || std::isnan(other) || (other == own && j < label);
+  }
+  return rank;
+}
+
+// Calls f(row, label) for every sample.
+template <class F>
+void for_each_row(const Tensor& logits, const Tensor& labels, F&& f) {
+  const std::vector<double> values = logits.to_vector<double>();
+  const auto classes = static_cast<std::ptrdiff_t>(logits.dim(1));
+  for (std::int64_t i = 0; i < logits.dim(0); ++i) {
+    const auto begin = values.begin() + i * classes;
+    f(std::vector<double>(begin, begin + classes), labels.data<std::int64_t>()[i]);
+  }
+}
+
+}  // namespace
+
+std::int64_t count_hits(const Tensor& logits, const Tensor& labels, std::int64_t k) {
+  std::int64_t hits = 0;
+  for_each_row(logits, labels, [&](const std::vector<double>& row, std::int64_t label) {
+    hits += rank_of(row, label) < k;
+  });
+  return hits;
+}
+
+Evaluation evaluate(Module& net, data::Loader& loader, int classes, std::int64_t limit_batches) {
+  const bool was_training = net.is_training();
+  net.eval();
+  const NoGradGuard no_grad;
+  Evaluation result;
+  result.classes = classes;
+  result.confusion.resize(static_cast<std::size_t>(classes) * static_cast<std::size_t>(classes));
+  double loss_sum = 0;
+  std::int64_t hits1 = 0, hits5 = 0, batches = 0;
+  loader.start_epoch(0);
+  while (limit_batches == 0 || batches < limit_batches) {
+    if (StopSignals::pending() != 0) {
+      result.interrupted = true;
+      break;
+    }
+    const std::optional<data::Batch> batch = loader.next();
+    if (!batch) break;
+    ++batches;
+    const Tensor logits = net(batch->images);
+    const std::int64_t n = logits.dim(0);
+    loss_sum += cross_entropy(logits, batch->labels).item() * static_cast<double>(n);
+    hits5 += count_hits(logits, batch->labels, 5);
+    for_each_row(logits, batch->labels, [&](const std::vector<double>& row, std::int64_t label) {
+      const auto predicted = std::ranges::max_element(row) - row.begin();
+      ++result.confusion[static_cast<std::size_t>(label * classes + predicted)];
+      hits1 += rank_of(row, label) == 0;
+    });
+    result.samples += n;
+  }
+  net.set_training(was_training);
+  const double n = static_cast<double>(std::max<std::int64_t>(1, result.samples));
+  result.loss = loss_sum / n;
+  result.top1 = 100 * static_cast<double>(hits1) / n;
+  result.top5 = 100 * static_cast<double>(hits5) / n;
+  return result;
+}
+
+}  // namespace resgrad

@@ -1,0 +1,32 @@
+// Evaluation: loss, accuracies and the confusion matrix over a data set.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "data/loader.h"
+#include "nn/module.h"
+
+namespace resgrad {
+
+/// How many of the rows of `logits` [n, classes] rank their label among the k largest. Among equal
+/// logits the lower class ranks first; NaN counts as larger than anything, as a label it is a miss.
+std::int64_t count_hits(const Tensor& logits, const Tensor& labels, std::int64_t k);
+
+struct Evaluation {
+  std::int64_t samples = 0;
+  double loss = 0;  ///< mean cross entropy, without label smoothing
+  double top1 = 0;  ///< percent
+  double top5 = 0;  ///< percent
+  int classes = 0;
+  /// confusion[label * classes + predicted]: samples
+  std::vector<std::int64_t> confusion;
+  /// A signal ended it early: the figures cover what was seen.
+  bool interrupted = false;
+};
+
+/// Runs `net` in evaluation mode, without gradients, over one epoch of `loader`, at most
+/// `limit_batches` (0: all). The mode of `net` is restored.
+Evaluation evaluate(Module& net, data::Loader& loader, int classes, std::int64_t limit_batches = 0);
+
+}  // namespace resgrad

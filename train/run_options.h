@@ -1,0 +1,64 @@
+// All settings of a training run, as the command line gives them and args.json records them.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace resgrad {
+
+struct RunOptions {
+  // network; empty text keeps the family's own choice
+  std::string model = "resnet20";
+  std::string activation;
+  std::string shortcut;
+  std::string stem;
+  bool zero_init_residual = false;
+
+  // data
+  std::string dataset = "cifar10";
+  std::string data_path;
+  std::int64_t val_split = 0;  ///< training images that are held out and evaluated on instead
+  bool no_augment = false;
+  int cutout = 0;  ///< side of the square, 0: none
+  int workers = 1;
+
+  // optimisation
+  std::int64_t epochs = 10;
+  std::int64_t max_steps = 0;  ///< 0: no limit
+  std::int64_t batch_size = 128;
+  double lr = 0.1;
+  double momentum = 0.9;
+  double dampening = 0;
+  bool nesterov = false;
+  double weight_decay = 5e-4;
+  bool no_norm_decay = false;
+  std::string lr_scheduler = "cosine";
+  std::vector<std::int64_t> lr_milestones = {100, 150};
+  bool lr_milestones_in_steps = false;
+  std::int64_t lr_step_size = 30;
+  double lr_gamma = 0.1;
+  double lr_warmup_epochs = 0;
+  std::string lr_warmup_method = "linear";
+  double lr_warmup_factor = 0.01;
+  double label_smoothing = 0;
+
+  // run
+  std::uint64_t seed = 1;
+  int threads = 0;  ///< 0: all cores
+  std::string conv_engine = "auto";
+  std::string isa = "auto";
+  std::string output_dir;  ///< empty: runs/<model>
+  std::int64_t print_freq = 50;
+  bool quiet = false;
+  bool profile = false;
+  bool overfit_batch = false;
+  std::int64_t limit_train_batches = 0;  ///< 0: no limit
+  std::int64_t limit_eval_batches = 0;
+};
+
+/// The settings and the version of the program as a JSON object.
+std::string to_json(const RunOptions& options);
+
+}  // namespace resgrad
