@@ -137,7 +137,6 @@ class Run {
     const std::optional<fs::path> moved = prepare_folder(folder_);
     log_ = make_run_logger(folder_, o_.quiet);
     if (moved) log_->info("moved the earlier run in {} to {}", folder_.string(), moved->string());
-    for (const std::string& warning : data_.train->warnings) log_->warn("{}", warning);
     write_text(folder_ / "args.json", to_json(o_));
     MetricsCsv csv(folder_ / "metrics.csv");
     log_start();

@@ -1,0 +1,73 @@
+#include "data/augment.h"
+
+#include <algorithm>
+
+namespace resgrad::data {
+
+Augmentation draw_augmentation(const AugmentOptions& options, int height, int width,
+                               Random& random) {
+  const auto below = [&random](int n) {
+    return static_cast<int>(random.below(static_cast<std::uint32_t>(n)));
+  };
+  Augmentation a;
+  if (options.pad > 0) {
+    a.dy = below(2 * options.pad + 1) - options.pad;
+    a.dx = below(2 * options.pad + 1) - options.pad;
+  }
+  if (options.flip) a.flip = below(2) == 1;
+  if (options.cutout > 0) {
+    const int top = below(height) - options.cutout / 2, left = below(width) - options.cutout / 2;
+    a.cut_top = std::clamp(top, 0, height);
+    a.cut_bottom = std::clamp(top + options.cutout, 0, height);
+    a.cut_left = std::clamp(left, 0, width);
+    a.cut_right = std::clamp(left + options.cutout, 0, width);
+  }
+  return a;
+}
+
+PixelTable::PixelTable(const Normalisation& n) {
+  for (std::size_t c = 0; c < 3; ++c) {
+    for (std::size_t level = 0; level < 256; ++level) {
+      values_[c][level] =
+          static_cast<float>((static_cast<double>(level) / 255 - n.mean[c]) / n.std[c]);
+    }
+  }
+}
+
+void write_image(float* out, const Dataset& dataset, std::int64_t index, const Augmentation& a,
+                 const PixelTable& table) {
+  const int height = dataset.height, width = dataset.width;
+  const std::ptrdiff_t plane = std::ptrdiff_t{height} * width;
+  const std::uint8_t* image = dataset.image(index);
+  // the columns of the output whose source lies inside the image
+  const int first = std::max(0, a.flip ? a.dx : -a.dx);
+  const int last = std::min(width, a.flip ? width + a.dx : width - a.dx);
+  for (int y = 0; y < height; ++y) {
+    const int source_y = y + a.dy;
+    float* row = out + std::ptrdiff_t{y} * width * 3;
+    const bool inside = source_y >= 0 && source_y < height;
+    for (std::size_t c = 0; c < 3; ++c) {
+      const float black = table(c, 0);
+      const auto channel = static_cast<std::ptrdiff_t>(c);
+      float* values = row + channel;
+      if (!inside) {
+        for (int x = 0; x < width; ++x) values[3 * x] = black;
+        continue;
+      }
+      const std::uint8_t* line = image + channel * plane + std::ptrdiff_t{source_y} * width;
+      for (int x = 0; x < first; ++x) values[3 * x] = black;
+      for (int x = last; x < width; ++x) values[3 * x] = black;
+      if (a.flip) {
+        const std::uint8_t* source = line + (width - 1 + a.dx);
+        for (int x = first; x < last; ++x) values[3 * x] = table(c, source[-x]);
+      } else {
+        for (int x = first; x < last; ++x) values[3 * x] = table(c, line[x + a.dx]);
+      }
+    }
+    if (y >= a.cut_top && y < a.cut_bottom) {
+      std::fill(row + 3 * a.cut_left, row + 3 * a.cut_right, 0.0f);
+    }
+  }
+}
+
+}  // namespace resgrad::data

@@ -1,0 +1,166 @@
+#include "data/loader.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <numeric>
+#include <thread>
+
+namespace resgrad::data {
+
+// Workers take batch numbers in turn and put what they made into `ready`; next() takes them out in
+// order. An epoch's number tells a worker that what it made is no longer wanted.
+struct Loader::State {
+  State(std::shared_ptr<const Dataset> data, const LoaderOptions& o)
+      : dataset(std::move(data)), options(o), table(o.normalisation) {}
+
+  std::int64_t batches() const {
+    const std::int64_t n = dataset->size(), b = options.batch_size;
+    return options.drop_last ? n / b : (n + b - 1) / b;
+  }
+
+  std::vector<std::int64_t> indices_of(std::int64_t number) const {
+    const auto begin = order.begin() + number * options.batch_size;
+    return {begin, std::min(begin + options.batch_size, order.end())};
+  }
+
+  Batch make_batch(std::vector<std::int64_t> indices, std::int64_t epoch_number) const {
+    const auto n = std::ssize(indices);
+    const int height = dataset->height, width = dataset->width;
+    Batch batch{
+        .images = Tensor::empty({n, 3, height, width}, DType::float32, MemoryFormat::channels_last),
+        .labels = Tensor::empty({n}, DType::int64),
+        .indices = std::move(indices)};
+    float* images = batch.images.data<float>();
+    auto* labels = batch.labels.data<std::int64_t>();
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+      const std::int64_t index = batch.indices[static_cast<std::size_t>(i)];
+      Augmentation augmentation;
+      if (options.augment) {
+        Random random(options.seed, Purpose::augment, static_cast<std::uint32_t>(epoch_number),
+                      static_cast<std::uint64_t>(index));
+        augmentation = draw_augmentation(*options.augment, height, width, random);
+      }
+      write_image(images + i * dataset->image_bytes(), *dataset, index, augmentation, table);
+      labels[i] = dataset->labels[static_cast<std::size_t>(index)];
+    }
+    return batch;
+  }
+
+  std::int64_t capacity() const { return std::int64_t{options.workers} * options.prefetch; }
+
+  void work(const std::stop_token& stop) {
+    std::unique_lock lock(mutex);
+    while (true) {
+      wanted.wait(lock, stop, [this] {
+        return next_to_make < end && next_to_make < next_to_give + capacity() && !failure;
+      });
+      if (stop.stop_requested()) return;
+      const std::int64_t number = next_to_make++, epoch_number = epoch, made_for = generation;
+      std::vector<std::int64_t> indices = indices_of(number);
+      lock.unlock();
+      std::optional<Batch> batch;
+      std::exception_ptr error;
+      try {
+        batch = make_batch(std::move(indices), epoch_number);
+      } catch (...) {
+        error = std::current_exception();
+      }
+      lock.lock();
+      if (made_for != generation) continue;
+      if (error) failure = error;
+      if (batch) ready.emplace(number, std::move(*batch));
+      given.notify_all();
+    }
+  }
+
+  const std::shared_ptr<const Dataset> dataset;
+  const LoaderOptions options;
+  const PixelTable table;
+
+  std::mutex mutex;
+  std::condition_variable_any wanted;  // work may be there
+  std::condition_variable given;       // a batch or a failure is there
+  std::vector<std::int64_t> order;
+  std::map<std::int64_t, Batch> ready;
+  std::exception_ptr failure;
+  std::int64_t epoch = 0, generation = 0;
+  std::int64_t next_to_make = 0, next_to_give = 0, end = 0;
+  double waited = 0;
+  std::vector<std::jthread> threads;  // last: stopped and joined first
+};
+
+Loader::Loader(std::shared_ptr<const Dataset> dataset, LoaderOptions options) {
+  require<ValueError>(dataset != nullptr && dataset->size() > 0,
+                      "loader: dataset: expected at least one image, got none");
+  require<ValueError>(options.batch_size >= 1 && options.workers >= 0 && options.prefetch >= 1,
+                      "loader: options: expected batch_size and prefetch of at least 1 and workers "
+                      "of at least 0, got {}, {} and {}",
+                      options.batch_size, options.prefetch, options.workers);
+  state_ = std::make_unique<State>(std::move(dataset), options);
+  for (int i = 0; i < options.workers; ++i) {
+    state_->threads.emplace_back(
+        [s = state_.get()](const std::stop_token& stop) { s->work(stop); });
+  }
+}
+
+Loader::~Loader() = default;
+
+std::int64_t Loader::batches() const {
+  return state_->batches();
+}
+
+void Loader::start_epoch(std::int64_t epoch, std::int64_t first_batch) {
+  State& s = *state_;
+  require<ValueError>(first_batch >= 0 && first_batch <= batches(),
+                      "loader: first_batch: expected 0 to {}, got {}", batches(), first_batch);
+  std::vector<std::int64_t> order;
+  if (s.options.shuffle) {
+    order = Random(s.options.seed, Purpose::shuffle, static_cast<std::uint32_t>(epoch))
+                .permutation(s.dataset->size());
+  } else {
+    order.resize(static_cast<std::size_t>(s.dataset->size()));
+    std::iota(order.begin(), order.end(), std::int64_t{0});
+  }
+  const std::lock_guard lock(s.mutex);
+  s.order = std::move(order);
+  s.ready.clear();
+  s.failure = nullptr;
+  s.epoch = epoch;
+  ++s.generation;
+  s.next_to_make = s.next_to_give = first_batch;
+  s.end = batches();
+  s.waited = 0;
+  s.wanted.notify_all();
+}
+
+std::optional<Batch> Loader::next() {
+  State& s = *state_;
+  std::unique_lock lock(s.mutex);
+  if (s.next_to_give == s.end) return std::nullopt;
+  const auto start = std::chrono::steady_clock::now();
+  std::optional<Batch> batch;
+  if (s.threads.empty()) {
+    batch = s.make_batch(s.indices_of(s.next_to_give), s.epoch);
+  } else {
+    s.given.wait(lock, [&s] { return s.failure || s.ready.contains(s.next_to_give); });
+    const auto found = s.ready.find(s.next_to_give);
+    if (found == s.ready.end()) std::rethrow_exception(s.failure);
+    batch = std::move(found->second);
+    s.ready.erase(found);
+  }
+  s.waited += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  ++s.next_to_give;
+  s.wanted.notify_one();
+  return batch;
+}
+
+double Loader::wait_seconds() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->waited;
+}
+
+}  // namespace resgrad::data

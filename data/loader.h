@@ -1,0 +1,57 @@
+// The loader: batches of a data set, prepared ahead by worker threads.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/tensor.h"
+#include "data/augment.h"
+#include "data/dataset.h"
+#include "data/normalise.h"
+
+namespace resgrad::data {
+
+struct Batch {
+  Tensor images;                      ///< float32 [n, 3, h, w], channels_last, normalised
+  Tensor labels;                      ///< int64 [n]
+  std::vector<std::int64_t> indices;  ///< of the images in the data set
+};
+
+struct LoaderOptions {
+  std::int64_t batch_size = 128;
+  bool shuffle = false;
+  bool drop_last = false;  ///< leave out a last batch that is smaller
+  std::optional<AugmentOptions> augment = {};
+  Normalisation normalisation = {};
+  std::uint64_t seed = 0;
+  int workers = 1;   ///< threads that prepare batches; 0: next() does it itself
+  int prefetch = 2;  ///< batches ahead per worker
+};
+
+/// Gives the batches of one epoch after the other. Order and augmentation depend on (seed, epoch,
+/// index of the image) alone: batches are the same bits for any number of workers.
+class Loader {
+ public:
+  /// Throws  ValueError for options out of range or an empty data set.
+  Loader(std::shared_ptr<const Dataset> dataset, LoaderOptions options);
+  ~Loader();
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+
+  /// Batches of an epoch.
+  std::int64_t batches() const;
+  /// Starts `epoch` at its batch number `first_batch`; what was prepared before is dropped.
+  void start_epoch(std::int64_t epoch, std::int64_t first_batch = 0);
+  /// The next batch, or nothing at the end of the epoch or before the first. Rethrows what failed
+  /// in a worker.
+  std::optional<Batch> next();
+  /// Seconds that next() waited in this epoch.
+  double wait_seconds() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace resgrad::data

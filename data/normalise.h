@@ -1,0 +1,24 @@
+// Normalisation of pixels: (value / 255 - mean) / std per colour channel.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "data/dataset.h"
+
+namespace resgrad::data {
+
+/// Mean and standard deviation per channel R, G, B, of values in [0, 1].
+struct Normalisation {
+  std::array<double, 3> mean = {0, 0, 0};
+  std::array<double, 3> std = {1, 1, 1};
+};
+
+/// The preset of a data set, over all pixels of its training images, to four digits: cifar10,
+/// cifar100, synthetic. Throws ValueError that lists them for another name.
+Normalisation normalisation(std::string_view name);
+
+/// Mean and standard deviation over all pixels of `dataset`.
+Normalisation measure_normalisation(const Dataset& dataset);
+
+}  // namespace resgrad::data
