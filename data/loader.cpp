@@ -27,6 +27,11 @@ struct Loader::State {
     return {begin, std::min(begin + options.batch_size, order.end())};
   }
 
+  Tensor empty_images(std::int64_t n) const {
+    return Tensor::empty({n, 3, dataset->height, dataset->width}, DType::float32,
+                         MemoryFormat::channels_last);
+  }
+
   Batch make_batch(std::vector<std::int64_t> indices, std::int64_t epoch_number) const {
     const auto n = std::ssize(indices);
     const int height = dataset->height, width = dataset->width;
@@ -42,7 +47,7 @@ struct Loader::State {
       if (options.augment) {
         Random random(options.seed, Purpose::augment, static_cast<std::uint32_t>(epoch_number),
                       static_cast<std::uint64_t>(index));
-        augmentation = draw_augmentation(*options.augment, height, width, random);
+        augmentation = draw_augmentation(*options.augment, dataset->height, dataset->width, random);
       }
       write_image(images + i * dataset->image_bytes(), *dataset, index, augmentation, table);
       labels[i] = dataset->labels[static_cast<std::size_t>(index)];
@@ -101,6 +106,12 @@ Loader::Loader(std::shared_ptr<const Dataset> dataset, LoaderOptions options) {
                       "of at least 0, got {}, {} and {}",
                       options.batch_size, options.prefetch, options.workers);
   state_ = std::make_unique<State>(std::move(dataset), options);
+  // Leaves the allocator with as many blocks as can ever be in use at once: how far the workers
+  // happen to be ahead must not make it map memory later.
+  std::vector<Tensor> reserve;
+  for (std::int64_t i = 0; i < state_->capacity() + 2; ++i) {
+    reserve.push_back(state_->empty_images(options.batch_size));
+  }
   for (int i = 0; i < options.workers; ++i) {
     state_->threads.emplace_back(
         [s = state_.get()](const std::stop_token& stop) { s->work(stop); });

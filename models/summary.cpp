@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "core/autograd/grad_mode.h"
@@ -41,7 +42,7 @@ std::int64_t own_macs(const Module& module, const Shape& output) {
   return params * positions;
 }
 
-// Writes a row per call, in the order of execution.
+// Records a row per call, in the order of execution.
 class RowRecorder final : public CallObserver {
  public:
   explicit RowRecorder(const Module& root) { index_tree(root, 0, nullptr); }
@@ -50,14 +51,14 @@ class RowRecorder final : public CallObserver {
     // a module that was made inside a forward has no place in the tree: it is shown one level down
     const auto place = tree_.find(&module);
     const int depth = place != tree_.end() ? place->second.depth
-                                           : (open_.empty() ? 0 : rows_[open_.back()].depth + 1);
-    if (place != tree_.end()) add_uncalled_parents(place->second.parent);
-    open_.push_back(rows_.size());
-    add(module, depth, true);
+                                           : (open_.empty() ? 0 : calls_[open_.back()].depth + 1);
+    open_.push_back(calls_.size());
+    calls_.push_back(make_row(module, depth));
+    calls_.back().recursive = !called_.insert(&module).second;
   }
 
   void leave(const Module&, const Tensor& y) override {
-    Row& row = rows_[open_.back()];
+    Row& row = calls_[open_.back()];
     open_.pop_back();
     row.output = y.shape();
     row.output_bytes = static_cast<std::int64_t>(y.byte_size());
@@ -65,16 +66,10 @@ class RowRecorder final : public CallObserver {
   }
 
   std::vector<Row> take() {
-    // parameters of a row that are not shown in any row below it
-    for (std::size_t i = rows_.size(); i-- > 0;) {
-      rows_[i].leftover = rows_[i].params;
-      for (std::size_t j = i + 1; j < rows_.size() && rows_[j].depth > rows_[i].depth; ++j) {
-        if (!rows_[j].recursive) {
-          rows_[i].leftover -= rows_[j].leaf ? rows_[j].params : rows_[j].leftover;
-        }
-      }
-    }
-    return std::move(rows_);
+    std::vector<Row> rows = with_uncalled_containers();
+    number(rows);
+    count_leftovers(rows);
+    return rows;
   }
 
  private:
@@ -88,46 +83,105 @@ class RowRecorder final : public CallObserver {
     for (const auto& [name, child] : module.children()) index_tree(*child, depth + 1, &module);
   }
 
-  // A container that was not called itself gets a row before its first child.
-  void add_uncalled_parents(const Module* parent) {
-    if (parent == nullptr || seen_.contains(parent)) return;
-    add_uncalled_parents(tree_.at(parent).parent);
-    add(*parent, tree_.at(parent).depth, false);
+  static Row make_row(const Module& module, int depth) {
+    return {.module = &module,
+            .depth = depth,
+            .leaf = module.children().empty(),
+            .params = module.parameter_count(),
+            .param_bytes = bytes_of_parameters(module)};
   }
 
-  void add(const Module& module, int depth, bool called) {
-    rows_.push_back({.module = &module,
-                     .depth = depth,
-                     .index = ++counts_[depth],
-                     .leaf = module.children().empty(),
-                     .recursive = !seen_.insert(&module).second,
-                     .called = called,
-                     .params = module.parameter_count(),
-                     .param_bytes = bytes_of_parameters(module)});
+  // The containers around a module, outermost first, without the root.
+  std::vector<const Module*> containers_of(const Module* module) const {
+    std::vector<const Module*> path;
+    for (auto at = tree_.find(module); at != tree_.end() && at->second.depth > 1;) {
+      path.push_back(at->second.parent);
+      at = tree_.find(at->second.parent);
+    }
+    std::ranges::reverse(path);
+    return path;
+  }
+
+  // A container that was not called itself gets a row before its children, and another one when
+  // they come back after something else.
+  std::vector<Row> with_uncalled_containers() {
+    std::vector<Row> rows;
+    std::map<int, const Module*> shown;  // the module of the latest row per depth
+    for (const Row& call : calls_) {
+      for (const Module* container : containers_of(call.module)) {
+        const int depth = tree_.at(container).depth;
+        if (std::exchange(shown[depth], container) == container) continue;
+        rows.push_back(make_row(*container, depth));
+        rows.back().called = false;
+        rows.back().recursive = !called_.insert(container).second;
+      }
+      shown[call.depth] = call.module;
+      shown.erase(shown.upper_bound(call.depth), shown.end());
+      rows.push_back(call);
+    }
+    return rows;
+  }
+
+  // torchinfo keeps one record for all rows of an uncalled container: they look like the last one.
+  static void number(std::vector<Row>& rows) {
+    std::map<int, int> counts;
+    for (Row& row : rows) row.index = ++counts[row.depth];
+    std::map<const Module*, const Row*> last;
+    for (std::size_t i = rows.size(); i-- > 0;) {
+      if (rows[i].called) continue;
+      const Row& same = *last.emplace(rows[i].module, &rows[i]).first->second;
+      rows[i].index = same.index;
+      rows[i].recursive = same.recursive;
+    }
+  }
+
+  // Parameters of a row that are not shown in any row below it.
+  static void count_leftovers(std::vector<Row>& rows) {
+    for (std::size_t i = rows.size(); i-- > 0;) {
+      rows[i].leftover = rows[i].params;
+      for (std::size_t j = i + 1; j < rows.size() && rows[j].depth > rows[i].depth; ++j) {
+        if (!rows[j].recursive) {
+          rows[i].leftover -= rows[j].leaf ? rows[j].params : rows[j].leftover;
+        }
+      }
+    }
   }
 
   std::map<const Module*, Place> tree_;
-  std::set<const Module*> seen_;
-  std::map<int, int> counts_;
-  std::vector<std::size_t> open_;
-  std::vector<Row> rows_;
+  std::set<const Module*> called_;
+  std::vector<std::size_t> open_;  // calls that have not returned
+  std::vector<Row> calls_;
+};
+
+// Evaluation mode for the guard's lifetime; each module gets its own mode back.
+class EvaluationGuard {
+ public:
+  explicit EvaluationGuard(Module& module) {
+    remember(module);
+    module.eval();
+  }
+  ~EvaluationGuard() {
+    for (const auto& [module, training] : modes_) module->set_training(training);
+  }
+  EvaluationGuard(const EvaluationGuard&) = delete;
+  EvaluationGuard& operator=(const EvaluationGuard&) = delete;
+
+ private:
+  void remember(Module& module) {  // parents first: set_training reaches the children
+    modes_.emplace_back(&module, module.is_training());
+    for (const auto& [name, child] : module.children()) remember(*child);
+  }
+
+  std::vector<std::pair<Module*, bool>> modes_;
 };
 
 std::vector<Row> record_rows(Module& module, const Shape& input_size) {
-  const bool was_training = module.is_training();
-  module.eval();
+  const EvaluationGuard evaluation(module);
   const NoGradGuard no_grad;
   RowRecorder recorder(module);
-  const Tensor x = Tensor::zeros(
+  module(Tensor::zeros(
       input_size, DType::float32,
-      input_size.size() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous);
-  try {
-    module(x);
-  } catch (...) {
-    module.set_training(was_training);
-    throw;
-  }
-  module.set_training(was_training);
+      input_size.size() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous));
   return recorder.take();
 }
 

@@ -21,10 +21,11 @@ void BatchNorm2d::zero_init() {
 }
 
 Tensor BatchNorm2d::forward(const Tensor& x) {
+  Tensor y =
+      batch_norm(x, weight_, bias_, running_mean_, running_var_,
+                 {.training = is_training(), .momentum = options_.momentum, .eps = options_.eps});
   if (is_training()) ++*num_batches_tracked_.data<std::int64_t>();
-  return batch_norm(
-      x, weight_, bias_, running_mean_, running_var_,
-      {.training = is_training(), .momentum = options_.momentum, .eps = options_.eps});
+  return y;
 }
 
 }  // namespace resgrad

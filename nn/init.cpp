@@ -21,6 +21,7 @@ template <class Draw>
 void fill(Tensor& weight, Draw&& draw) {
   Random random(state.seed, Purpose::init, 0, state.count++);
   if (state.skip) return;
+  weight.detach().bump_version();
   visit_floating(weight.dtype(), "init", [&](auto tag) {
     using T = decltype(tag);
     std::generate_n(weight.data<T>(), weight.numel(), [&] { return static_cast<T>(draw(random)); });
@@ -52,7 +53,8 @@ InitScope::~InitScope() {
 }
 
 std::int64_t fan_in(const Tensor& weight) {
-  return weight.dim(1) * receptive_field(weight);
+  const std::int64_t field = receptive_field(weight);  // first: it checks the rank
+  return weight.dim(1) * field;
 }
 std::int64_t fan_out(const Tensor& weight) {
   return weight.dim(0) * receptive_field(weight);

@@ -15,6 +15,15 @@ void append(std::vector<NamedTensor>& to, std::vector<NamedTensor> from,
   for (NamedTensor& t : from) to.push_back({prefix + t.name, std::move(t.tensor)});
 }
 
+// Without the repetitions of a tensor that is shared, so that no optimiser steps on it twice.
+std::vector<NamedTensor> without_repetitions(std::vector<NamedTensor> tensors) {
+  std::set<const TensorImpl*> seen;
+  std::erase_if(tensors, [&seen](const NamedTensor& t) {
+    return !seen.insert(t.tensor.impl().get()).second;
+  });
+  return tensors;
+}
+
 }  // namespace
 
 CallObserver::CallObserver() : previous_(std::exchange(observer, this)) {}
@@ -33,13 +42,13 @@ Tensor Module::operator()(const Tensor& x) {
 std::vector<NamedTensor> Module::named_parameters() const {
   std::vector<NamedTensor> all = parameters_;
   for (const auto& [name, child] : children_) append(all, child->named_parameters(), name + ".");
-  return all;
+  return without_repetitions(std::move(all));
 }
 
 std::vector<NamedTensor> Module::named_buffers() const {
   std::vector<NamedTensor> all = buffers_;
   for (const auto& [name, child] : children_) append(all, child->named_buffers(), name + ".");
-  return all;
+  return without_repetitions(std::move(all));
 }
 
 std::vector<NamedTensor> Module::state_dict() const {
@@ -101,6 +110,8 @@ void Module::set_training(bool training) {
 }
 
 void Module::to(DType dtype) {
+  require<ValueError>(is_floating(dtype), "to: dtype: expected float32 or float64, got {}",
+                      resgrad::name(dtype));
   for (NamedTensor& t : state_dict()) {
     if (is_floating(t.tensor.dtype())) t.tensor.set_data(t.tensor.detach().to(dtype));
   }

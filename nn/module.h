@@ -50,7 +50,8 @@ class Module {
   /// The type as printed by the summary, such as "Conv2d".
   virtual std::string class_name() const = 0;
 
-  /// Parameters of this module and its children, in the order of registration, own ones first.
+  /// Parameters of this module and its children, in the order of registration, own ones first. One
+  /// that is shared appears once, under its first name.
   std::vector<NamedTensor> named_parameters() const;
   /// Tensors that belong to the state but get no gradient, such as running statistics.
   std::vector<NamedTensor> named_buffers() const;
@@ -78,7 +79,8 @@ class Module {
   void set_training(bool training);
   bool is_training() const { return training_; }
 
-  /// Converts all floating parameters and buffers, here and below. Gradients are dropped.
+  /// Converts all floating parameters and buffers, here and below. Gradients are dropped. Throws
+  /// ValueError for a dtype that is not floating.
   void to(DType dtype);
 
  protected:

@@ -10,10 +10,11 @@
 namespace resgrad {
 
 struct DataSplits {
-  std::shared_ptr<const data::Dataset> train;
-  std::shared_ptr<const data::Dataset> test;  ///< or the held-out part of the training set
-  std::string test_name;                      ///< "test" or "validation"
-  data::Normalisation normalisation;
+  std::shared_ptr<const data::Dataset> train = nullptr;
+  std::shared_ptr<const data::Dataset> test =
+      nullptr;                     ///< or the held-out part of the training set
+  std::string test_name = "test";  ///< "test" or "validation"
+  data::Normalisation normalisation = {};
 };
 
 /// The test set alone, for evaluation.

@@ -16,8 +16,8 @@ struct ScheduleOptions {
   std::int64_t steps_per_epoch = 1;  ///< epochs are converted to steps by it
   double gamma = 0.1;                ///< step, multistep: factor of each drop
   std::int64_t step_size_epochs = 30;
-  std::vector<std::int64_t> milestones;   ///< ascending, in epochs
-  bool milestones_in_iterations = false;  ///< milestones count steps instead
+  std::vector<std::int64_t> milestones = {};  ///< ascending, in epochs
+  bool milestones_in_iterations = false;      ///< milestones count steps instead
 
   double warmup_epochs = 0;              ///< fractions allowed; 0: none
   std::string warmup_method = "linear";  ///< linear or constant

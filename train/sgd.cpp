@@ -98,28 +98,29 @@ void Sgd::step() {
 
 void Sgd::update(Slot& slot, const Tensor& grad) const {
   Tensor& w = slot.parameter;
-  const bool has_velocity = options_.momentum != 0;
-  const bool first = !slot.velocity.defined();
-  if (has_velocity && first) slot.velocity = Tensor::empty_like(w);
   Tensor& v = slot.velocity;
-  require<StateError>(!has_velocity || (v.shape() == w.shape() && v.dtype() == w.dtype() &&
-                                        v.memory_format() == w.memory_format()),
-                      "sgd: {}: expected the {} {} of its first step, got {} {} or another format",
-                      slot.name, name(v.dtype()), v.shape(), name(w.dtype()), w.shape());
+  const bool first = !v.defined();
+  require<StateError>(
+      first || (v.shape() == w.shape() && v.dtype() == w.dtype() &&
+                v.memory_format() == w.memory_format()),
+      "sgd: {}: expected the shape, dtype and format of its first step, got {} {} {}", slot.name,
+      w.shape(), name(w.dtype()), name(w.memory_format()));
   // the kernel walks memory, so all three must lie alike
   const Tensor dw = grad.reordered(w.memory_format());
-  w.bump_version();
-  if (has_velocity) v.bump_version();
   visit_floating(w.dtype(), "sgd", [&](auto tag) {
     using T = decltype(tag);
-    kernels::sgd<T>().step(w.data<T>(), has_velocity ? v.data<T>() : nullptr, dw.data<T>(),
-                           w.numel(),
+    const T* const gradient = dw.data<T>();
+    const bool has_velocity = options_.momentum != 0;
+    if (has_velocity && first) v = Tensor::empty_like(w);
+    w.bump_version();
+    kernels::sgd<T>().step(w.data<T>(), has_velocity ? v.data<T>() : nullptr, gradient, w.numel(),
                            {.lr = options_.lr * slot.lr_scale,
                             .momentum = options_.momentum,
                             .dampening = options_.dampening,
                             .weight_decay = slot.weight_decay,
                             .nesterov = options_.nesterov,
                             .first = first});
+    if (has_velocity) v.bump_version();
   });
 }
 

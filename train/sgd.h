@@ -20,9 +20,9 @@ struct SgdOptions {
 
 /// Parameters that are updated alike.
 struct ParameterGroup {
-  std::vector<NamedTensor> parameters;
-  double lr_scale = 1;                 ///< the group's learning rate is lr * lr_scale
-  std::optional<double> weight_decay;  ///< instead of SgdOptions::weight_decay
+  std::vector<NamedTensor> parameters = {};
+  double lr_scale = 1;                      ///< the group's learning rate is lr * lr_scale
+  std::optional<double> weight_decay = {};  ///< instead of SgdOptions::weight_decay
 };
 
 /// Two groups at most: parameters of rank 2 and more as they are, those of rank 0 and 1 (weights of

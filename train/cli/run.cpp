@@ -12,12 +12,17 @@ namespace {
 
 constexpr int kFailed = 1, kUsage = 2;
 
-// The flags of `app`, for the message about an unknown one.
-std::string known_flags(const CLI::App& app) {
-  std::string known;
-  for (const CLI::Option* option : app.get_options()) {
-    if (option->get_positional()) continue;
-    known += (known.empty() ? "" : ", ") + option->get_name(false, true);
+std::vector<std::string> known_flags(const CLI::App& app) {
+  std::vector<std::string> known;
+  for (const CLI::Option* option : app.get_options())
+    known.push_back(option->get_name(false, true));
+  return known;
+}
+
+std::vector<std::string> known_subcommands(const CLI::App& app) {
+  std::vector<std::string> known;
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+    known.push_back(sub->get_name());
   }
   return known;
 }
@@ -26,18 +31,14 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error) {
   const auto chosen = app.get_subcommands();
   const CLI::App& command = chosen.empty() ? app : *chosen.front();
   fmt::print(stderr, "resgrad: {}\n", error.what());
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
-    if (chosen.empty()) {
-      std::string known;
-      for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
-        known += (known.empty() ? "" : ", ") + sub->get_name();
-      }
-      fmt::print(stderr, "known subcommands: {}\n", known);
-    } else {
-      fmt::print(stderr, "known flags of {}: {}\n", command.get_name(), known_flags(command));
-    }
+  if (chosen.empty()) {
+    fmt::print(stderr, "known subcommands: {}\n", fmt::join(known_subcommands(app), ", "));
+  } else if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    fmt::print(stderr, "known flags of {}: {}\n", command.get_name(),
+               fmt::join(known_flags(command), ", "));
   }
-  fmt::print(stderr, "see: resgrad {}--help\n", chosen.empty() ? "" : command.get_name() + " ");
+  fmt::print(stderr, "see: resgrad{} --help\n",
+             chosen.empty() ? "" : fmt::format(" {}", command.get_name()));
   return kUsage;
 }
 

@@ -139,6 +139,10 @@ void add_train(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("train", "trains a network");
   add_network_flags(*command, *options);
   add_train_flags(*command, *options);
+  command->add_option("--resume", "continue an interrupted run (not in this version)")
+      ->check([](const std::string&) {
+        return std::string("this version writes weights but cannot continue a run from them yet");
+      });
   command->add_option("--output-dir", options->output_dir,
                       "folder of the results [default: runs/MODEL]");
   command->callback([options, &action] { action = [options] { return run_train(*options); }; });

@@ -1,0 +1,169 @@
+// The program as a user runs it.
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tests/support/temporary_folder.h"
+
+using namespace resgrad;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Result {
+  int code;
+  std::string out;  // standard output and standard error
+};
+
+Result run(const std::string& arguments, const std::string& before = "") {
+  const std::string command = before + " " RESGRAD_BINARY " " + arguments + " 2>&1";
+  std::FILE* pipe = popen(command.c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  Result result{0, ""};
+  std::array<char, 4096> buffer{};
+  while (const std::size_t n = fread(buffer.data(), 1, buffer.size(), pipe)) {
+    result.out.append(buffer.data(), n);
+  }
+  result.code = WEXITSTATUS(pclose(pipe));
+  return result;
+}
+
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+std::string text_of(const fs::path& file) {
+  std::ostringstream text;
+  text << std::ifstream(file, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+}  // namespace
+
+TEST_CASE("wrong usage exits with 2 and lists what is known") {
+  Result r = run("train --lerning-rate 0.1");
+  CHECK(r.code == 2);
+  CHECK(contains(r.out, "--lerning-rate"));
+  CHECK(contains(r.out, "--lr-scheduler"));
+  r = run("train --model resnet21");
+  CHECK(r.code == 2);
+  CHECK(contains(r.out, "resnet20,"));
+  r = run("train --lr-scheduler linear");
+  CHECK(r.code == 2);
+  CHECK(contains(r.out, "onecycle"));
+  r = run("traïn");
+  CHECK(r.code == 2);
+  CHECK(contains(r.out, "compare"));
+  CHECK(run("").code == 2);
+  CHECK(run("train --epochs zero").code == 2);
+  CHECK(run("train --batch-size -3").code == 2);
+  CHECK(run("--help").code == 0);
+  CHECK(contains(run("train --help").out, "--weight-decay"));
+}
+
+TEST_CASE("missing data and files exit with 1 and one line") {
+  const TemporaryFolder folder;
+  const std::string out = " --output-dir " + (folder.path() / "run").string();
+  Result r = run("train --data-path /nonexistent" + out);
+  CHECK(r.code == 1);
+  CHECK(r.out == "resgrad: cifar10: /nonexistent: expected a folder, found none\n");
+  CHECK_FALSE(fs::exists(folder.path() / "run"));
+  r = run("train" + out, "cd " + folder.path().string() + " && env -u RESGRAD_DATA");
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, "scripts/download_cifar10.sh"));
+  r = run("eval --checkpoint /nonexistent.safetensors");
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, "/nonexistent.safetensors"));
+  r = run("train --dataset synthetic --model resnet20 --max-steps 1 --output-dir /dev/null/x");
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, "/dev/null/x"));
+}
+
+TEST_CASE("train, eval and compare work together") {
+  const TemporaryFolder folder;
+  const std::string common =
+      " --dataset synthetic --batch-size 32 --limit-eval-batches 2 --limit-train-batches 3";
+  const fs::path run_folder = folder.path() / "run";
+  Result r = run("train --model resnet20 --epochs 2 --print-freq 1 --output-dir " +
+                 run_folder.string() + common);
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+  CHECK(contains(r.out, "images/s"));
+  CHECK_FALSE(contains(r.out, "\x1b"));  // no terminal, no control characters
+  CHECK(contains(text_of(run_folder / "metrics.csv"), "\n2,6,"));
+  CHECK(nlohmann::json::parse(text_of(run_folder / "args.json"))["batch_size"] == 32);
+
+  r = run("eval --limit-eval-batches 2 --json --checkpoint " +
+          (run_folder / "last.safetensors").string());
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+  const auto evaluation = nlohmann::json::parse(r.out);
+  CHECK(evaluation["images"] == 256);
+  CHECK(evaluation["classes"].size() == 10);
+  CHECK(contains(
+      run("eval --limit-eval-batches 1 --checkpoint " + (run_folder / "best.safetensors").string())
+          .out,
+      "checkerboard"));
+
+  const fs::path compare_folder = folder.path() / "compare";
+  r =
+      run("compare --model resnet20 --variants post,pre --seeds 2 --epochs 1 --quiet "
+          "--output-dir " +
+          compare_folder.string() + common);
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+  CHECK(contains(r.out, "pre - post"));
+  CHECK(contains(text_of(compare_folder / "compare.csv"), "difference,pre - post,test_top1,2,"));
+  for (const char* run : {"post/seed1", "post/seed2", "pre/seed1", "pre/seed2"}) {
+    CHECK(fs::exists(compare_folder / run / "metrics.csv"));
+  }
+}
+
+TEST_CASE("quiet prints nothing, and the seed decides on the result") {
+  const TemporaryFolder folder;
+  const auto loss = [&](int seed, const char* name) {
+    const fs::path out = folder.path() / name;
+    const Result r = run(
+        "train --dataset synthetic --model resnet20 --max-steps 2 --limit-eval-batches 1 --quiet "
+        "--seed " +
+        std::to_string(seed) + " --output-dir " + out.string());
+    CHECK(r.code == 0);
+    CHECK(r.out.empty());
+    const std::string csv = text_of(out / "metrics.csv");
+    return csv.substr(0, csv.rfind(',', csv.rfind(',') - 1));
+  };
+  const std::string first = loss(1, "a");
+  CHECK(first == loss(1, "b"));
+  CHECK(first != loss(2, "c"));
+}
+
+TEST_CASE("summary, models, info and gradcheck print their tables") {
+  CHECK(run("summary --block resnext --in-channels 128 --out-channels 32 --stride 3 --groups 4 "
+            "--bottleneck-ratio 4 --input-size 4,128,64,64")
+            .out == text_of(RESGRAD_GOLDEN_DIR "/summary/block_6.txt"));
+  CHECK(run("summary --block resnet --in-channels 128 --out-channels 32 --bottleneck-ratio 1 "
+            "--input-size 4,128,64,64")
+            .out == text_of(RESGRAD_GOLDEN_DIR "/summary/block_1.txt"));
+  CHECK(run("summary --model resnet20").out == text_of(RESGRAD_GOLDEN_DIR "/summary/resnet20.txt"));
+  CHECK(run("summary --model resnet20 --input-size 3,32").code == 1);
+  CHECK(run("summary --block resnet").code == 1);
+  CHECK(contains(run("models").out, "269722"));
+  CHECK(contains(run("info").out, "OpenBLAS"));
+  Result r = run("gradcheck --op conv2d --seed 3");
+  CHECK(r.code == 0);
+  CHECK(contains(r.out, " 0 failed"));
+  CHECK(run("gradcheck --op nothing").code == 2);
+}
+
+TEST_CASE("SIGINT ends a run with 130 and leaves the weights") {
+  const TemporaryFolder folder;
+  const fs::path out = folder.path() / "run";
+  const Result r =
+      run("train --dataset synthetic --model resnet20 --print-freq 1 --output-dir " + out.string(),
+          "timeout --signal=INT 6");
+  CHECK(r.code == 124);  // timeout's own code: it did have to send the signal
+  CHECK(contains(r.out, "stopped by SIGINT"));
+  CHECK(fs::exists(out / "last.safetensors"));
+}

@@ -1,0 +1,166 @@
+#include "models/resnet.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "nn/init.h"
+#include "tests/models/module_helpers.h"
+#include "tests/support/random_tensor.h"
+
+using namespace resgrad;
+using namespace resgrad::testing;
+
+namespace {
+
+ResNetConfig small() {
+  return {.stem_channels = 4, .stages = {{2, 4, 0}, {1, 8, 0}, {2, 12, 0}}, .num_classes = 7};
+}
+
+ResNetConfig small_bottleneck() {
+  return {.stem_channels = 4, .stages = {{1, 8, 4}, {1, 16, 8}}, .groups = 2};
+}
+
+Tensor images(const Shape& shape) {
+  return random_tensor(shape, 1, DType::float32, MemoryFormat::channels_last);
+}
+
+/// The output shapes of the modules that have this name under the root.
+class ShapeLog final : public CallObserver {
+ public:
+  explicit ShapeLog(const Module& root) : root_(root) {}
+  void enter(const Module&, const Tensor&) override {}
+  void leave(const Module& module, const Tensor& y) override {
+    for (const auto& [name, child] : root_.children()) {
+      if (child.get() == &module) text += fmt::format("{}{} ", name, y.shape());
+    }
+  }
+  std::string text;
+
+ private:
+  const Module& root_;
+};
+
+std::string shapes_of(const ResNetConfig& config, const Shape& input) {
+  ResNet net(config);
+  const ShapeLog log(net);
+  net(images(input));
+  return log.text;
+}
+
+}  // namespace
+
+TEST_CASE("each stage but the first halves the size") {
+  CHECK(shapes_of(small(), {2, 3, 8, 12}) ==
+        "stem[2, 4, 8, 12] stage1[2, 4, 8, 12] stage2[2, 8, 4, 6] stage3[2, 12, 2, 3] "
+        "pool[2, 12, 1, 1] flatten[2, 12] fc[2, 7] ");
+}
+
+TEST_CASE("odd sizes are rounded up") {
+  CHECK(shapes_of(small(), {2, 3, 9, 7}) ==
+        "stem[2, 4, 9, 7] stage1[2, 4, 9, 7] stage2[2, 8, 5, 4] stage3[2, 12, 3, 2] "
+        "pool[2, 12, 1, 1] flatten[2, 12] fc[2, 7] ");
+  ResNetConfig pre = small();
+  pre.activation = Activation::pre;
+  pre.shortcut = Shortcut::zero_pad;
+  CHECK(shapes_of(pre, {2, 3, 9, 7})
+            .ends_with("norm[2, 12, 3, 2] pool[2, 12, 1, 1] "
+                       "flatten[2, 12] fc[2, 7] "));
+}
+
+TEST_CASE("the ImageNet stem divides the size by four") {
+  ResNetConfig config = small();
+  config.stem = Stem::imagenet;
+  CHECK(shapes_of(config, {2, 3, 33, 40}).starts_with("stem[2, 4, 9, 10] stage1[2, 4, 9, 10] "));
+}
+
+TEST_CASE("stems: norm and ReLU belong to the post-activation order") {
+  ResNetConfig config = small();
+  const auto stem = [&config] { return classes_in(*child_of(ResNet(config), "stem")); };
+  CHECK(stem() == "Conv2d BatchNorm2d ReLU");
+  config.stem = Stem::imagenet;
+  CHECK(stem() == "Conv2d BatchNorm2d ReLU MaxPool2d");
+  config.activation = Activation::pre;
+  CHECK(stem() == "Conv2d MaxPool2d");
+  config.stem = Stem::cifar;
+  CHECK(stem() == "Conv2d");
+}
+
+TEST_CASE("pre-activation networks end in a norm and a ReLU before pooling, others do not") {
+  ResNetConfig config = small();
+  CHECK(classes_in(ResNet(config)) ==
+        "Sequential Sequential Sequential Sequential AdaptiveAvgPool2d Flatten Linear");
+  config.activation = Activation::pre;
+  const ResNet net(config);
+  CHECK(classes_in(net) ==
+        "Sequential Sequential Sequential Sequential Sequential AdaptiveAvgPool2d Flatten Linear");
+  CHECK(net.children()[4].first == "norm");
+  CHECK(classes_in(*child_of(net, "norm")) == "BatchNorm2d ReLU");
+}
+
+TEST_CASE("grouped stages are ResNeXt blocks, others ResNet blocks") {
+  CHECK(classes_in(*child_of(ResNet(small()), "stage1")) == "ResNetBlock ResNetBlock");
+  const ResNet grouped(small_bottleneck());
+  CHECK(classes_in(*child_of(grouped, "stage1")) == "ResNeXtBlock");
+  CHECK(conv_shapes(*child_of(grouped, "stage2")) ==
+        std::vector<Shape>{{8, 8, 1, 1}, {8, 4, 3, 3}, {16, 8, 1, 1}, {16, 8, 1, 1}});
+}
+
+TEST_CASE("shortcuts: identity where shapes agree, else padding (A) or a projection (B)") {
+  ResNetConfig config = small();
+  const auto shortcut = [&config](const std::string& stage, const std::string& block) {
+    const ResNet net(config);
+    const ModulePtr module = child_of(*child_of(*child_of(net, stage), block), "shortcut");
+    return module->class_name() + ": " + classes_in(*module);
+  };
+  for (const char* stage : {"stage1", "stage3"}) CHECK(shortcut(stage, "1") == "Identity: ");
+  CHECK(shortcut("stage1", "0") == "Identity: ");
+  CHECK(shortcut("stage2", "0") == "Sequential: Conv2d BatchNorm2d");
+  config.activation = Activation::pre;
+  CHECK(shortcut("stage2", "0") == "Conv2d: ");
+  config.shortcut = Shortcut::zero_pad;
+  CHECK(shortcut("stage2", "0") == "ZeroPadShortcut: ");
+  config.activation = Activation::post;
+  CHECK(shortcut("stage2", "0") == "ZeroPadShortcut: ");
+  CHECK(shortcut("stage1", "0") == "Identity: ");
+}
+
+TEST_CASE("convolutions start as He normal by fan in, the classifier as PyTorch's") {
+  const init::InitScope scope(1);
+  const ResNet net({.stem_channels = 32, .stages = {{1, 64, 0}, {1, 64, 0}}});
+  int convolutions = 0;
+  for (const NamedTensor& p : net.named_parameters()) {
+    CAPTURE(p.name);
+    double squares = 0, largest = 0;
+    const std::vector<double> values = p.tensor.to_vector<double>();
+    for (double v : values) {
+      squares += v * v / static_cast<double>(values.size());
+      largest = std::max(largest, std::abs(v));
+    }
+    if (p.tensor.rank() == 4) {
+      ++convolutions;
+      const double std = std::sqrt(2.0 / static_cast<double>(init::fan_in(p.tensor)));
+      CHECK(std::sqrt(squares) == doctest::Approx(std).epsilon(0.1));
+      CHECK(largest > 2.5 * std);
+    } else if (p.name == "fc.weight") {
+      CHECK(largest <= 0.125);
+      CHECK(largest > 0.12);
+    }
+  }
+  CHECK(convolutions == 7);
+}
+
+TEST_CASE("a network is deterministic and treats images of a batch alike in evaluation") {
+  ResNet net(small());
+  net.eval();
+  const Tensor x = images({3, 3, 8, 8});
+  const std::vector<double> y = net(x).to_vector<double>();
+  CHECK(net(x).to_vector<double>() == y);
+  const std::vector<double> last = net(x.narrow(2, 3)).to_vector<double>();
+  for (std::size_t i = 0; i < 7; ++i) CHECK(last[i] == doctest::Approx(y[14 + i]).epsilon(1e-4));
+}
+
+TEST_CASE("images with other than three channels are rejected") {
+  ResNet net(small());
+  CHECK_THROWS_AS(net(Tensor::ones({2, 1, 8, 8})), ShapeError);
+}

@@ -1,0 +1,75 @@
+// Dropout of nn/layers.h.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "nn/layers.h"
+#include "tests/support/compare.h"
+#include "tests/support/random_tensor.h"
+
+using namespace resgrad;
+using namespace resgrad::testing;
+
+namespace {
+constexpr std::int64_t kCount = 100'000;
+const Tensor kOnes = Tensor::ones({kCount});
+}  // namespace
+
+TEST_CASE("in training a fraction p is zero and the rest is scaled by 1 / (1 - p)") {
+  for (const double p : {0.1, 0.5, 0.9}) {
+    CAPTURE(p);
+    Dropout dropout(p, 1);
+    const std::vector<double> y = dropout(kOnes).to_vector<double>();
+    const auto kept = static_cast<double>(kCount - std::ranges::count(y, 0.0));
+    const double sigma = std::sqrt(p * (1 - p) * kCount);
+    CHECK(std::abs(kept - (1 - p) * kCount) < 4 * sigma);
+    for (double v : y) {
+      if (v != 0) REQUIRE(v == doctest::Approx(1 / (1 - p)));
+    }
+  }
+}
+
+TEST_CASE("in evaluation and for p = 0 it returns its input") {
+  Dropout dropout(0.5);
+  dropout.eval();
+  CHECK(dropout(kOnes).is_same(kOnes));
+  Dropout nothing(0);
+  CHECK(nothing(kOnes).is_same(kOnes));
+}
+
+TEST_CASE("the mask is a function of the seed and the number of the call") {
+  Dropout a(0.5, 1), b(0.5, 1), other(0.5, 2);
+  const Tensor first = a(kOnes), second = a(kOnes);
+  CHECK(bit_equal(b(kOnes), first));
+  CHECK(bit_equal(b(kOnes), second));
+  CHECK_FALSE(bit_equal(first, second));
+  CHECK_FALSE(bit_equal(other(kOnes), first));
+}
+
+TEST_CASE("calls in evaluation do not count") {
+  Dropout a(0.5, 1), b(0.5, 1);
+  a(kOnes);
+  b(kOnes);
+  a.eval();
+  a(kOnes);
+  a.train();
+  CHECK(bit_equal(a(kOnes), b(kOnes)));
+}
+
+TEST_CASE("the gradient passes through the kept elements, scaled") {
+  Dropout dropout(0.25, 3);
+  Tensor x = random_tensor({50}, 1, DType::float64, MemoryFormat::contiguous, 1, 2);
+  x.set_requires_grad();
+  const Tensor y = dropout(x);
+  y.sum().backward();
+  std::vector<double> want = y.to_vector<double>();
+  for (double& v : want) v = v == 0 ? 0 : 4.0 / 3;
+  CHECK(all_close(x.grad(), want, 1e-15));
+}
+
+TEST_CASE("p outside [0, 1) is rejected") {
+  CHECK_THROWS_WITH_AS(Dropout(1), "Dropout: p: expected 0 <= p < 1, got 1", ValueError);
+  CHECK_THROWS_WITH_AS(Dropout(-0.5), "Dropout: p: expected 0 <= p < 1, got -0.5", ValueError);
+  CHECK_THROWS_AS(Dropout(NAN), ValueError);
+}

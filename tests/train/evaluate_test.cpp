@@ -1,0 +1,67 @@
+#include "train/evaluate.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "tests/train/tiny_run.h"
+
+using namespace resgrad;
+
+TEST_CASE("count_hits ranks the label among the k largest logits") {
+  const Tensor logits = Tensor::from<float>({3, 1, 2, 0, 5, 4}, {2, 3});
+  const auto hits = [&](std::int64_t a, std::int64_t b, std::int64_t k) {
+    return count_hits(logits, Tensor::from<std::int64_t>({a, b}, {2}), k);
+  };
+  CHECK(hits(0, 1, 1) == 2);
+  CHECK(hits(2, 2, 1) == 0);
+  CHECK(hits(2, 2, 2) == 2);
+  CHECK(hits(1, 0, 2) == 0);
+  CHECK(hits(1, 0, 3) == 2);
+}
+
+TEST_CASE("among equal logits the lower class ranks first, and NaN is a miss") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const Tensor logits = Tensor::from<float>({1, 1, 1, nan, nan, 2}, {2, 3});
+  const auto hits = [&](std::int64_t a, std::int64_t b, std::int64_t k) {
+    return count_hits(logits, Tensor::from<std::int64_t>({a, b}, {2}), k);
+  };
+  CHECK(hits(0, 0, 1) == 1);
+  CHECK(hits(1, 0, 1) == 0);
+  CHECK(hits(1, 2, 2) == 1);  // two NaN rank before the 2
+  CHECK(hits(2, 2, 3) == 2);
+}
+
+TEST_CASE("evaluate counts every sample once and agrees with its confusion matrix") {
+  const auto net = tiny_net();
+  net->train();
+  data::Loader loader(tiny_data(50), {.batch_size = 16});
+  const Evaluation e = evaluate(*net, loader, 10);
+  CHECK(e.samples == 50);
+  std::int64_t total = 0, diagonal = 0;
+  for (int i = 0; i < 10; ++i)
+    for (int j = 0; j < 10; ++j) {
+      const std::int64_t n = e.confusion[static_cast<std::size_t>(i * 10 + j)];
+      total += n;
+      diagonal += i == j ? n : 0;
+    }
+  CHECK(total == 50);
+  CHECK(e.top1 == doctest::Approx(100.0 * static_cast<double>(diagonal) / 50));
+  CHECK(e.top5 >= e.top1);
+  CHECK(std::isfinite(e.loss));
+  CHECK(net->is_training());
+  CHECK(evaluate(*net, loader, 10, 2).samples == 32);
+}
+
+TEST_CASE("evaluate leaves the running statistics alone") {
+  const auto net = tiny_net();
+  std::vector<std::vector<double>> before;
+  for (const NamedTensor& b : net->named_buffers()) before.push_back(b.tensor.to_vector<double>());
+  data::Loader loader(tiny_data(20), {.batch_size = 10});
+  evaluate(*net, loader, 10);
+  std::size_t i = 0;
+  for (const NamedTensor& b : net->named_buffers()) {
+    CHECK(b.tensor.to_vector<double>() == before[i++]);
+  }
+}

@@ -1,0 +1,34 @@
+#include "train/signals.h"
+
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+
+using namespace resgrad;
+
+TEST_CASE("the first signal is a wish to stop") {
+  {
+    const StopSignals signals;
+    CHECK(StopSignals::pending() == 0);
+    std::raise(SIGTERM);
+    CHECK(StopSignals::pending() == SIGTERM);
+  }
+  const StopSignals again;
+  CHECK(StopSignals::pending() == 0);
+}
+
+TEST_CASE("a second signal ends the process at once") {
+  const pid_t child = fork();
+  if (child == 0) {
+    const StopSignals signals;
+    std::raise(SIGINT);
+    std::raise(SIGINT);
+    _exit(0);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(WIFSIGNALED(status));
+  CHECK(WTERMSIG(status) == SIGINT);
+}

@@ -1,0 +1,29 @@
+// A network and data that train in milliseconds.
+#pragma once
+
+#include "data/synthetic.h"
+#include "models/models.h"
+#include "nn/init.h"
+#include "train/datasets.h"
+
+namespace resgrad {
+
+inline std::shared_ptr<ResNet> tiny_net(std::uint64_t seed = 1) {
+  const init::InitScope scope(seed);
+  return std::make_shared<ResNet>(
+      ResNetConfig{.stem_channels = 4, .stages = {{1, 4, 0}, {1, 8, 0}}});
+}
+
+inline std::shared_ptr<const data::Dataset> tiny_data(std::int64_t n,
+                                                      data::Split split = data::Split::train) {
+  return std::make_shared<const data::Dataset>(data::make_synthetic(split, n, 0));
+}
+
+inline DataSplits tiny_splits(std::int64_t train = 80, std::int64_t test = 40) {
+  return {.train = tiny_data(train),
+          .test = tiny_data(test, data::Split::test),
+          .test_name = "test",
+          .normalisation = data::normalisation("synthetic")};
+}
+
+}  // namespace resgrad
