@@ -12,7 +12,7 @@ namespace resgrad {
 
 /// What a weights file says about itself. Text fields that were left to the family are empty.
 struct CheckpointInfo {
-  std::string model, activation, shortcut, stem, dataset;
+  std::string model = {}, activation = {}, shortcut = {}, stem = {}, dataset = {};
   std::int64_t num_classes = 10;
   std::int64_t epoch = 0, step = 0;
 };

@@ -170,8 +170,8 @@ std::string training_differences(const std::string& name, const Json& spec, doub
   const ModulePtr net = make_filled_network(name, spec);
   Sgd sgd(net->named_parameters(), {.lr = spec.at("lr"),
                                     .momentum = spec.at("momentum"),
-                                    .nesterov = spec.at("nesterov"),
-                                    .weight_decay = spec.at("weight_decay")});
+                                    .weight_decay = spec.at("weight_decay"),
+                                    .nesterov = spec.at("nesterov")});
   const golden::Comparison elements{name, tolerance, true}, prints{name, tolerance, false};
   std::string text;
   for (int step = 0; step < spec.at("steps").get<int>(); ++step) {

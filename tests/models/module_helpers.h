@@ -20,7 +20,8 @@ inline ModulePtr child_of(const Module& module, const std::string& name) {
 inline std::string classes_in(const Module& module) {
   std::string names;
   for (const auto& [name, child] : module.children()) {
-    names += (names.empty() ? "" : " ") + child->class_name();
+    if (!names.empty()) names += " ";
+    names += child->class_name();
   }
   return names;
 }

@@ -49,7 +49,8 @@ std::string rows_of(Module& module, const SummaryOptions& options = {}) {
   const std::string table = summary(module, {2, 3, 4, 4}, options);
   std::size_t begin = 0;
   for (int line = 0; line < 3; ++line) begin = table.find('\n', begin) + 1;
-  return "\n" + table.substr(begin, table.find("\n=", begin) + 1 - begin);
+  const std::size_t end = table.find("\n=", begin) + 1;
+  return table.substr(begin - 1, end - begin + 1);  // from the line break before the first row
 }
 
 bool contains_line(Module& module, const std::string& line) {

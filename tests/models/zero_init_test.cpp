@@ -43,21 +43,21 @@ TEST_CASE("a post-activation block starts as the rectified shortcut") {
   for (const auto& block : zero_blocks(Activation::post, 4)) {
     CHECK(all_close((*block)(kX), relu(kX)));
   }
-  for (const auto& block : zero_blocks(Activation::post, 6)) {
+  for (const auto& block : zero_blocks(Activation::post, 8)) {
     CHECK(all_close((*block)(kX), relu((*child_of(*block, "shortcut"))(kX))));
   }
 }
 
 TEST_CASE("a pre-activation block starts as its shortcut") {
   for (const auto& block : zero_blocks(Activation::pre, 4)) CHECK(all_close((*block)(kX), kX));
-  for (const auto& block : zero_blocks(Activation::pre, 6)) {
+  for (const auto& block : zero_blocks(Activation::pre, 8)) {
     CHECK(all_close((*block)(kX), (*child_of(*block, "shortcut"))(kX)));
   }
 }
 
 TEST_CASE("after one step every parameter of a zero-initialised block gets a gradient") {
   for (const Activation activation : {Activation::post, Activation::pre}) {
-    for (const std::int64_t c_out : {4, 6}) {
+    for (const std::int64_t c_out : {4, 8}) {
       for (const auto& block : zero_blocks(activation, c_out)) {
         CAPTURE(block->class_name());
         CAPTURE(name(activation));
