@@ -29,7 +29,7 @@ OUTSIDE = ("tests", "bench")  # may include every layer, but xtensor only throug
 SUFFIXES = (".h", ".cpp")
 
 # One inline function of a wider header, compiled for AVX-512, could be linked into baseline code.
-ISA_SYSTEM_HEADERS = {"cstddef", "cstdint", "immintrin.h"}
+ISA_SYSTEM_HEADERS = {"omp.h", "cstddef", "cstdint", "immintrin.h"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]*)"|<([^>]*)>)')
 # A second file that includes xtensor without the cure in core/xtensor.h breaks the one-definition

@@ -15,6 +15,9 @@ NOT_CHECKED = ("train/cli/",)  # the command line is tested from outside, in tes
 EXCEPTIONS = {
     "core/kernels/dispatch.cpp": "forwards to the *_isa.cpp kernels, whose tests run every set",
     "core/kernels/conv2d_reference.cpp": "an engine of core/kernels/conv2d.h, whose test runs it",
+    "core/kernels/direct_isa.cpp": "the kernels of core/kernels/conv2d_direct.cpp, whose test runs all",
+    "core/kernels/microkernel_isa.cpp": "the product of the two engines, whose tests run it",
+    "core/kernels/winograd_isa.cpp": "the kernels of core/kernels/conv2d_winograd.cpp, likewise",
 }
 
 

@@ -10,6 +10,10 @@ template <class T>
 std::vector<const Conv2dEngine<T>*> engines() {
   return {&reference_conv2d<T>()};
 }
+template <>
+std::vector<const Conv2dEngine<float>*> engines() {
+  return {&winograd_conv2d(), &direct_conv2d(), &reference_conv2d<float>()};
+}
 
 std::string& setting() {
   static std::string name = "auto";

@@ -68,4 +68,10 @@ std::string_view conv2d_engine_setting();
 template <class T>
 const Conv2dEngine<T>& reference_conv2d();
 
+/// Winograd's F(4x4, 3x3), for 3x3 taps with stride 1: a quarter of the multiplications.
+const Conv2dEngine<float>& winograd_conv2d();
+
+/// Implicit matrix products, for dense convolutions of any size and stride without dilation.
+const Conv2dEngine<float>& direct_conv2d();
+
 }  // namespace resgrad::kernels

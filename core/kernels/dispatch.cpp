@@ -1,11 +1,13 @@
 // Picks the copy of each kernel family that belongs to the active instruction set. A table is
 // built by code of its own set, so it must not be touched before the set is known to be supported.
 #include "core/kernels/batch_norm.h"
+#include "core/kernels/direct.h"
 #include "core/kernels/elementwise.h"
 #include "core/kernels/isa.h"
 #include "core/kernels/peak.h"
 #include "core/kernels/pool.h"
 #include "core/kernels/sgd.h"
+#include "core/kernels/winograd.h"
 
 #ifdef RESGRAD_X86_ISAS
 #define RESGRAD_DECLARE_X86(Family, family) \
@@ -31,7 +33,7 @@
 #define RESGRAD_X86_CASES(Family, family)
 #endif
 
-#define RESGRAD_DISPATCH(Family, family)                    \
+#define RESGRAD_DISPATCH_FLOAT(Family, family)              \
   namespace baseline {                                      \
   template <class T>                                        \
   Family<T> family();                                       \
@@ -43,15 +45,20 @@
     static const Family<T> kernels = baseline::family<T>(); \
     return kernels;                                         \
   }                                                         \
-  template const Family<float>& family();                   \
+  template const Family<float>& family();
+
+#define RESGRAD_DISPATCH(Family, family) \
+  RESGRAD_DISPATCH_FLOAT(Family, family) \
   template const Family<double>& family();
 
 namespace resgrad::kernels {
 
 RESGRAD_DISPATCH(BatchNormKernels, batch_norm)
+RESGRAD_DISPATCH_FLOAT(DirectKernels, direct)
 RESGRAD_DISPATCH(ElementwiseKernels, elementwise)
 RESGRAD_DISPATCH(PeakKernels, peak)
 RESGRAD_DISPATCH(PoolKernels, pool)
 RESGRAD_DISPATCH(SgdKernels, sgd)
+RESGRAD_DISPATCH_FLOAT(WinogradKernels, winograd)
 
 }  // namespace resgrad::kernels

@@ -1,0 +1,145 @@
+// The engine of dense convolutions as implicit matrix products: describes each pass as one or more
+// grids of taps, and decides how they are cut.
+#include <omp.h>
+
+#include <algorithm>
+
+#include "core/kernels/conv2d.h"
+#include "core/kernels/direct.h"
+#include "core/kernels/workspace.h"
+
+namespace resgrad::kernels {
+namespace {
+
+constexpr std::int64_t kGatheredFloats = 48 * 1024;  // of a block of rows: a fifth of an L2 cache
+constexpr std::int64_t kLineDepth = 512;        // lines of taps are gathered together up to here
+constexpr std::int64_t kInPlaceChannels = 256;  // wider rows are copied: they collide in L1
+
+// Fills in how the product over plan.grid is cut and laid out.
+void lay_out(DirectPlan& p, Conv2dPass pass) {
+  const bool gradient = pass == Conv2dPass::backward_weight;
+  const TapGrid& g = p.grid;
+  const std::int64_t rows = g.n * g.grid_h * g.grid_w, line = g.taps_w * g.channels;
+  p.threads = std::min<std::int64_t>(omp_get_max_threads(), rows);
+  p.lines = std::clamp<std::int64_t>(kLineDepth / std::max<std::int64_t>(1, line), 1,
+                                     std::max<std::int64_t>(1, g.taps_h));
+  p.gathered_row = padded_row(p.lines * line + (g.channels % 16 == 0 ? 0 : 15));  // see copy_over()
+  p.result_row = padded_row(p.target.columns);
+  const std::int64_t floats = p.gathered_row + (gradient ? p.result_row : 0);
+  const std::int64_t wanted = kGatheredFloats / floats / 24 * 24;
+  p.block = gradient ? std::clamp<std::int64_t>(wanted, 96, 128)
+                     : std::clamp<std::int64_t>(wanted, 24, 96);
+  p.block = std::min(p.block, rows);
+
+  const bool pointwise = g.taps_h == 1 && g.taps_w == 1 && g.step_h == 1 && g.step_w == 1;
+  const bool in_place = pointwise && g.first_h == 0 && g.first_w == 0 && g.grid_h == g.source_h &&
+                        g.grid_w == g.source_w && !gradient && g.channels < kInPlaceChannels;
+  WorkspaceLayout layout;
+  p.packed_size = (g.taps_h * line * p.target.columns + 15) / 16 * 16;
+  p.gathered_size = in_place ? 0 : p.block * p.gathered_row;
+  p.result_size = p.block * p.result_row;
+  p.packed = layout.add(p.packed_size * (gradient ? p.threads : 1));
+  p.gathered = layout.add(p.gathered_size * p.threads);
+  p.result = layout.add(p.result_size * p.threads);
+  p.floats = layout.size();
+}
+
+DirectPlan plan_forward(const Conv2dDims& d, Conv2dPass pass) {
+  DirectPlan p{};
+  p.grid = {d.n,   d.h_out(), d.w_out(),  d.h_in,     d.w_in,   d.c_in,
+            d.k_h, d.k_w,     d.stride_h, d.stride_w, -d.pad_h, -d.pad_w};
+  p.target = {d.h_out(), d.w_out(), d.c_out, 1, 1, 0, 0};
+  const std::int64_t taps = d.k_h * d.k_w;
+  p.weights = {0, d.k_w, 1, taps, d.c_in * taps};
+  lay_out(p, pass);
+  return p;
+}
+
+// The taps of one dimension that reach the input positions phase, phase + stride, ...: output
+// positions i + first_output, i + first_output + 1, ... through taps last_tap, last_tap - stride,
+// ...
+struct Phase {
+  std::int64_t positions, taps, last_tap, first_output;
+};
+
+Phase find_phase(std::int64_t phase, std::int64_t size, std::int64_t stride, std::int64_t pad,
+                 std::int64_t k) {
+  Phase p{};
+  p.positions = (size - phase + stride - 1) / stride;
+  const std::int64_t first_tap = (phase + pad) % stride;  // output = (phase + pad - tap) / stride
+  p.taps = first_tap < k ? (k - first_tap + stride - 1) / stride : 0;
+  p.last_tap = first_tap + (p.taps - 1) * stride;
+  p.first_output = (phase + pad - first_tap) / stride - (p.taps - 1);
+  return p;
+}
+
+// Calls f(plan) for each phase of the strides: inputs of one phase meet the same taps.
+template <class F>
+void for_each_backward_input(const Conv2dDims& d, const F& f) {
+  for (std::int64_t i = 0; i < std::min(d.stride_h, d.h_in); ++i) {
+    for (std::int64_t j = 0; j < std::min(d.stride_w, d.w_in); ++j) {
+      const Phase h = find_phase(i, d.h_in, d.stride_h, d.pad_h, d.k_h);
+      const Phase w = find_phase(j, d.w_in, d.stride_w, d.pad_w, d.k_w);
+      const std::int64_t taps_h = w.taps == 0 ? 0 : h.taps;
+      DirectPlan p{};
+      p.grid = {d.n,    h.positions, w.positions, d.h_out(), d.w_out(),      d.c_out,
+                taps_h, w.taps,      1,           1,         h.first_output, w.first_output};
+      p.target = {d.h_in, d.w_in, d.c_in, d.stride_h, d.stride_w, i, j};
+      const std::int64_t taps = d.k_h * d.k_w;
+      p.weights = {h.last_tap * d.k_w + w.last_tap, -d.stride_h * d.k_w, -d.stride_w, d.c_in * taps,
+                   taps};
+      lay_out(p, Conv2dPass::backward_input);
+      f(p);
+    }
+  }
+}
+
+class DirectConv2d final : public Conv2dEngine<float> {
+ public:
+  std::string_view name() const override { return "direct"; }
+
+  bool supports(const Conv2dDims& d, Conv2dPass pass) const override {
+    const std::int64_t columns = pass == Conv2dPass::backward_input ? d.c_in : d.c_out;
+    return d.groups == 1 && d.dilation_h == 1 && d.dilation_w == 1 && d.n > 0 && d.h_out() > 0 &&
+           d.w_out() > 0 && columns % direct<float>().lanes == 0;
+  }
+
+  std::size_t workspace_bytes(const Conv2dDims& d, Conv2dPass pass) const override {
+    std::int64_t floats = 0;
+    if (pass == Conv2dPass::backward_input) {
+      for_each_backward_input(
+          d, [&](const DirectPlan& plan) { floats = std::max(floats, plan.floats); });
+    } else {
+      floats = plan_forward(d, pass).floats;
+    }
+    return static_cast<std::size_t>(floats) * sizeof(float);
+  }
+
+  void forward(float* y, const float* x, const float* w, const Conv2dDims& d,
+               std::byte* workspace) const override {
+    direct<float>().convolve(y, x, w, plan_forward(d, Conv2dPass::forward),
+                             reinterpret_cast<float*>(workspace));
+  }
+
+  void backward_input(float* dx, const float* dy, const float* w, const Conv2dDims& d,
+                      std::byte* workspace) const override {
+    for_each_backward_input(d, [&](const DirectPlan& plan) {
+      direct<float>().convolve(dx, dy, w, plan, reinterpret_cast<float*>(workspace));
+    });
+  }
+
+  void backward_weight(float* dw, const float* dy, const float* x, const Conv2dDims& d,
+                       std::byte* workspace) const override {
+    direct<float>().backward_weight(dw, dy, x, plan_forward(d, Conv2dPass::backward_weight),
+                                    reinterpret_cast<float*>(workspace));
+  }
+};
+
+}  // namespace
+
+const Conv2dEngine<float>& direct_conv2d() {
+  static const DirectConv2d engine;
+  return engine;
+}
+
+}  // namespace resgrad::kernels

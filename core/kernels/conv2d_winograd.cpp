@@ -1,0 +1,114 @@
+// The engine of 3x3 convolutions with stride 1: decides how the work is cut and shared.
+#include <omp.h>
+
+#include <algorithm>
+
+#include "core/kernels/conv2d.h"
+#include "core/kernels/winograd.h"
+#include "core/kernels/workspace.h"
+
+namespace resgrad::kernels {
+namespace {
+
+// A chunk's planes fill about half of an L2 cache of 1 MB.
+constexpr std::int64_t kChunkFloats = 128 * 1024;
+// The same when all threads work on one chunk, whose planes lie in the L3 cache.
+constexpr std::int64_t kSharedChunk = 72;
+// With that many channels the planes of the weights, 36 c k, outgrow the L2 cache.
+constexpr std::int64_t kWideChannels = 192;
+// Planes of weights that outgrow the L3 cache are made block by block, just before use.
+constexpr std::int64_t kHugeWeights = 4 * 1024 * 1024;
+constexpr std::int64_t kMostSharedTiles = 256;
+
+// Direct convolution is faster where tiles have so many pixels for each of the output.
+constexpr std::int64_t kMostWaste = 3;
+
+// 36 matrices [rows, row] for each of `copies` threads.
+WinogradBuffer add_planes(WorkspaceLayout& layout, std::int64_t copies, std::int64_t rows,
+                          std::int64_t row) {
+  const std::int64_t plane = padded_row(rows * row), size = kWinogradPlanes * plane;
+  return {layout.add(copies * size), copies > 1 ? size : 0, plane, row};
+}
+
+WinogradSharing choose_sharing(const WinogradPlan& p) {
+  if (std::min(p.c, p.k) < kWideChannels) return WinogradSharing::tiles;
+  const bool huge = kWinogradPlanes * p.c * p.k >= kHugeWeights;
+  return huge && p.tiles <= kMostSharedTiles ? WinogradSharing::columns : WinogradSharing::planes;
+}
+
+WinogradPlan plan_winograd(const Conv2dDims& d, Conv2dPass pass) {
+  const WinogradKernels<float>& kernels = winograd<float>();
+  const bool flip = pass == Conv2dPass::backward_input;
+  const bool gradient = pass == Conv2dPass::backward_weight;
+  WinogradPlan p{};
+  p.n = d.n, p.h = d.h_in, p.w = d.w_in;
+  p.c = flip ? d.c_out : d.c_in, p.k = flip ? d.c_in : d.c_out, p.flip = flip;
+  p.tiles_h = (p.h + 3) / 4, p.tiles_w = (p.w + 3) / 4, p.tiles = p.n * p.tiles_h * p.tiles_w;
+  p.threads = std::min<std::int64_t>(omp_get_max_threads(), p.tiles);
+  p.sharing = choose_sharing(p);
+  p.columns = kernels.panel;
+
+  const std::int64_t wanted = kChunkFloats / (kWinogradPlanes * (p.c + p.k)) / 24 * 24;
+  p.chunk = p.sharing == WinogradSharing::tiles    ? std::clamp<std::int64_t>(wanted, 24, 96)
+            : p.sharing == WinogradSharing::planes ? kSharedChunk
+                                                   : p.tiles;
+  p.chunk = std::min(p.chunk, p.tiles);
+
+  const bool own_tiles = p.sharing == WinogradSharing::tiles;
+  const bool own_columns = p.sharing == WinogradSharing::columns;
+  const std::int64_t columns = own_columns ? std::min(p.columns, p.k) : p.k;
+  WorkspaceLayout layout;
+  p.source = add_planes(layout, own_tiles ? p.threads : 1, p.chunk, padded_row(p.c));
+  p.product =
+      add_planes(layout, own_tiles || own_columns ? p.threads : 1, p.chunk, padded_row(columns));
+  p.weight = add_planes(layout, own_columns || (own_tiles && gradient) ? p.threads : 1, p.c,
+                        gradient ? padded_row(columns) : columns);
+  p.zeros = layout.add(6 * std::max(p.c, p.k));
+  p.floats = layout.size();
+  return p;
+}
+
+class WinogradConv2d final : public Conv2dEngine<float> {
+ public:
+  std::string_view name() const override { return "winograd"; }
+
+  bool supports(const Conv2dDims& d, Conv2dPass) const override {
+    const std::int64_t lanes = winograd<float>().lanes;
+    const std::int64_t tiles = d.n * ((d.h_in + 3) / 4) * ((d.w_in + 3) / 4);
+    const bool worth_it = tiles > 1 && tiles * 16 <= kMostWaste * d.n * d.h_in * d.w_in;
+    return worth_it && d.k_h == 3 && d.k_w == 3 && d.stride_h == 1 && d.stride_w == 1 &&
+           d.pad_h == 1 && d.pad_w == 1 && d.dilation_h == 1 && d.dilation_w == 1 &&
+           d.groups == 1 && d.n > 0 && d.c_in % lanes == 0 && d.c_out % lanes == 0;
+  }
+
+  std::size_t workspace_bytes(const Conv2dDims& d, Conv2dPass pass) const override {
+    return static_cast<std::size_t>(plan_winograd(d, pass).floats) * sizeof(float);
+  }
+
+  void forward(float* y, const float* x, const float* w, const Conv2dDims& d,
+               std::byte* workspace) const override {
+    winograd<float>().convolve(y, x, w, plan_winograd(d, Conv2dPass::forward),
+                               reinterpret_cast<float*>(workspace));
+  }
+
+  void backward_input(float* dx, const float* dy, const float* w, const Conv2dDims& d,
+                      std::byte* workspace) const override {
+    winograd<float>().convolve(dx, dy, w, plan_winograd(d, Conv2dPass::backward_input),
+                               reinterpret_cast<float*>(workspace));
+  }
+
+  void backward_weight(float* dw, const float* dy, const float* x, const Conv2dDims& d,
+                       std::byte* workspace) const override {
+    winograd<float>().backward_weight(dw, dy, x, plan_winograd(d, Conv2dPass::backward_weight),
+                                      reinterpret_cast<float*>(workspace));
+  }
+};
+
+}  // namespace
+
+const Conv2dEngine<float>& winograd_conv2d() {
+  static const WinogradConv2d engine;
+  return engine;
+}
+
+}  // namespace resgrad::kernels

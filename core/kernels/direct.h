@@ -1,0 +1,58 @@
+// Convolution as an implicit matrix product in channels_last: the rows are positions of an image,
+// the depth the inputs under the taps, the columns the channels of the result. Blocks of rows are
+// gathered in cache, one or more lines of taps at a time, and multiplied by packed weights.
+#pragma once
+
+#include <cstdint>
+
+namespace resgrad::kernels {
+
+/// Which source pixels each position of a grid of n images of grid_h x grid_w positions reads:
+/// position (i, j) takes taps_h x taps_w neighbouring pixels, the first of which is
+/// (i * step_h + first_h, j * step_w + first_w); outside of the source they are zero.
+struct TapGrid {
+  std::int64_t n, grid_h, grid_w;
+  std::int64_t source_h, source_w, channels;
+  std::int64_t taps_h, taps_w, step_h, step_w, first_h, first_w;
+};
+
+/// Position (i, j) of the grid is pixel (i * step_h + first_h, j * step_w + first_w) of the result,
+/// whose pixels have `columns` channels.
+struct TapTarget {
+  std::int64_t h, w, columns, step_h, step_w, first_h, first_w;
+};
+
+/// The weight for tap (i, j), source channel c and column k is at
+/// w[first + i * tap_h + j * tap_w + c * channel + k * column].
+struct TapWeights {
+  std::int64_t first, tap_h, tap_w, channel, column;
+};
+
+/// How a product over a grid is cut, and where its parts lie in the workspace, in floats.
+struct DirectPlan {
+  TapGrid grid;
+  TapTarget target;
+  TapWeights weights;
+  std::int64_t threads;
+  std::int64_t lines;                                    // of taps that are gathered at a time
+  std::int64_t block;                                    // rows that are gathered at a time
+  std::int64_t gathered_row, result_row;                 // row strides
+  std::int64_t packed, gathered, result;                 // offsets
+  std::int64_t gathered_size, result_size, packed_size;  // of one thread's part; packed: of all
+  std::int64_t floats;                                   // size of the workspace
+};
+
+template <class T>
+struct DirectKernels {
+  std::int64_t lanes;  // columns must be a multiple of this
+  /// y at the positions of the grid = the sum of taps of x times weights.
+  void (*convolve)(T* y, const T* x, const T* w, const DirectPlan& plan, T* workspace);
+  /// dw = the sum over positions of taps of x times dy.
+  void (*backward_weight)(T* dw, const T* dy, const T* x, const DirectPlan& plan, T* workspace);
+};
+
+/// For float.
+template <class T>
+const DirectKernels<T>& direct();
+
+}  // namespace resgrad::kernels

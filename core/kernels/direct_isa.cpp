@@ -1,0 +1,274 @@
+#include "core/kernels/direct.h"
+
+#include <omp.h>
+
+#include "core/kernels/microkernel_isa.h"
+#include "core/kernels/range_isa.h"
+
+namespace resgrad::kernels::RESGRAD_ISA {
+namespace {
+
+// Depth of a product at a time: that part of a panel of b stays in cache over all rows.
+constexpr std::int64_t kDepth = 512;
+
+RESGRAD_INLINE Range thread_share(std::int64_t count) {
+  return part({0, count}, omp_get_thread_num(), omp_get_num_threads());
+}
+
+// Calls f(row, n, h, w, count) for the lines of a range of rows: `count` positions from (h, w) of
+// image n on; `row` counts from 0.
+template <class F>
+RESGRAD_INLINE void for_each_line(Range rows, const TapGrid& grid, const F& f) {
+  const std::int64_t per_image = grid.grid_h * grid.grid_w;
+  std::int64_t n = rows.begin / per_image, rest = rows.begin % per_image;
+  std::int64_t h = rest / grid.grid_w, w = rest % grid.grid_w;
+  for (std::int64_t row = 0; row < size(rows); w = 0) {
+    const std::int64_t count = least(grid.grid_w - w, size(rows) - row);
+    f(row, n, h, w, count);
+    row += count;
+    if (++h < grid.grid_h) continue;
+    h = 0, ++n;
+  }
+}
+
+// Copies `count` floats in whole vectors, and thus up to kLanes - 1 more: rows of gathered pixels
+// are padded, and filled from left to right.
+RESGRAD_INLINE void copy_over(float* to, const float* from, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; i += kLanes) store(to + i, load(from + i));
+}
+
+// The pixels under a line of taps at the border: tap 0 is at pixel w of the line, of which only a
+// part may lie inside.
+void gather_border(float* to, const float* line, std::int64_t w, const TapGrid& g) {
+  const std::int64_t c = g.channels;
+  const std::int64_t begin = least(w < 0 ? -w : 0, g.taps_w);
+  const std::int64_t end = most(begin, least(g.source_w - w, g.taps_w));
+  fill_zero(to, begin * c);
+  copy(to + begin * c, line + (w + begin) * c, (end - begin) * c);
+  fill_zero(to + end * c, (g.taps_w - end) * c);
+}
+
+// gathered[row] = the pixels under the taps of lines [lines.begin, lines.end) of each row's
+// position. Pixels under one line of taps are neighbours in memory.
+void gather(float* gathered, const float* x, Range rows, Range lines, const DirectPlan& plan) {
+  const TapGrid& g = plan.grid;
+  const std::int64_t c = g.channels, run = g.taps_w * c, to_row = plan.gathered_row;
+  const float* x_end = x + g.n * g.source_h * g.source_w * c;
+  for_each_line(rows, g, [&](auto row, auto n, auto i, auto j, auto count) {
+    const std::int64_t w = j * g.step_w + g.first_w;
+    // of the positions from j on, [begin, end) have all taps inside of the source
+    const std::int64_t begin = least(w < 0 ? (g.step_w - 1 - w) / g.step_w : 0, count);
+    const std::int64_t room = g.source_w - g.taps_w - w;
+    const std::int64_t end = most(begin, least(room < 0 ? 0 : room / g.step_w + 1, count));
+    for (std::int64_t line = lines.begin; line < lines.end; ++line) {
+      float* to = gathered + row * to_row + (line - lines.begin) * run;
+      const std::int64_t h = i * g.step_h + g.first_h + line;
+      if (h < 0 || h >= g.source_h) {
+        for (std::int64_t k = 0; k < count; ++k) fill_zero(to + k * to_row, run);
+        continue;
+      }
+      const float* from = x + (n * g.source_h + h) * g.source_w * c;
+      const bool may_read_on = x_end - from >= g.source_w * c + kLanes;
+      for (std::int64_t k = 0; k < begin; ++k) {
+        gather_border(to + k * to_row, from, w + k * g.step_w, g);
+      }
+      for (std::int64_t k = begin; k < end; ++k) {
+        const float* pixels = from + (w + k * g.step_w) * c;
+        may_read_on ? copy_over(to + k * to_row, pixels, run) : copy(to + k * to_row, pixels, run);
+      }
+      for (std::int64_t k = end; k < count; ++k) {
+        gather_border(to + k * to_row, from, w + k * g.step_w, g);
+      }
+    }
+  });
+}
+
+// Whether the rows of the product are the pixels of the result as they lie.
+bool writes_in_place(const TapGrid& g, const TapTarget& t) {
+  return t.step_h == 1 && t.step_w == 1 && t.first_h == 0 && t.first_w == 0 && g.grid_h == t.h &&
+         g.grid_w == t.w;
+}
+
+// Weights as a matrix [depth, columns] in panels of kPanel columns, each panel row-major.
+void pack_weights(float* packed, const float* w, const DirectPlan& plan) {
+  const TapGrid& g = plan.grid;
+  const TapWeights& from = plan.weights;
+  const std::int64_t depth = g.taps_h * g.taps_w * g.channels;
+  const std::int64_t columns = plan.target.columns;
+  const Range vectors = thread_share(columns / kLanes);
+  for (std::int64_t v = vectors.begin; v < vectors.end; ++v) {
+    const std::int64_t k = v * kLanes, panel = k / kPanel * kPanel;
+    const std::int64_t width = least(kPanel, columns - panel);
+    float* to = packed + panel * depth + (k - panel);
+    for (std::int64_t i = 0; i < g.taps_h; ++i) {
+      for (std::int64_t j = 0; j < g.taps_w; ++j) {
+        for (std::int64_t c = 0; c < g.channels; ++c, to += width) {
+          const float* weight =
+              w + from.first + i * from.tap_h + j * from.tap_w + c * from.channel + k * from.column;
+          for (std::int64_t lane = 0; lane < kLanes; ++lane) to[lane] = weight[lane * from.column];
+        }
+      }
+    }
+  }
+}
+
+// result (+)= a [rows, depth] times these rows of the packed weights.
+void multiply(float* result, std::int64_t result_row, const float* a, std::int64_t a_row,
+              const float* packed, std::int64_t rows, Range depths, bool in_place,
+              const DirectPlan& plan, Upcoming& upcoming) {
+  const std::int64_t columns = plan.target.columns;
+  const std::int64_t full = plan.grid.taps_h * plan.grid.taps_w * plan.grid.channels;
+  const std::int64_t slices = parts_of(depths, kDepth);
+  for (std::int64_t i = 0; i < slices; ++i) {
+    const Range slice = part(depths, i, slices);
+    const Update update = slice.begin > 0                ? Update::add
+                          : in_place && columns > kPanel ? Update::assign_distant
+                                                         : Update::assign;
+    for (std::int64_t q = 0; q < columns; q += kPanel) {
+      const std::int64_t width = least(kPanel, columns - q);
+      multiply_panel(rows, width, size(slice), {a + slice.begin - depths.begin, a_row, false},
+                     packed + q * full + slice.begin * width, width, result + q, result_row, update,
+                     &upcoming);
+    }
+  }
+}
+
+// Brings the rows of a result to their pixels, and asks for those of the next block: at strides of
+// several pixels the hardware would not.
+void scatter(float* y, const float* result, Range rows, const DirectPlan& plan) {
+  const TapTarget& t = plan.target;
+  const std::int64_t ahead = plan.block / plan.grid.grid_w * t.step_h * t.w * t.columns;
+  for_each_line(rows, plan.grid, [&](auto row, auto n, auto i, auto j, auto count) {
+    const std::int64_t h = i * t.step_h + t.first_h, w = j * t.step_w + t.first_w;
+    float* to = y + ((n * t.h + h) * t.w + w) * t.columns;
+    const float* from = result + row * plan.result_row;
+    for (std::int64_t k = 0; k < count; ++k, to += t.step_w * t.columns, from += plan.result_row) {
+      for (std::int64_t c = 0; c < t.columns; c += 16) __builtin_prefetch(to + ahead + c, 1, 2);
+      copy(to, from, t.columns);
+    }
+  });
+}
+
+// The first pixel that a row reads, padding and taps left aside.
+const float* pixel_of(const float* x, std::int64_t row, const TapGrid& g) {
+  const std::int64_t per_image = g.grid_h * g.grid_w;
+  const std::int64_t n = row / per_image, rest = row % per_image;
+  const std::int64_t h = rest / g.grid_w * g.step_h, w = rest % g.grid_w * g.step_w;
+  return x + ((n * g.source_h + h) * g.source_w + w) * g.channels;
+}
+
+// The pixels that the block of rows after this one reads.
+Upcoming::Range next_pixels(const float* x, Range rows, Range share, const TapGrid& g) {
+  const std::int64_t end = least(share.end, rows.end + size(rows));
+  return {pixel_of(x, rows.end, g), pixel_of(x, end, g)};
+}
+
+void convolve(float* y, const float* x, const float* w, const DirectPlan& plan, float* workspace) {
+  const TapGrid& g = plan.grid;
+  const std::int64_t columns = plan.target.columns, line = g.taps_w * g.channels;
+  const bool reads = plan.gathered_size == 0;  // in place: the rows are the pixels of x
+  const bool writes = writes_in_place(g, plan.target);
+  const int threads = static_cast<int>(plan.threads);
+#pragma omp parallel num_threads(threads)
+  {
+    pack_weights(workspace + plan.packed, w, plan);
+#pragma omp barrier
+    const std::int64_t thread = omp_get_thread_num();
+    float* gathered = workspace + plan.gathered + thread * plan.gathered_size;
+    float* own_result = workspace + plan.result + thread * plan.result_size;
+    const Range share = thread_share(g.n * g.grid_h * g.grid_w);
+    const std::int64_t blocks = parts_of(share, plan.block);
+    for (std::int64_t block = 0; block < blocks; ++block) {
+      const Range rows = part(share, block, blocks);
+      float* result = writes ? y + rows.begin * columns : own_result;
+      const std::int64_t result_row = writes ? columns : plan.result_row;
+      Upcoming upcoming{next_pixels(x, rows, share, g), {}};
+      for (std::int64_t i = 0; i < g.taps_h; i += plan.lines) {
+        const Range lines{i, least(g.taps_h, i + plan.lines)};
+        if (!reads) gather(gathered, x, rows, lines, plan);
+        multiply(result, result_row, reads ? x + rows.begin * g.channels : gathered,
+                 reads ? g.channels : plan.gathered_row, workspace + plan.packed, size(rows),
+                 {lines.begin * line, lines.end * line}, writes, plan, upcoming);
+      }
+      if (g.taps_h * line == 0) {  // positions that no tap reaches
+        for (std::int64_t r = 0; r < size(rows); ++r) {
+          fill_zero(result + r * result_row, columns);
+        }
+      }
+      if (!writes) scatter(y, result, rows, plan);
+    }
+  }
+}
+
+// dw = the sum of the threads' matrices [depth, columns], in the order of the threads.
+void add_weights(float* dw, const float* sums, std::int64_t parts, const DirectPlan& plan) {
+  const TapGrid& g = plan.grid;
+  const TapWeights& to = plan.weights;
+  const std::int64_t columns = plan.target.columns;
+  const Range vectors = thread_share(columns / kLanes);
+  for (std::int64_t v = vectors.begin; v < vectors.end; ++v) {
+    const std::int64_t k = v * kLanes;
+    for (std::int64_t c = 0; c < g.channels; ++c) {
+      for (std::int64_t i = 0; i < g.taps_h; ++i) {
+        for (std::int64_t j = 0; j < g.taps_w; ++j) {
+          const float* from = sums + ((i * g.taps_w + j) * g.channels + c) * columns + k;
+          Vector sum = load(from);
+          for (std::int64_t p = 1; p < parts; ++p) sum += load(from + p * plan.packed_size);
+          float* weight =
+              dw + to.first + i * to.tap_h + j * to.tap_w + c * to.channel + k * to.column;
+          for (std::int64_t lane = 0; lane < kLanes; ++lane) weight[lane * to.column] = sum[lane];
+        }
+      }
+    }
+  }
+}
+
+void backward_weight(float* dw, const float* dy, const float* x, const DirectPlan& plan,
+                     float* workspace) {
+  const TapGrid& g = plan.grid;
+  const std::int64_t columns = plan.target.columns, line = g.taps_w * g.channels;
+  const int threads = static_cast<int>(plan.threads);
+#pragma omp parallel num_threads(threads)
+  {
+    const std::int64_t thread = omp_get_thread_num();
+    float* sums = workspace + plan.packed + thread * plan.packed_size;
+    float* gathered = workspace + plan.gathered + thread * plan.gathered_size;
+    float* gradient = workspace + plan.result + thread * plan.result_size;
+    const Range share = thread_share(g.n * g.grid_h * g.grid_w);
+    const std::int64_t blocks = parts_of(share, plan.block);
+    for (std::int64_t block = 0; block < blocks; ++block) {
+      const Range rows = part(share, block, blocks);
+      const std::int64_t count = size(rows);
+      // both operands with padded rows: their columns are read one block after the other
+      for (std::int64_t r = 0; r < count; ++r) {
+        copy(gradient + r * plan.result_row, dy + (rows.begin + r) * columns, columns);
+      }
+      const std::int64_t next = least(share.end, rows.end + count) - rows.end;
+      Upcoming upcoming{next_pixels(x, rows, share, g),
+                        {dy + rows.end * columns, dy + (rows.end + next) * columns}};
+      for (std::int64_t i = 0; i < g.taps_h; i += plan.lines) {
+        const Range lines{i, least(g.taps_h, i + plan.lines)};
+        gather(gathered, x, rows, lines, plan);
+        for (std::int64_t q = 0; q < columns; q += kPanel) {
+          multiply_panel((lines.end - lines.begin) * line, least(kPanel, columns - q), count,
+                         {gathered, plan.gathered_row, true}, gradient + q, plan.result_row,
+                         sums + lines.begin * line * columns + q, columns,
+                         block > 0 ? Update::add : Update::assign, &upcoming);
+        }
+      }
+    }
+    // the plan has no more threads than positions, so that every thread has a sum
+#pragma omp barrier
+    add_weights(dw, workspace + plan.packed, omp_get_num_threads(), plan);
+  }
+}
+
+}  // namespace
+
+template <class T>
+DirectKernels<T> direct() {
+  return {kLanes, convolve, backward_weight};
+}
+template DirectKernels<float> direct();
+
+}  // namespace resgrad::kernels::RESGRAD_ISA

@@ -1,0 +1,140 @@
+#include "core/kernels/microkernel_isa.h"
+
+namespace resgrad::kernels::RESGRAD_ISA {
+namespace {
+
+constexpr int kLineFloats = 16;  // in a cache line
+constexpr int kLineVectors = kLineFloats > kLanes ? kLineFloats / kLanes : 1;
+
+// Panels deeper than this come from the L3 cache, not the L2.
+constexpr std::int64_t kDeep = 192;
+
+// Rows of a tile for each width in vectors: the accumulators, one row of b and a broadcast element
+// of a must fit the registers (32 in AVX-512, else 16), and be enough of them to hide the latency.
+constexpr int tile_rows(int vectors) {
+  if (kLanes == 16) return vectors == 4 ? 6 : vectors == 3 ? 8 : vectors == 2 ? 12 : 14;
+  if (kLanes == 8) return vectors == 2 ? 6 : 12;
+  return vectors == 2 ? 4 : 8;  // without fused multiply-add a product takes a register too
+}
+
+// What a tile fetches early: a line per step along the depth, and rows of c; null for none.
+struct Fetch {
+  const float* data;
+  std::int64_t stride;
+  const float* c;
+};
+
+// One tile of c: kRows x kVectors accumulators stay in registers over the whole depth.
+template <int kRows, int kVectors, bool kTransposed, bool kFetch>
+[[gnu::noinline]] void multiply_tile(std::int64_t depth, const float* a, std::int64_t a_stride,
+                                     const float* b, std::int64_t b_stride, float* c,
+                                     std::int64_t c_stride, bool add, const Fetch& fetch) {
+  if (fetch.c != nullptr) {
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; v += kLineVectors) {
+        __builtin_prefetch(fetch.c + r * c_stride + v * kLanes, 1, 3);
+      }
+    }
+  }
+  Vector sum[kRows][kVectors] = {};
+  const float* line = fetch.data;
+  const std::int64_t next_line = fetch.stride;
+  for (std::int64_t d = 0; d < depth; ++d, b += b_stride, line += next_line) {
+    if (kFetch) __builtin_prefetch(line, 0, kTransposed ? 3 : 2);
+    Vector row[kVectors];
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) row[v] = load(b + v * kLanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const Vector left = broadcast(kTransposed ? a[r] : a[r * a_stride]);
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) sum[r][v] += left * row[v];
+    }
+    a += kTransposed ? a_stride : 1;
+  }
+  if (add) {
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) sum[r][v] += load(c + r * c_stride + v * kLanes);
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) store(c + r * c_stride + v * kLanes, sum[r][v]);
+  }
+}
+
+template <int kVectors, bool kTransposed, bool kFetch, int kRows = tile_rows(kVectors),
+          class... Args>
+void multiply_rows(std::int64_t rows, const Args&... args) {
+  if (rows == kRows) {
+    multiply_tile<kRows, kVectors, kTransposed, kFetch>(args...);
+  } else if constexpr (kRows > 1) {
+    multiply_rows<kVectors, kTransposed, kFetch, kRows - 1>(rows, args...);
+  }
+}
+
+// The lines to fetch during the next `depth` steps.
+Fetch take(Upcoming& upcoming, std::int64_t depth) {
+  Upcoming::Range& range =
+      upcoming.first.next < upcoming.first.end ? upcoming.first : upcoming.second;
+  if (range.next >= range.end) return {nullptr, 0, nullptr};
+  const float* next = range.next;
+  range.next += depth * kLineFloats;
+  return {next, kLineFloats, nullptr};
+}
+
+// The rows in tiles of nearly equal height, so that none is too low to hide the latency.
+template <int kVectors, bool kTransposed>
+void multiply(std::int64_t rows, std::int64_t depth, const float* a, std::int64_t a_stride,
+              const float* b, std::int64_t b_stride, float* c, std::int64_t c_stride, Update update,
+              Upcoming* upcoming) {
+  constexpr std::int64_t highest = tile_rows(kVectors);
+  const std::int64_t tiles = (rows + highest - 1) / highest;
+  // packed panels lie behind one another
+  const bool packed = b_stride == kVectors * kLanes;
+  const std::int64_t size = depth * b_stride;
+  Upcoming next_panel;
+  if (!kTransposed && packed && depth >= kDeep) next_panel.first = {b + size, b + 2 * size};
+  for (std::int64_t tile = 0, r = 0; tile < tiles; ++tile) {
+    const std::int64_t end = rows * (tile + 1) / tiles;
+    const float* left = a + r * (kTransposed ? 1 : a_stride);
+    float* to = c + r * c_stride;
+    Fetch fetch = take(upcoming != nullptr ? *upcoming : next_panel, depth);
+    // columns that the next tiles take are no stream that the hardware would see
+    if (kTransposed && fetch.data == nullptr) fetch = {left + kLineFloats, a_stride, nullptr};
+    if (update == Update::add) fetch.c = to;
+    if (update == Update::assign_distant) fetch.c = to + highest * c_stride;
+    const auto run = [&]<bool kFetch>() {
+      multiply_rows<kVectors, kTransposed, kFetch>(end - r, depth, left, a_stride, b, b_stride, to,
+                                                   c_stride, update == Update::add, fetch);
+    };
+    kTransposed || fetch.data != nullptr ? run.template operator()<true>()
+                                         : run.template operator()<false>();
+    r = end;
+  }
+}
+
+template <int kVectors = kPanelVectors, class... Args>
+void multiply_vectors(std::int64_t vectors, bool transposed, const Args&... args) {
+  if (vectors == kVectors) {
+    transposed ? multiply<kVectors, true>(args...) : multiply<kVectors, false>(args...);
+  } else if constexpr (kVectors > 1) {
+    multiply_vectors<kVectors - 1>(vectors, transposed, args...);
+  }
+}
+
+}  // namespace
+
+void multiply_panel(std::int64_t rows, std::int64_t columns, std::int64_t depth,
+                    const LeftMatrix& a, const float* b, std::int64_t b_stride, float* c,
+                    std::int64_t c_stride, Update update, Upcoming* upcoming) noexcept {
+  multiply_vectors(columns / kLanes, a.transposed, rows, depth, a.data, a.stride, b, b_stride, c,
+                   c_stride, update, upcoming);
+}
+
+}  // namespace resgrad::kernels::RESGRAD_ISA

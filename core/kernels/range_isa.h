@@ -1,0 +1,34 @@
+// Shares of work.
+#pragma once
+
+#include "core/kernels/vector_isa.h"
+
+namespace resgrad::kernels::RESGRAD_ISA {
+
+RESGRAD_INLINE std::int64_t least(std::int64_t a, std::int64_t b) {
+  return a < b ? a : b;
+}
+
+RESGRAD_INLINE std::int64_t most(std::int64_t a, std::int64_t b) {
+  return a > b ? a : b;
+}
+
+struct Range {
+  std::int64_t begin, end;
+};
+
+RESGRAD_INLINE std::int64_t size(Range r) {
+  return r.end - r.begin;
+}
+
+// Part `i` of `parts` nearly equal parts of a range.
+RESGRAD_INLINE Range part(Range r, std::int64_t i, std::int64_t parts) {
+  return {r.begin + size(r) * i / parts, r.begin + size(r) * (i + 1) / parts};
+}
+
+// How many parts a range must be cut into for none to be longer than `longest`.
+RESGRAD_INLINE std::int64_t parts_of(Range r, std::int64_t longest) {
+  return (size(r) + longest - 1) / longest;
+}
+
+}  // namespace resgrad::kernels::RESGRAD_ISA

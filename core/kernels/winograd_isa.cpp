@@ -1,0 +1,348 @@
+#include "core/kernels/winograd.h"
+
+#include <omp.h>
+
+#include "core/kernels/microkernel_isa.h"
+#include "core/kernels/range_isa.h"
+#include "core/kernels/winograd_transforms_isa.h"
+
+namespace resgrad::kernels::RESGRAD_ISA {
+namespace {
+
+constexpr std::int64_t kTaps = 9;
+
+// Calls f(i, n, th, tw) for the tiles of a range: tile (th, tw) of image n; i counts from 0.
+template <class F>
+RESGRAD_INLINE void for_each_tile(Range tiles, const WinogradPlan& plan, const F& f) {
+  const std::int64_t per_image = plan.tiles_h * plan.tiles_w;
+  std::int64_t n = tiles.begin / per_image, rest = tiles.begin % per_image;
+  std::int64_t th = rest / plan.tiles_w, tw = rest % plan.tiles_w;
+  for (std::int64_t i = 0; i < size(tiles); ++i) {
+    f(i, n, th, tw);
+    if (++tw < plan.tiles_w) continue;
+    tw = 0;
+    if (++th < plan.tiles_h) continue;
+    th = 0, ++n;
+  }
+}
+
+// A thread's view of one pass: its place in the team and its buffers.
+struct Worker {
+  Worker(const WinogradPlan& p, float* workspace)
+      : plan(p),
+        thread(omp_get_thread_num()),
+        threads(omp_get_num_threads()),
+        zeros(workspace + p.zeros),
+        source(workspace + p.source.offset + thread * p.source.per_thread),
+        product(workspace + p.product.offset + thread * p.product.per_thread),
+        weight(workspace + p.weight.offset + thread * p.weight.per_thread) {}
+
+  // This thread's share of work that the whole team has.
+  Range share(Range all) const { return part(all, thread, threads); }
+
+  const WinogradPlan& plan;
+  std::int64_t thread, threads;
+  const float* zeros;
+  float *source, *product, *weight;
+};
+
+// ---- between images and planes
+
+// planes[p][i] = the input tile number i of a range.
+void source_to_planes(float* planes, const float* x, Range tiles, const Worker& worker) {
+  const WinogradPlan& plan = worker.plan;
+  for_each_tile(tiles, plan, [&](auto i, auto n, auto th, auto tw) {
+    const auto tile =
+        find_tile<6>(x, worker.zeros, n, 4 * th - 1, 4 * tw - 1, plan.h, plan.w, plan.c);
+    float* to = planes + i * plan.source.row;
+    for (std::int64_t c = 0; c < plan.c; c += kLanes) {
+      transform_in(to + c, plan.source.plane, tile, c,
+                   [](Vector* t, const Vector* f) { transform_input(t, f); });
+    }
+  });
+}
+
+// The same for tiles of the output's gradient and a range of its channels.
+void gradient_to_planes(float* planes, const float* dy, Range tiles, Range channels,
+                        const Worker& worker) {
+  const WinogradPlan& plan = worker.plan;
+  for_each_tile(tiles, plan, [&](auto i, auto n, auto th, auto tw) {
+    const auto tile = find_tile<4>(dy, worker.zeros, n, 4 * th, 4 * tw, plan.h, plan.w, plan.k);
+    float* to = planes + i * plan.product.row;
+    for (std::int64_t c = channels.begin; c < channels.end; c += kLanes, to += kLanes) {
+      transform_in(to, plan.product.plane, tile, c,
+                   [](Vector* t, const Vector* f) { transform_gradient(t, f); });
+    }
+  });
+}
+
+// Output tiles, a range of channels, from the planes of products.
+void planes_to_output(float* y, const float* planes, Range tiles, Range channels,
+                      const WinogradPlan& plan) {
+  for_each_tile(tiles, plan, [&](auto i, auto n, auto th, auto tw) {
+    float* to = y + ((n * plan.h + 4 * th) * plan.w + 4 * tw) * plan.k;
+    const std::int64_t h = least(4, plan.h - 4 * th), w = least(4, plan.w - 4 * tw);
+    const float* from = planes + i * plan.product.row;
+    for (std::int64_t k = channels.begin; k < channels.end; k += kLanes, from += kLanes) {
+      transform_out(to + k, plan.w * plan.k, plan.k, h, w, from, plan.product.plane);
+    }
+  });
+}
+
+// ---- between weights and planes
+// In the planes, weights are a matrix [c, k] in panels of kPanel columns, each panel row-major. In
+// w, [k, c, 3, 3], neighbouring columns lie 9 c floats apart, often a multiple of 512 bytes, which
+// few sets of the L1 cache would hold. So a strip of some rows is copied out of, or into, w at
+// once.
+
+constexpr std::int64_t kStripRows = 16;
+
+struct Strip {
+  float column[kLanes][kStripRows * kTaps];
+};
+
+// taps[row][tap] = a vector of columns, from where their weights lie.
+void gather_taps(float (*taps)[kTaps][kLanes], const float* w, Range rows, std::int64_t column,
+                 const WinogradPlan& plan) {
+  Strip strip;
+  const float* from = &strip.column[0][0];
+  std::int64_t row_stride = kTaps, column_stride = kStripRows * kTaps;
+  const std::int64_t count = size(rows);
+  if (plan.flip) {
+    from = w + (rows.begin * plan.k + column) * kTaps;
+    row_stride = plan.k * kTaps, column_stride = kTaps;
+  } else {
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+      copy(strip.column[lane], w + ((column + lane) * plan.c + rows.begin) * kTaps, count * kTaps);
+    }
+  }
+  for (std::int64_t r = 0; r < count; ++r) {
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+      const float* weight = from + r * row_stride + lane * column_stride;
+      for (std::int64_t t = 0; t < kTaps; ++t) {
+        taps[r][t][lane] = weight[plan.flip ? kTaps - 1 - t : t];
+      }
+    }
+  }
+}
+
+void weights_to_planes(float* planes, const float* w, Range rows, Range columns,
+                       const WinogradPlan& plan) {
+  for (std::int64_t column = columns.begin; column < columns.end; column += kLanes) {
+    const std::int64_t skip = column - columns.begin, panel = skip / kPanel * kPanel;
+    const std::int64_t width = least(kPanel, size(columns) - panel);
+    for (std::int64_t r0 = rows.begin; r0 < rows.end; r0 += kStripRows) {
+      const Range strip{r0, least(rows.end, r0 + kStripRows)};
+      float gathered[kStripRows][kTaps][kLanes];
+      gather_taps(gathered, w, strip, column, plan);
+      for (std::int64_t r = strip.begin; r < strip.end; ++r) {
+        Vector taps[kTaps], result[kWinogradPlanes];
+        for (std::int64_t t = 0; t < kTaps; ++t) taps[t] = load(gathered[r - strip.begin][t]);
+        transform_square<6, 3>(result, taps,
+                               [](Vector* t, const Vector* f) { transform_weight(t, f); });
+        float* to = planes + panel * plan.c + r * width + skip - panel;
+        for (const Vector& v : result) {
+          store(to, v);
+          to += plan.weight.plane;
+        }
+      }
+    }
+  }
+}
+
+// dw of some rows and columns from the sum of `parts` sets of planes. Here the planes are plain
+// row-major matrices; `planes` is where the range's columns begin.
+void planes_to_weights(float* dw, const float* planes, std::int64_t parts, Range rows,
+                       Range columns, const WinogradPlan& plan) {
+  const WinogradBuffer& buffer = plan.weight;
+  for (std::int64_t k = columns.begin; k < columns.end; k += kLanes) {
+    for (std::int64_t r0 = rows.begin; r0 < rows.end; r0 += kStripRows) {
+      const std::int64_t count = least(rows.end - r0, kStripRows);
+      Strip strip;
+      for (std::int64_t r = 0; r < count; ++r) {
+        Vector sum[kWinogradPlanes], taps[kTaps];
+        const float* from = planes + (r0 + r) * buffer.row + k - columns.begin;
+        for (std::int64_t p = 0; p < kWinogradPlanes; ++p, from += buffer.plane) {
+          sum[p] = load(from);
+          for (std::int64_t i = 1; i < parts; ++i) sum[p] += load(from + i * buffer.per_thread);
+        }
+        transform_square<3, 6>(taps, sum,
+                               [](Vector* t, const Vector* f) { transform_weight_gradient(t, f); });
+        for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+          for (std::int64_t t = 0; t < kTaps; ++t)
+            strip.column[lane][r * kTaps + t] = taps[t][lane];
+        }
+      }
+      for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+        copy(dw + ((k + lane) * plan.c + r0) * kTaps, strip.column[lane], count * kTaps);
+      }
+    }
+  }
+}
+
+// ---- products
+
+// Calls f(plane, column, width) for the panels of columns of a range of planes, cut into `parts`.
+template <class F>
+void for_each_panel(std::int64_t columns, std::int64_t i, std::int64_t parts, const F& f) {
+  const std::int64_t panels = (columns + kPanel - 1) / kPanel;
+  const Range items = part({0, kWinogradPlanes * panels}, i, parts);
+  for (std::int64_t item = items.begin; item < items.end; ++item) {
+    const std::int64_t column = item % panels * kPanel;
+    f(item / panels, column, least(kPanel, columns - column));
+  }
+}
+
+// Part i of: product = source [tiles, c] times weight [c, columns], in every plane.
+void multiply_by_weights(const Worker& worker, std::int64_t tiles, std::int64_t columns,
+                         std::int64_t i, std::int64_t parts) {
+  const WinogradPlan& plan = worker.plan;
+  for_each_panel(columns, i, parts, [&](auto p, auto column, auto width) {
+    multiply_panel(
+        tiles, width, plan.c, {worker.source + p * plan.source.plane, plan.source.row, false},
+        worker.weight + p * plan.weight.plane + column * plan.c, width,
+        worker.product + p * plan.product.plane + column, plan.product.row, Update::assign);
+  });
+}
+
+// Part i of: weight (+)= the transpose of source [tiles, c] times product [tiles, columns].
+void multiply_by_gradient(const Worker& worker, std::int64_t tiles, std::int64_t columns,
+                          Update update, std::int64_t i, std::int64_t parts) {
+  const WinogradPlan& plan = worker.plan;
+  for_each_panel(columns, i, parts, [&](auto p, auto column, auto width) {
+    multiply_panel(plan.c, width, tiles,
+                   {worker.source + p * plan.source.plane, plan.source.row, true},
+                   worker.product + p * plan.product.plane + column, plan.product.row,
+                   worker.weight + p * plan.weight.plane + column, plan.weight.row, update);
+  });
+}
+
+// ---- passes
+
+// Calls f(tiles) for the chunks that this thread works on: those of its own tiles, or all of them.
+template <class F>
+void for_each_chunk(const Worker& worker, const F& f) {
+  const WinogradPlan& plan = worker.plan;
+  const Range all{0, plan.tiles};
+  const Range own = plan.sharing == WinogradSharing::tiles ? worker.share(all) : all;
+  const std::int64_t chunks = parts_of(own, plan.chunk);
+  for (std::int64_t i = 0; i < chunks; ++i) f(part(own, i, chunks));
+}
+
+// Calls f(columns) for this thread's blocks of columns.
+template <class F>
+void for_each_block(const Worker& worker, const F& f) {
+  const WinogradPlan& plan = worker.plan;
+  const Range own = worker.share({0, (plan.k + plan.columns - 1) / plan.columns});
+  for (std::int64_t i = own.begin; i < own.end; ++i) {
+    f(Range{i * plan.columns, least(plan.k, (i + 1) * plan.columns)});
+  }
+}
+
+void convolve_columns(float* y, const float* x, const float* w, const Worker& worker) {
+  const WinogradPlan& plan = worker.plan;
+  const Range all{0, plan.tiles}, own = worker.share(all);
+  source_to_planes(worker.source + own.begin * plan.source.row, x, own, worker);
+#pragma omp barrier
+  for_each_block(worker, [&](Range columns) {
+    weights_to_planes(worker.weight, w, {0, plan.c}, columns, plan);
+    multiply_by_weights(worker, plan.tiles, size(columns), 0, 1);
+    planes_to_output(y, worker.product, all, columns, plan);
+  });
+}
+
+void convolve_chunks(float* y, const float* x, const float* w, const Worker& worker) {
+  const WinogradPlan& plan = worker.plan;
+  const bool together = plan.sharing == WinogradSharing::planes;
+  const std::int64_t i = together ? worker.thread : 0, parts = together ? worker.threads : 1;
+  weights_to_planes(worker.weight, w, worker.share({0, plan.c}), {0, plan.k}, plan);
+#pragma omp barrier
+  for_each_chunk(worker, [&](Range chunk) {
+    const Range own = part(chunk, i, parts);
+    const std::int64_t skip = own.begin - chunk.begin;
+    source_to_planes(worker.source + skip * plan.source.row, x, own, worker);
+    if (together) {
+#pragma omp barrier
+    }
+    multiply_by_weights(worker, size(chunk), plan.k, i, parts);
+    if (together) {
+#pragma omp barrier
+    }
+    planes_to_output(y, worker.product + skip * plan.product.row, own, {0, plan.k}, plan);
+  });
+}
+
+void convolve(float* y, const float* x, const float* w, const WinogradPlan& plan,
+              float* workspace) {
+  fill_zero(workspace + plan.zeros, 6 * plan.c);
+  const int threads = static_cast<int>(plan.threads);
+#pragma omp parallel num_threads(threads)
+  {
+    const Worker worker(plan, workspace);
+    plan.sharing == WinogradSharing::columns ? convolve_columns(y, x, w, worker)
+                                             : convolve_chunks(y, x, w, worker);
+  }
+}
+
+void backward_weight_columns(float* dw, const float* dy, const float* x, const Worker& worker) {
+  const WinogradPlan& plan = worker.plan;
+  const Range all{0, plan.tiles}, own = worker.share(all);
+  source_to_planes(worker.source + own.begin * plan.source.row, x, own, worker);
+#pragma omp barrier
+  for_each_block(worker, [&](Range columns) {
+    gradient_to_planes(worker.product, dy, all, columns, worker);
+    multiply_by_gradient(worker, plan.tiles, size(columns), Update::assign, 0, 1);
+    planes_to_weights(dw, worker.weight, 1, {0, plan.c}, columns, plan);
+  });
+}
+
+void backward_weight_chunks(float* dw, const float* dy, const float* x, const float* first_weight,
+                            const Worker& worker) {
+  const WinogradPlan& plan = worker.plan;
+  const bool together = plan.sharing == WinogradSharing::planes;
+  const std::int64_t i = together ? worker.thread : 0, parts = together ? worker.threads : 1;
+  Update update = Update::assign;
+  for_each_chunk(worker, [&](Range chunk) {
+    const Range own = part(chunk, i, parts);
+    const std::int64_t skip = own.begin - chunk.begin;
+    source_to_planes(worker.source + skip * plan.source.row, x, own, worker);
+    gradient_to_planes(worker.product + skip * plan.product.row, dy, own, {0, plan.k}, worker);
+    if (together) {
+#pragma omp barrier
+    }
+    multiply_by_gradient(worker, size(chunk), plan.k, update, i, parts);
+    update = Update::add;
+    if (together) {
+#pragma omp barrier
+    }
+  });
+#pragma omp barrier
+  // plan_winograd() sees to it that every thread has tiles, hence a sum
+  planes_to_weights(dw, first_weight, together ? 1 : worker.threads, worker.share({0, plan.c}),
+                    {0, plan.k}, plan);
+}
+
+void backward_weight(float* dw, const float* dy, const float* x, const WinogradPlan& plan,
+                     float* workspace) {
+  fill_zero(workspace + plan.zeros, 6 * (plan.c > plan.k ? plan.c : plan.k));
+  const int threads = static_cast<int>(plan.threads);
+#pragma omp parallel num_threads(threads)
+  {
+    const Worker worker(plan, workspace);
+    if (plan.sharing == WinogradSharing::columns) {
+      backward_weight_columns(dw, dy, x, worker);
+    } else {
+      backward_weight_chunks(dw, dy, x, workspace + plan.weight.offset, worker);
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+WinogradKernels<T> winograd() {
+  return {kLanes, kPanel, convolve, backward_weight};
+}
+template WinogradKernels<float> winograd();
+
+}  // namespace resgrad::kernels::RESGRAD_ISA

@@ -1,0 +1,52 @@
+#include "core/kernels/conv2d.h"
+
+#include "tests/support/conv2d_engines.h"
+
+using namespace resgrad;
+using namespace resgrad::testing;
+using kernels::Conv2dDims;
+using kernels::Conv2dPass;
+
+namespace {
+
+EngineCase winograd() {
+  return {kernels::winograd_conv2d(), 1e-4};
+}
+
+bool refuses(Conv2dDims d, void (*change)(Conv2dDims&)) {
+  REQUIRE(winograd().engine.supports(d, Conv2dPass::forward));
+  change(d);
+  return !winograd().engine.supports(d, Conv2dPass::forward);
+}
+
+}  // namespace
+
+TEST_CASE("winograd agrees with the reference on random sizes") {
+  CHECK(rc::check("edge tiles included", [] {
+    const std::int64_t c_in = pick_channels(), c_out = pick_channels();
+    check_engine(winograd(), square_conv2d(pick(1, 4), c_in, c_out, pick(1, 13), pick(1, 13), 3, 1),
+                 pick_seed());
+  }));
+}
+
+TEST_CASE("winograd agrees with the reference in every way of sharing the work") {
+  // tiles, several chunks a thread; planes, several chunks; columns, the last block narrower
+  for (const Conv2dDims& d :
+       {square_conv2d(3, 64, 48, 33, 30, 3, 1), square_conv2d(4, 208, 272, 23, 21, 3, 1),
+        square_conv2d(1, 256, 256, 1, 1, 3, 1), square_conv2d(3, 336, 368, 7, 6, 3, 1)}) {
+    check_engine(winograd(), d, 1);
+  }
+}
+
+TEST_CASE("winograd declines what it cannot do, or not well") {
+  const Conv2dDims d = square_conv2d(8, 64, 64, 16, 16, 3, 1);
+  CHECK(refuses(d, [](Conv2dDims& o) { o.stride_w = 2; }));
+  CHECK(refuses(d, [](Conv2dDims& o) { o.pad_h = 0; }));
+  CHECK(refuses(d, [](Conv2dDims& o) { o.k_w = 1; }));
+  CHECK(refuses(d, [](Conv2dDims& o) { o.dilation_h = 2; }));
+  CHECK(refuses(d, [](Conv2dDims& o) { o.groups = 2; }));
+  CHECK(refuses(d, [](Conv2dDims& o) { o.c_in = 3; }));
+  CHECK(refuses(d, [](Conv2dDims& o) { o.c_out = 10; }));
+  CHECK(refuses(d, [](Conv2dDims& o) { o.h_in = 1; }));                    // mostly padding
+  CHECK(refuses(d, [](Conv2dDims& o) { o.n = 1, o.h_in = o.w_in = 4; }));  // a single tile
+}
