@@ -2,10 +2,21 @@
 
 #include <algorithm>
 
+#include "core/check.h"
+
 namespace resgrad::data {
+
+void check_options(const AugmentOptions& options) {
+  constexpr int kMost = 65536;  // keeps the arithmetic on shifts far from overflow
+  require<ValueError>(options.pad >= 0 && options.pad <= kMost,
+                      "augment: pad: expected 0 to {} pixels, got {}", kMost, options.pad);
+  require<ValueError>(options.cutout >= 0 && options.cutout <= kMost,
+                      "augment: cutout: expected 0 to {} pixels, got {}", kMost, options.cutout);
+}
 
 Augmentation draw_augmentation(const AugmentOptions& options, int height, int width,
                                Random& random) {
+  check_options(options);
   const auto below = [&random](int n) {
     return static_cast<int>(random.below(static_cast<std::uint32_t>(n)));
   };
@@ -27,6 +38,8 @@ Augmentation draw_augmentation(const AugmentOptions& options, int height, int wi
 
 PixelTable::PixelTable(const Normalisation& n) {
   for (std::size_t c = 0; c < 3; ++c) {
+    require<ValueError>(n.std[c] > 0, "normalisation: std of channel {}: expected above 0, got {}",
+                        c, n.std[c]);
     for (std::size_t level = 0; level < 256; ++level) {
       values_[c][level] =
           static_cast<float>((static_cast<double>(level) / 255 - n.mean[c]) / n.std[c]);
@@ -39,9 +52,9 @@ void write_image(float* out, const Dataset& dataset, std::int64_t index, const A
   const int height = dataset.height, width = dataset.width;
   const std::ptrdiff_t plane = std::ptrdiff_t{height} * width;
   const std::uint8_t* image = dataset.image(index);
-  // the columns of the output whose source lies inside the image
-  const int first = std::max(0, a.flip ? a.dx : -a.dx);
-  const int last = std::min(width, a.flip ? width + a.dx : width - a.dx);
+  // The columns of the output whose source lies inside the image: none after a wide shift.
+  const int shift = a.flip ? a.dx : -a.dx;
+  const int first = std::clamp(shift, 0, width), last = std::clamp(width + shift, 0, width);
   for (int y = 0; y < height; ++y) {
     const int source_y = y + a.dy;
     float* row = out + std::ptrdiff_t{y} * width * 3;

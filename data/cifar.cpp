@@ -12,7 +12,8 @@ namespace fs = std::filesystem;
 constexpr int kCoarseClasses = 20;
 
 // `folder` or the part of it named `child`, whichever holds `file`.
-fs::path locate(const char* op, const fs::path& folder, const char* child, const char* file) {
+fs::path locate(const char* op, const fs::path& folder, const char* child,
+                const std::string& file) {
   std::error_code error;
   require<IoError>(fs::is_directory(folder, error), "{}: {}: expected a folder, found none", op,
                    folder.string());
@@ -47,11 +48,24 @@ std::vector<std::string> class_names(const fs::path& file, std::vector<std::stri
   return names.size() == fallback.size() ? names : fallback;
 }
 
-void append_file(const char* op, Dataset& dataset, const fs::path& file, std::int64_t images,
-                 std::int64_t label_bytes) {
-  const std::int64_t record = label_bytes + dataset.image_bytes();
-  append_records(dataset, read_exactly(op, file, static_cast<std::uintmax_t>(images * record)),
-                 label_bytes, fmt::format("{}: {}", op, file.string()));
+// Where the files of one version of CIFAR lie and how they are made up.
+struct Source {
+  const char* op;
+  std::vector<std::string> files;
+  std::int64_t images_per_file, label_bytes;
+};
+
+void append_files(Dataset& dataset, const fs::path& folder, const Source& source) {
+  const std::int64_t images = std::ssize(source.files) * source.images_per_file;
+  const std::int64_t record = source.label_bytes + dataset.image_bytes();
+  dataset.images.reserve(static_cast<std::size_t>(images * dataset.image_bytes()));
+  dataset.labels.reserve(static_cast<std::size_t>(images));
+  for (const std::string& file : source.files) {
+    const auto bytes = read_exactly(source.op, folder / file,
+                                    static_cast<std::uintmax_t>(source.images_per_file * record));
+    append_records(dataset, bytes, source.label_bytes,
+                   fmt::format("{}: {}", source.op, (folder / file).string()));
+  }
 }
 
 }  // namespace
@@ -80,30 +94,34 @@ void append_records(Dataset& dataset, std::span<const std::byte> bytes, std::int
 }
 
 Dataset load_cifar10(const fs::path& folder, Split split) {
-  const fs::path at = locate("cifar10", folder, "cifar-10-batches-bin", "test_batch.bin");
+  Source source{
+      .op = "cifar10", .files = {"test_batch.bin"}, .images_per_file = 10000, .label_bytes = 1};
+  if (split == Split::train) {
+    source.files = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
+                    "data_batch_5.bin"};
+  }
+  const fs::path at = locate(source.op, folder, "cifar-10-batches-bin", source.files[0]);
   Dataset dataset{.name = "cifar10"};
   dataset.class_names = class_names(
       at / "batches.meta.txt",
       {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"});
-  if (split == Split::test) {
-    append_file("cifar10", dataset, at / "test_batch.bin", 10000, 1);
-  } else {
-    for (int batch = 1; batch <= 5; ++batch) {
-      append_file("cifar10", dataset, at / fmt::format("data_batch_{}.bin", batch), 10000, 1);
-    }
-  }
+  append_files(dataset, at, source);
   return dataset;
 }
 
 Dataset load_cifar100(const fs::path& folder, Split split) {
-  const fs::path at = locate("cifar100", folder, "cifar-100-binary", "test.bin");
+  const bool test = split == Split::test;
+  const Source source{.op = "cifar100",
+                      .files = {test ? "test.bin" : "train.bin"},
+                      .images_per_file = test ? 10000 : 50000,
+                      .label_bytes = 2};
+  const fs::path at = locate(source.op, folder, "cifar-100-binary", source.files[0]);
   Dataset dataset{
       .name = "cifar100", .images = {}, .labels = {}, .num_classes = 100, .class_names = {}};
   std::vector<std::string> numbered;
   for (int c = 0; c < dataset.num_classes; ++c) numbered.push_back(fmt::format("class {}", c));
   dataset.class_names = class_names(at / "fine_label_names.txt", numbered);
-  const bool test = split == Split::test;
-  append_file("cifar100", dataset, at / (test ? "test.bin" : "train.bin"), test ? 10000 : 50000, 2);
+  append_files(dataset, at, source);
   return dataset;
 }
 

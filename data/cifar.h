@@ -14,7 +14,7 @@ namespace resgrad::data {
 
 /// Reads data_batch_1.bin to data_batch_5.bin (50,000 images) or test_batch.bin (10,000) of
 /// `folder`, which may also be the parent of cifar-10-batches-bin. Class names come from
-/// batches.meta.txt where it is there.
+/// batches.meta.txt where it is there. Only the files of `split` need to be there.
 /// Throws  IoError, naming the file, for a missing folder or file, a wrong size or a label out of
 ///         range.
 Dataset load_cifar10(const std::filesystem::path& folder, Split split);
@@ -25,6 +25,7 @@ Dataset load_cifar100(const std::filesystem::path& folder, Split split);
 
 /// Appends the records in `bytes` to `dataset`: `label_bytes` labels each, of which the last counts
 /// and must be below dataset.num_classes, and the image. `file` names them in errors.
+/// Throws  IoError for a part of a record or a label out of range, with the number of the record.
 void append_records(Dataset& dataset, std::span<const std::byte> bytes, std::int64_t label_bytes,
                     const std::string& file);
 

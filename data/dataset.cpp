@@ -1,6 +1,7 @@
 #include "data/dataset.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "core/check.h"
 #include "core/random.h"
@@ -25,6 +26,14 @@ Dataset subset(const Dataset& dataset, const std::vector<std::int64_t>& indices)
     part.labels.push_back(dataset.labels[static_cast<std::size_t>(i)]);
   }
   return part;
+}
+
+Dataset first(const Dataset& dataset, std::int64_t count) {
+  require<ValueError>(count >= 1 && count <= dataset.size(),
+                      "first: count: expected 1 to {} images, got {}", dataset.size(), count);
+  std::vector<std::int64_t> indices(static_cast<std::size_t>(count));
+  std::iota(indices.begin(), indices.end(), std::int64_t{0});
+  return subset(dataset, indices);
 }
 
 std::pair<Dataset, Dataset> split(const Dataset& dataset, std::int64_t validation,

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <exception>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <numeric>
@@ -12,19 +13,26 @@
 namespace resgrad::data {
 
 // Workers take batch numbers in turn and put what they made into `ready`; next() takes them out in
-// order. An epoch's number tells a worker that what it made is no longer wanted.
+// order. A new generation tells a worker that what it made is no longer wanted.
 struct Loader::State {
+  struct Made {
+    std::optional<Batch> batch;
+    std::exception_ptr error;  // instead of a batch
+  };
+
   State(std::shared_ptr<const Dataset> data, const LoaderOptions& o)
       : dataset(std::move(data)), options(o), table(o.normalisation) {}
 
   std::int64_t batches() const {
     const std::int64_t n = dataset->size(), b = options.batch_size;
-    return options.drop_last ? n / b : (n + b - 1) / b;
+    return n / b + (!options.drop_last && n % b != 0 ? 1 : 0);
   }
 
   std::vector<std::int64_t> indices_of(std::int64_t number) const {
-    const auto begin = order.begin() + number * options.batch_size;
-    return {begin, std::min(begin + options.batch_size, order.end())};
+    const std::int64_t begin = number * options.batch_size;
+    const std::int64_t end_of_batch =
+        begin + std::min(options.batch_size, std::ssize(order) - begin);
+    return {order.begin() + begin, order.begin() + end_of_batch};
   }
 
   Tensor empty_images(std::int64_t n) const {
@@ -34,15 +42,17 @@ struct Loader::State {
 
   Batch make_batch(std::vector<std::int64_t> indices, std::int64_t epoch_number) const {
     const auto n = std::ssize(indices);
-    const int height = dataset->height, width = dataset->width;
-    Batch batch{
-        .images = Tensor::empty({n, 3, height, width}, DType::float32, MemoryFormat::channels_last),
-        .labels = Tensor::empty({n}, DType::int64),
-        .indices = std::move(indices)};
+    Batch batch{.images = empty_images(n),
+                .labels = Tensor::empty({n}, DType::int64),
+                .indices = std::move(indices)};
     float* images = batch.images.data<float>();
     auto* labels = batch.labels.data<std::int64_t>();
     for (std::ptrdiff_t i = 0; i < n; ++i) {
       const std::int64_t index = batch.indices[static_cast<std::size_t>(i)];
+      const int label = dataset->labels[static_cast<std::size_t>(index)];
+      require<ValueError>(label < dataset->num_classes,
+                          "loader: label of image {}: expected a value in [0, {}), got {}", index,
+                          dataset->num_classes, label);
       Augmentation augmentation;
       if (options.augment) {
         Random random(options.seed, Purpose::augment, static_cast<std::uint32_t>(epoch_number),
@@ -50,7 +60,7 @@ struct Loader::State {
         augmentation = draw_augmentation(*options.augment, dataset->height, dataset->width, random);
       }
       write_image(images + i * dataset->image_bytes(), *dataset, index, augmentation, table);
-      labels[i] = dataset->labels[static_cast<std::size_t>(index)];
+      labels[i] = label;
     }
     return batch;
   }
@@ -61,23 +71,21 @@ struct Loader::State {
     std::unique_lock lock(mutex);
     while (true) {
       wanted.wait(lock, stop, [this] {
-        return next_to_make < end && next_to_make < next_to_give + capacity() && !failure;
+        return next_to_make < end && next_to_make < next_to_give + capacity();
       });
       if (stop.stop_requested()) return;
       const std::int64_t number = next_to_make++, epoch_number = epoch, made_for = generation;
       std::vector<std::int64_t> indices = indices_of(number);
       lock.unlock();
-      std::optional<Batch> batch;
-      std::exception_ptr error;
+      Made made;
       try {
-        batch = make_batch(std::move(indices), epoch_number);
+        made.batch = make_batch(std::move(indices), epoch_number);
       } catch (...) {
-        error = std::current_exception();
+        made.error = std::current_exception();
       }
       lock.lock();
       if (made_for != generation) continue;
-      if (error) failure = error;
-      if (batch) ready.emplace(number, std::move(*batch));
+      ready.emplace(number, std::move(made));
       given.notify_all();
     }
   }
@@ -88,10 +96,9 @@ struct Loader::State {
 
   std::mutex mutex;
   std::condition_variable_any wanted;  // work may be there
-  std::condition_variable given;       // a batch or a failure is there
+  std::condition_variable given;       // something is ready
   std::vector<std::int64_t> order;
-  std::map<std::int64_t, Batch> ready;
-  std::exception_ptr failure;
+  std::map<std::int64_t, Made> ready;
   std::int64_t epoch = 0, generation = 0;
   std::int64_t next_to_make = 0, next_to_give = 0, end = 0;
   double waited = 0;
@@ -105,12 +112,18 @@ Loader::Loader(std::shared_ptr<const Dataset> dataset, LoaderOptions options) {
                       "loader: options: expected batch_size and prefetch of at least 1 and workers "
                       "of at least 0, got {}, {} and {}",
                       options.batch_size, options.prefetch, options.workers);
+  require<ValueError>(std::ssize(dataset->images) == dataset->size() * dataset->image_bytes(),
+                      "loader: dataset: expected {} bytes of pixels for {} labels, got {}",
+                      dataset->size() * dataset->image_bytes(), dataset->size(),
+                      dataset->images.size());
+  if (options.augment) check_options(*options.augment);
   state_ = std::make_unique<State>(std::move(dataset), options);
   // Leaves the allocator with as many blocks as can ever be in use at once: how far the workers
   // happen to be ahead must not make it map memory later.
   std::vector<Tensor> reserve;
-  for (std::int64_t i = 0; i < state_->capacity() + 2; ++i) {
-    reserve.push_back(state_->empty_images(options.batch_size));
+  const std::int64_t blocks = std::min(state_->capacity(), batches()) + 2;
+  for (std::int64_t i = 0; i < blocks; ++i) {
+    reserve.push_back(state_->empty_images(std::min(options.batch_size, state_->dataset->size())));
   }
   for (int i = 0; i < options.workers; ++i) {
     state_->threads.emplace_back(
@@ -126,6 +139,8 @@ std::int64_t Loader::batches() const {
 
 void Loader::start_epoch(std::int64_t epoch, std::int64_t first_batch) {
   State& s = *state_;
+  require<ValueError>(epoch >= 0 && epoch <= std::numeric_limits<std::uint32_t>::max(),
+                      "loader: epoch: expected 0 to 2^32 - 1, got {}", epoch);
   require<ValueError>(first_batch >= 0 && first_batch <= batches(),
                       "loader: first_batch: expected 0 to {}, got {}", batches(), first_batch);
   std::vector<std::int64_t> order;
@@ -139,7 +154,6 @@ void Loader::start_epoch(std::int64_t epoch, std::int64_t first_batch) {
   const std::lock_guard lock(s.mutex);
   s.order = std::move(order);
   s.ready.clear();
-  s.failure = nullptr;
   s.epoch = epoch;
   ++s.generation;
   s.next_to_make = s.next_to_give = first_batch;
@@ -157,10 +171,10 @@ std::optional<Batch> Loader::next() {
   if (s.threads.empty()) {
     batch = s.make_batch(s.indices_of(s.next_to_give), s.epoch);
   } else {
-    s.given.wait(lock, [&s] { return s.failure || s.ready.contains(s.next_to_give); });
+    s.given.wait(lock, [&s] { return s.ready.contains(s.next_to_give); });
     const auto found = s.ready.find(s.next_to_give);
-    if (found == s.ready.end()) std::rethrow_exception(s.failure);
-    batch = std::move(found->second);
+    if (found->second.error) std::rethrow_exception(found->second.error);
+    batch = std::move(found->second.batch);
     s.ready.erase(found);
   }
   s.waited += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -29,11 +29,13 @@ struct LoaderOptions {
   int prefetch = 2;  ///< batches ahead per worker
 };
 
-/// Gives the batches of one epoch after the other. Order and augmentation depend on (seed, epoch,
-/// index of the image) alone: batches are the same bits for any number of workers.
+/// Gives the batches of one epoch after the other, to one thread at a time. Order and augmentation
+/// depend on (seed, epoch, index of the image) alone: batches are the same bits for any number of
+/// workers.
 class Loader {
  public:
-  /// Throws  ValueError for options out of range or an empty data set.
+  /// Throws  ValueError for options out of range, an empty data set, or one whose pixels are not as
+  ///         many as its labels ask for.
   Loader(std::shared_ptr<const Dataset> dataset, LoaderOptions options);
   ~Loader();
   Loader(const Loader&) = delete;
@@ -42,11 +44,13 @@ class Loader {
   /// Batches of an epoch.
   std::int64_t batches() const;
   /// Starts `epoch` at its batch number `first_batch`; what was prepared before is dropped.
+  /// Throws  ValueError unless epoch is in [0, 2^32) and first_batch in [0, batches()].
   void start_epoch(std::int64_t epoch, std::int64_t first_batch = 0);
   /// The next batch, or nothing at the end of the epoch or before the first. Rethrows what failed
-  /// in a worker.
+  /// in a worker, in the place of the batch that failed and until the next start_epoch().
+  /// Throws  ValueError for a label outside [0, num_classes).
   std::optional<Batch> next();
-  /// Seconds that next() waited in this epoch.
+  /// Seconds that next() waited in this epoch: for its workers, or without them for itself.
   double wait_seconds() const;
 
  private:

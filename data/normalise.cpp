@@ -1,5 +1,6 @@
 #include "data/normalise.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/check.h"
@@ -15,6 +16,8 @@ Normalisation normalisation(std::string_view name) {
 }
 
 Normalisation measure_normalisation(const Dataset& dataset) {
+  require<ValueError>(dataset.size() > 0,
+                      "measure_normalisation: dataset: expected at least one image, got none");
   const std::int64_t plane = std::int64_t{dataset.height} * dataset.width;
   Normalisation result;
   for (std::size_t c = 0; c < 3; ++c) {
@@ -29,7 +32,9 @@ Normalisation measure_normalisation(const Dataset& dataset) {
     const double n = static_cast<double>(dataset.size() * plane);
     const double mean = static_cast<double>(sum) / n;
     result.mean[c] = mean / 255;
-    result.std[c] = std::sqrt(static_cast<double>(squares) / n - mean * mean) / 255;
+    // rounding may leave the variance of a constant channel a little below 0
+    const double variance = std::max(0.0, static_cast<double>(squares) / n - mean * mean);
+    result.std[c] = std::sqrt(variance) / 255;
   }
   return result;
 }

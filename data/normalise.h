@@ -18,7 +18,8 @@ struct Normalisation {
 /// cifar100, synthetic. Throws ValueError that lists them for another name.
 Normalisation normalisation(std::string_view name);
 
-/// Mean and standard deviation over all pixels of `dataset`.
+/// Mean and standard deviation (of the population) over all pixels of `dataset`. Throws ValueError
+/// when it is empty.
 Normalisation measure_normalisation(const Dataset& dataset);
 
 }  // namespace resgrad::data

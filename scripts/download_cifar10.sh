@@ -47,23 +47,29 @@ if intact "$dir/$name"; then
 fi
 [[ ! -e $dir/$name ]] || fail "$dir/$name: expected intact files or nothing; move it away first"
 
-mkdir -p "$dir"
+mkdir -p "$dir" || fail "$dir: expected a folder that can be created"
 archive=$dir/cifar-10-binary.tar.gz
+checksum() { sha256sum "$1" | cut -d' ' -f1; }
+# A download that was interrupted just before it got its name needs no server.
+if [[ ! -f $archive && -f $archive.part && $(checksum "$archive.part") == "$sha256" ]]; then
+  mv "$archive.part" "$archive"
+fi
 if [[ ! -f $archive ]]; then
   echo "download_cifar10: getting $url"
+  again="run this again to go on where it stopped, or remove $archive.part to start anew"
   if command -v curl >/dev/null; then
     curl --fail --location --retry 3 --continue-at - --output "$archive.part" "$url" ||
-      fail "$url: the download failed; run this again to go on where it stopped"
+      fail "$url: the download failed; $again"
   elif command -v wget >/dev/null; then
     wget --continue --output-document="$archive.part" "$url" ||
-      fail "$url: the download failed; run this again to go on where it stopped"
+      fail "$url: the download failed; $again"
   else
     fail "expected curl or wget, found neither"
   fi
   mv "$archive.part" "$archive"
 fi
 
-actual=$(sha256sum "$archive" | cut -d' ' -f1)
+actual=$(checksum "$archive")
 if [[ $actual != "$sha256" ]]; then
   mv "$archive" "$archive.bad"
   fail "$archive: expected sha256 $sha256, got $actual; kept as $archive.bad"
@@ -72,7 +78,7 @@ fi
 echo "download_cifar10: unpacking"
 unpacked=$(mktemp -d "$dir/.unpack.XXXXXX")
 trap 'rm -rf "$unpacked"' EXIT
-tar -xzf "$archive" -C "$unpacked"
+tar -xzf "$archive" -C "$unpacked" || fail "$archive: could not be unpacked into $dir"
 intact "$unpacked/$name" || fail "$archive: the files inside do not have the published checksums"
 chmod 755 "$unpacked/$name"
 mv "$unpacked/$name" "$dir/$name"

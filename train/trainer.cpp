@@ -109,7 +109,9 @@ ScheduleOptions schedule_options(const RunOptions& o, std::int64_t steps_per_epo
           .step_size_epochs = o.lr_step_size,
           .milestones = o.lr_milestones,
           .milestones_in_iterations = o.lr_milestones_in_steps,
-          .warmup_epochs = o.lr_warmup_epochs};
+          .warmup_epochs = o.lr_warmup_epochs,
+          .warmup_method = o.lr_warmup_method,
+          .warmup_factor = o.lr_warmup_factor};
 }
 
 class Run {

@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
+#include "core/check.h"
 #include "tests/data/fake_dataset.h"
 
 using namespace resgrad;
@@ -72,6 +75,64 @@ TEST_CASE("draws cover all shifts and both directions, and squares of the asked 
   for (const int n : {dy[0], dy[4], dx[0], dx[4]}) CHECK(n > 120);
   CHECK(flips[1] > 400);
   CHECK(flips[1] < 600);
+}
+
+TEST_CASE("a padding wider than the image gives black where the crop leaves it") {
+  const Dataset d = fake_dataset(1, 5, 7);
+  const PixelTable table(kNorm);
+  const AugmentOptions options{.pad = 11};
+  // a guard on both sides: a shift past the border must not write outside the image
+  std::vector<float> out(static_cast<std::size_t>(d.image_bytes()) + 200);
+  for (std::uint64_t draw = 0; draw < 200; ++draw) {
+    Random random(draw, Purpose::augment);
+    const Augmentation a = draw_augmentation(options, 5, 7, random);
+    std::ranges::fill(out, 99.0f);
+    write_image(out.data() + 100, d, 0, a, table);
+    CAPTURE(draw);
+    CHECK(std::vector(out.begin() + 100, out.end() - 100) == naive(d, 0, a, options.pad));
+    CHECK(std::count(out.begin(), out.begin() + 100, 99.0f) == 100);
+    CHECK(std::count(out.end() - 100, out.end(), 99.0f) == 100);
+  }
+}
+
+TEST_CASE("padding is black before normalisation, the cut square is the mean after it") {
+  Dataset d = fake_dataset(1);
+  std::ranges::fill(d.images, std::uint8_t{255});
+  const PixelTable table(kNorm);
+  std::vector<float> out(static_cast<std::size_t>(d.image_bytes()));
+  const Augmentation a{.dy = -1, .cut_top = 10, .cut_bottom = 16, .cut_left = 3, .cut_right = 8};
+  write_image(out.data(), d, 0, a, table);
+  CHECK(out[0] == doctest::Approx((0 - 0.4) / 0.2));
+  CHECK(out[32 * 3 + 2] == doctest::Approx((1 - 0.6) / 0.3));
+  CHECK(std::ranges::count(out, 0.0f) == 6 * 5 * 3);
+  CHECK(out[(10 * 32 + 3) * 3] == 0);
+  CHECK(out[(15 * 32 + 7) * 3] == 0);
+}
+
+TEST_CASE("the square covers a pixel as often as its centre falls within reach") {
+  // An even side s covers pixel p when the centre is in (p - s/2, p + s/2]: s places of 32 inside,
+  // s/2 or so at the border.
+  constexpr int kDraws = 20000, kSide = 8;
+  std::vector<int> rows(32);
+  Random random(5, Purpose::augment);
+  for (int i = 0; i < kDraws; ++i) {
+    const Augmentation a = draw_augmentation({.pad = 0, .cutout = kSide}, 32, 32, random);
+    for (int y = a.cut_top; y < a.cut_bottom; ++y) ++rows[static_cast<std::size_t>(y)];
+  }
+  const auto share = [&](std::size_t y) { return static_cast<double>(rows[y]) / kDraws; };
+  CHECK(share(0) == doctest::Approx(5.0 / 32).epsilon(0.1));  // centres 0 to 4
+  CHECK(share(16) == doctest::Approx(8.0 / 32).epsilon(0.1));
+  CHECK(share(31) == doctest::Approx(4.0 / 32).epsilon(0.1));  // centres 28 to 31
+}
+
+TEST_CASE("augmentation and normalisation reject options out of range") {
+  Random random(1, Purpose::augment);
+  CHECK_THROWS_WITH_AS(draw_augmentation({.pad = -1}, 32, 32, random),
+                       "augment: pad: expected 0 to 65536 pixels, got -1", ValueError);
+  CHECK_THROWS_WITH_AS(draw_augmentation({.cutout = -2}, 32, 32, random),
+                       "augment: cutout: expected 0 to 65536 pixels, got -2", ValueError);
+  CHECK_THROWS_WITH_AS(PixelTable({.std = {1, 0, 1}}),
+                       "normalisation: std of channel 1: expected above 0, got 0", ValueError);
 }
 
 TEST_CASE("without options nothing is changed but the scale") {

@@ -106,6 +106,29 @@ TEST_CASE("load_cifar10 says what is missing or wrong") {
         "cifar10: " + path + "/test_batch.bin: record 12: expected a label in [0, 10), got 10");
 }
 
+TEST_CASE("load_cifar10 joins the five training files in order and needs no test file") {
+  const TemporaryFolder folder;
+  for (int i = 1; i <= 4; ++i) {
+    write_batch(folder.path() / fmt::format("data_batch_{}.bin", i), 30730000, 0,
+                static_cast<char>(i));
+  }
+  const std::string error = error_of([&] { load_cifar10(folder.path(), Split::train); });
+  CAPTURE(error);
+  CHECK(error.find("data_batch_5.bin: expected a file, got: ") != std::string::npos);
+  write_batch(folder.path() / "data_batch_5.bin", 30730000, 0, 5);
+  const Dataset d = load_cifar10(folder.path(), Split::train);
+  REQUIRE(d.size() == 50000);
+  for (std::size_t i = 0; i < 5; ++i) CHECK(d.labels[10000 * i] == i + 1);
+  CHECK(std::ssize(d.images) == d.size() * d.image_bytes());
+}
+
+TEST_CASE("class names that are not one per class are not used") {
+  const TemporaryFolder folder;
+  write_batch(folder.path() / "test_batch.bin", 30730000);
+  std::ofstream(folder.path() / "batches.meta.txt") << "a\nb\n";
+  CHECK(load_cifar10(folder.path(), Split::test).class_names[0] == "airplane");
+}
+
 TEST_CASE("load_cifar100 reads fine labels and names") {
   const TemporaryFolder folder;
   write_batch(folder.path() / "test.bin", 10000 * 3074, 1, 42);
@@ -114,6 +137,16 @@ TEST_CASE("load_cifar100 reads fine labels and names") {
   CHECK(d.num_classes == 100);
   CHECK(d.labels[0] == 42);
   CHECK(d.class_names[42] == "class 42");
-  CHECK(error_of([&] { load_cifar100(folder.path(), Split::train); }).find("train.bin") !=
-        std::string::npos);
+  CHECK(error_of([&] { load_cifar100(folder.path(), Split::train); }) ==
+        "cifar100: " + folder.path().string() +
+            ": expected train.bin in it or in cifar-100-binary, found none");
+  write_batch(folder.path() / "test.bin", 10000 * 3074, 7 * 3074 + 1, 100);
+  CHECK(error_of([&] { load_cifar100(folder.path(), Split::test); }) ==
+        "cifar100: " + (folder.path() / "test.bin").string() +
+            ": record 7: expected a label in [0, 100), got 100");
+  std::string names;
+  for (int c = 0; c < 100; ++c) names += fmt::format("name{}\n", c);
+  std::ofstream(folder.path() / "fine_label_names.txt") << names;
+  write_batch(folder.path() / "test.bin", 10000 * 3074);
+  CHECK(load_cifar100(folder.path(), Split::test).class_names[99] == "name99");
 }

@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <set>
+#include <span>
 
 #include "core/check.h"
 #include "tests/data/fake_dataset.h"
@@ -20,6 +22,16 @@ TEST_CASE("subset copies the images it names, in order") {
   CHECK(part.num_classes == all.num_classes);
   CHECK_THROWS_WITH_AS(subset(all, {5}), "subset: indices: expected values in [0, 5), got 5",
                        ValueError);
+}
+
+TEST_CASE("first gives the leading images") {
+  const Dataset all = fake_dataset(5);
+  const Dataset part = first(all, 3);
+  CHECK(part.labels == std::vector<std::uint8_t>{0, 1, 2});
+  CHECK(std::ranges::equal(part.images, std::span(all.images).first(3 * 3072)));
+  CHECK(first(all, 5).images == all.images);
+  CHECK_THROWS_WITH_AS(first(all, 6), "first: count: expected 1 to 5 images, got 6", ValueError);
+  CHECK_THROWS_AS(first(all, 0), ValueError);
 }
 
 TEST_CASE("split is a partition that depends on the seed alone") {

@@ -2,8 +2,11 @@
 
 #include <doctest/doctest.h>
 
+#include <rapidcheck.h>
+
 #include <algorithm>
 
+#include "core/check.h"
 #include "tests/data/fake_dataset.h"
 
 using namespace resgrad;
@@ -135,11 +138,101 @@ TEST_CASE("images are channels_last float32 with the logical shape") {
   CHECK(loader.wait_seconds() > 0);
 }
 
+TEST_CASE("any options give every image once and the batches of the loader without workers") {
+  CHECK(rc::check([] {
+    const auto size = *rc::gen::inRange<std::int64_t>(1, 40);
+    LoaderOptions options{.batch_size = *rc::gen::inRange<std::int64_t>(1, 50),
+                          .shuffle = *rc::gen::arbitrary<bool>(),
+                          .augment = AugmentOptions{.pad = *rc::gen::inRange(0, 12),
+                                                    .flip = *rc::gen::arbitrary<bool>(),
+                                                    .cutout = *rc::gen::inRange(0, 12)},
+                          .seed = *rc::gen::arbitrary<std::uint64_t>(),
+                          .workers = 0};
+    const auto data = std::make_shared<const Dataset>(fake_dataset(size, 6, 7));
+    Loader reference(data, options);
+    options.workers = *rc::gen::inRange(1, 4);
+    options.prefetch = *rc::gen::inRange(1, 4);
+    Loader loader(data, options);
+    const auto from = *rc::gen::inRange<std::int64_t>(0, loader.batches() + 1);
+    reference.start_epoch(1, from);
+    loader.start_epoch(1, from);
+    RC_ASSERT(rest_of(loader) == rest_of(reference));
+    loader.start_epoch(1);
+    auto indices = rest_of(loader).indices;
+    std::ranges::sort(indices);
+    RC_ASSERT(std::ssize(indices) == size);
+    for (std::int64_t i = 0; i < size; ++i) RC_ASSERT(indices[static_cast<std::size_t>(i)] == i);
+  }));
+}
+
+TEST_CASE("without augmentation a batch holds the normalised pixels, channels last") {
+  Loader loader(kData, {.batch_size = 3,
+                        .normalisation = {.mean = {0.1, 0.2, 0.3}, .std = {1, 2, 4}},
+                        .workers = 1});
+  loader.start_epoch(0, 2);
+  const auto batch = loader.next();
+  CHECK(batch->indices == std::vector<std::int64_t>{6, 7, 8});
+  const auto values = batch->images.to_vector<double>();  // logical order: [n, c, h, w]
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::size_t c = i / 64 % 3;
+    const double pixel = kData->images[6 * 3 * 64 + i] / 255.0;
+    const double mean = 0.1 + 0.1 * static_cast<double>(c), std = c == 0 ? 1 : c == 1 ? 2 : 4;
+    CHECK(values[i] == doctest::Approx((pixel - mean) / std).epsilon(1e-5));
+  }
+}
+
+TEST_CASE("what fails in a worker is rethrown by next() in the place of its batch") {
+  Dataset bad = *kData;
+  bad.labels[21] = 10;  // in batch 2 of 8 images each
+  const auto data = std::make_shared<const Dataset>(bad);
+  for (int workers : {0, 1, 3}) {
+    CAPTURE(workers);
+    Loader loader(data, {.batch_size = 8, .workers = workers});
+    loader.start_epoch(0);
+    for (int i = 0; i < 2; ++i) CHECK(loader.next().has_value());
+    for (int i = 0; i < 2; ++i) {  // and again: the batch is not skipped
+      CHECK_THROWS_WITH_AS(loader.next(),
+                           "loader: label of image 21: expected a value in [0, 10), got 10",
+                           ValueError);
+    }
+    loader.start_epoch(1, 3);  // the loader is of use after it
+    CHECK(rest_of(loader).indices.size() == 50 - 24);
+    loader.start_epoch(2);  // destroyed with a failure under way
+  }
+}
+
+TEST_CASE("a batch stays as it is while the loader goes on") {
+  Loader loader(kData, options_for(2));
+  loader.start_epoch(0);
+  const auto batch = loader.next();
+  const auto before = batch->images.to_vector<float>();
+  rest_of(loader);
+  loader.start_epoch(1);
+  rest_of(loader);
+  CHECK(batch->images.to_vector<float>() == before);
+}
+
 TEST_CASE("a loader rejects options out of range") {
   CHECK_THROWS_AS(Loader(std::make_shared<const Dataset>(), {}), ValueError);
   CHECK_THROWS_AS(Loader(kData, {.batch_size = 0}), ValueError);
   CHECK_THROWS_AS(Loader(kData, {.workers = -1}), ValueError);
+  CHECK_THROWS_AS(Loader(kData, {.augment = AugmentOptions{.pad = -1}}), ValueError);
+  CHECK_THROWS_AS(Loader(nullptr, {}), ValueError);
+  Dataset torn = *kData;
+  torn.images.pop_back();
+  CHECK_THROWS_WITH_AS(Loader(std::make_shared<const Dataset>(torn), {}),
+                       "loader: dataset: expected 9600 bytes of pixels for 50 labels, got 9599",
+                       ValueError);
   Loader loader(kData, options_for(1));
   CHECK_THROWS_WITH_AS(loader.start_epoch(0, 8), "loader: first_batch: expected 0 to 7, got 8",
                        ValueError);
+  CHECK_THROWS_WITH_AS(loader.start_epoch(-1), "loader: epoch: expected 0 to 2^32 - 1, got -1",
+                       ValueError);
+}
+
+TEST_CASE("a batch size far above the data set asks for no more than the data set") {
+  Loader loader(kData, {.batch_size = std::int64_t{1} << 60});
+  CHECK(loader.batches() == 1);
+  loader.start_epoch(0);
+  CHECK(rest_of(loader).indices.size() == 50);
 }

@@ -37,6 +37,19 @@ TEST_CASE("measured mean and deviation of a small data set are those worked out 
   CHECK(n.mean[2] == 0);
 }
 
+TEST_CASE("a constant channel has the deviation 0, whatever the rounding") {
+  for (int level = 0; level < 256; ++level) {
+    const Dataset d{.images = std::vector<std::uint8_t>(3 * 7, static_cast<std::uint8_t>(level)),
+                    .labels = {0},
+                    .height = 1,
+                    .width = 7};
+    CHECK(measure_normalisation(d).std[1] == doctest::Approx(0.0));
+  }
+  CHECK_THROWS_WITH_AS(measure_normalisation(Dataset{}),
+                       "measure_normalisation: dataset: expected at least one image, got none",
+                       ValueError);
+}
+
 TEST_CASE("the synthetic preset is that of the default training set") {
   check_preset(make_synthetic(Split::train, 10000, 0));
 }
@@ -45,7 +58,8 @@ TEST_CASE("the CIFAR-10 preset is that of the training set, where the data are a
   const char* set = std::getenv("RESGRAD_DATA");
   const std::filesystem::path folder =
       set != nullptr ? set : RESGRAD_SOURCE_DIR "/../shared/data/cifar-10-batches-bin";
-  if (!std::filesystem::exists(folder / "data_batch_1.bin")) {
+  if (!std::filesystem::exists(folder / "data_batch_1.bin") &&
+      !std::filesystem::exists(folder / "cifar-10-batches-bin" / "data_batch_1.bin")) {
     MESSAGE("skipped: no CIFAR-10 in " << folder.string());
     return;
   }

@@ -145,6 +145,27 @@ Outer                                    [2, 3, 4, 4]              --
   CHECK(contains_line(module, "Total params: 30"));
 }
 
+TEST_CASE("nested containers that are not called come back together") {
+  const ModulePtr inner = box();
+  const auto outer = std::make_shared<Custom>(
+      "Box", std::vector<ModulePtr>{inner}, [](const auto&, const Tensor&) -> Tensor { throw 1; });
+  Custom module("Outer", {outer, std::make_shared<ReLU>()},
+                [inner](const auto& m, const Tensor& x) {
+                  const auto& convs = inner->children();
+                  return (*convs[1].second)((*m[1])((*convs[0].second)(x)));
+                });
+  CHECK(rows_of(module) == R"(
+Outer                                    [2, 3, 4, 4]              --
+├─Box: 1-3                               --                        (recursive)
+│    └─Box: 2-2                          --                        (recursive)
+│    │    └─Conv2d: 3-1                  [2, 3, 4, 4]              9
+├─ReLU: 1-2                              [2, 3, 4, 4]              --
+├─Box: 1-3                               --                        (recursive)
+│    └─Box: 2-2                          --                        (recursive)
+│    │    └─Conv2d: 3-2                  [2, 3, 4, 4]              9
+)");
+}
+
 TEST_CASE("a child that is called again without its container gets the container's row") {
   Custom module("CallThenInner", {conv_and_norm(), std::make_shared<ReLU>()},
                 [](const auto& m, const Tensor& x) {

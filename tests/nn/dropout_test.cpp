@@ -68,7 +68,7 @@ TEST_CASE("the gradient passes through the kept elements, scaled") {
   CHECK(all_close(x.grad(), want, 1e-15));
 }
 
-TEST_CASE("p outside [0, 1) is rejected") {
+TEST_CASE("p below 0 or from 1 on is rejected") {
   CHECK_THROWS_WITH_AS(Dropout(1), "Dropout: p: expected 0 <= p < 1, got 1", ValueError);
   CHECK_THROWS_WITH_AS(Dropout(-0.5), "Dropout: p: expected 0 <= p < 1, got -0.5", ValueError);
   CHECK_THROWS_AS(Dropout(NAN), ValueError);

@@ -110,22 +110,27 @@ TEST_CASE("an inner scope neither sees nor disturbs the outer one") {
   const InitScope scope(1);
   CHECK(bit_equal(draw(), plain[0]));
   {
-    const InitScope inner(1);
+    const InitScope inner(2);
+    CHECK_FALSE(bit_equal(draw(), plain[0]));
+    draw();
+    const InitScope same(1);
     CHECK(bit_equal(draw(), plain[0]));
-    const InitScope skipped(1, /*skip=*/true);
+    const InitScope skipped(5, /*skip=*/true);
     draw();
   }
   CHECK(bit_equal(draw(), plain[1]));
 }
 
-TEST_CASE("a scope that skips leaves weights as they are, but counts them") {
-  Tensor weight = Tensor::full({4}, 7), next = Tensor::empty({4});
+TEST_CASE("a scope that skips leaves weights as they are") {
+  Tensor weight = Tensor::full({4}, 7);
   {
     const InitScope scope(1, /*skip=*/true);
     init::normal_(weight, 1);
     init::uniform_(weight, 1);
   }
   CHECK(all_close(weight, {7, 7, 7, 7}));
+  init::normal_(weight, 1);  // the end of the scope ends the skipping
+  CHECK_FALSE(all_close(weight, {7, 7, 7, 7}));
 }
 
 TEST_CASE("values do not depend on the dtype") {

@@ -33,7 +33,7 @@ TEST_CASE("label smoothing mixes in the uniform distribution") {
         doctest::Approx((first + std::log(2.0)) / 2));
 }
 
-TEST_CASE("labels out of range and smoothing outside [0, 1] are rejected") {
+TEST_CASE("labels out of range and smoothing outside 0 to 1 are rejected") {
   const Tensor logits = Tensor::zeros({2, 2});
   CHECK_THROWS_AS(CrossEntropyLoss()(logits, Tensor::from<std::int64_t>({0, 2}, {2})), ValueError);
   CHECK_THROWS_AS(CrossEntropyLoss()(logits, Tensor::from<std::int64_t>({-1, 0}, {2})), ValueError);

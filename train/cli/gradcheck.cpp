@@ -20,7 +20,7 @@ std::vector<GradcheckCase> all_cases() {
 int run_gradcheck(const std::string& op, std::uint64_t seed) {
   GradcheckOptions options;
   options.seed = seed;
-  fmt::print("{:<16}{:<52}{:>9}{:>12}  {}\n", "operation", "case", "elements", "max error",
+  fmt::print("{:<16}{:<66}{:>9}{:>12}  {}\n", "operation", "case", "elements", "max error",
              "result");
   std::int64_t checked = 0, failed = 0;
   for (const GradcheckCase& c : all_cases()) {
@@ -28,7 +28,7 @@ int run_gradcheck(const std::string& op, std::uint64_t seed) {
     const GradcheckResult result = c.run(options);
     ++checked;
     failed += !result.ok;
-    fmt::print("{:<16}{:<52}{:>9}{:>12.2e}  {}\n", c.op, c.name, result.checked,
+    fmt::print("{:<16}{:<66}{:>9}{:>12.2e}  {}\n", c.op, c.name, result.checked,
                result.max_rel_error, result.ok ? "ok" : result.explain());
   }
   fmt::print("{} cases, {} failed (float64, h = {:g}, relative tolerance {:g})\n", checked, failed,
