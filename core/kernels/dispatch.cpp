@@ -3,6 +3,7 @@
 #include "core/kernels/batch_norm.h"
 #include "core/kernels/direct.h"
 #include "core/kernels/elementwise.h"
+#include "core/kernels/grouped.h"
 #include "core/kernels/isa.h"
 #include "core/kernels/peak.h"
 #include "core/kernels/pool.h"
@@ -56,6 +57,7 @@ namespace resgrad::kernels {
 RESGRAD_DISPATCH(BatchNormKernels, batch_norm)
 RESGRAD_DISPATCH_FLOAT(DirectKernels, direct)
 RESGRAD_DISPATCH(ElementwiseKernels, elementwise)
+RESGRAD_DISPATCH_FLOAT(GroupedKernels, grouped)
 RESGRAD_DISPATCH(PeakKernels, peak)
 RESGRAD_DISPATCH(PoolKernels, pool)
 RESGRAD_DISPATCH(SgdKernels, sgd)

@@ -1,0 +1,107 @@
+// The engine of 3x3 convolutions in narrow groups: decides how each pass is cut.
+#include <omp.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/kernels/conv2d.h"
+#include "core/kernels/grouped.h"
+#include "core/kernels/workspace.h"
+
+namespace resgrad::kernels {
+namespace {
+
+constexpr std::int64_t kBandFloats = 5 * 1024;  // of a copied band: most of an L1 cache of 32 KiB
+
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
+  return (a + b - 1) / b;
+}
+
+// Lines or columns of the source that `results` lines or columns of the result read.
+std::int64_t reach(const GroupedPlan& p, std::int64_t results) {
+  return p.transposed ? ceil_div(results, p.stride) + 1 : (results - 1) * p.stride + 3;
+}
+
+GroupedPlan make_plan(const Conv2dDims& d, Conv2dPass pass) {
+  const GroupedKernels<float>& kernels = grouped<float>();
+  const bool gradient = pass == Conv2dPass::backward_weight;
+  GroupedPlan p{};
+  p.n = d.n, p.channels = d.c_in, p.group = d.group_in(), p.stride = d.stride_h;
+  p.source_h = d.h_in, p.source_w = d.w_in, p.result_h = d.h_out(), p.result_w = d.w_out();
+  if (pass == Conv2dPass::backward_input) {
+    std::swap(p.source_h, p.result_h);
+    std::swap(p.source_w, p.result_w);
+    p.transposed = p.stride != 1;
+  }
+
+  const std::int64_t width = std::max(kernels.lanes, p.group);  // channels of a slab
+  const std::int64_t tile = kernels.tile_columns;
+  p.columns = gradient ? (p.stride == 1 ? p.source_w : 2 * p.result_w)
+                       : reach(p, ceil_div(p.result_w, tile) * tile);
+  const std::int64_t gradient_line = gradient ? (p.result_w + 2) * width : 0;
+  const auto floats = [&](std::int64_t band) {
+    return reach(p, band) * p.columns * width + band * gradient_line;
+  };
+  p.band = 2;
+  while (p.band < p.result_h && floats(p.band + 2) <= kBandFloats) p.band += 2;
+  // bands of nearly equal height
+  p.band = ceil_div(ceil_div(p.result_h, ceil_div(p.result_h, p.band)), 2) * 2;
+  p.lines = reach(p, p.band);
+  p.threads = std::min<std::int64_t>(omp_get_max_threads(), p.n * ceil_div(p.result_h, p.band));
+
+  WorkspaceLayout layout;
+  p.weights_size = ceil_div(p.channels, kernels.lanes) * 9 * p.group * kernels.lanes;
+  p.source_size = p.lines * p.columns * width;
+  p.gradient_size = p.band * gradient_line;
+  p.weights = layout.add(p.weights_size * (gradient ? p.threads : 1));
+  p.source = layout.add(p.source_size * p.threads);
+  p.gradient = layout.add(p.gradient_size * p.threads);
+  p.floats = layout.size();
+  return p;
+}
+
+class GroupedConv2d final : public Conv2dEngine<float> {
+ public:
+  std::string_view name() const override { return "grouped"; }
+
+  bool supports(const Conv2dDims& d, Conv2dPass) const override {
+    const std::int64_t width = d.group_in();
+    return (width == 2 || width == 4 || width == 8 || width == 16) && d.group_out() == width &&
+           d.k_h == 3 && d.k_w == 3 && d.pad_h == 1 && d.pad_w == 1 && d.dilation_h == 1 &&
+           d.dilation_w == 1 && d.stride_h == d.stride_w && d.stride_h <= 2 && d.n > 0 &&
+           d.h_in > 0 && d.w_in > 0;
+  }
+
+  std::size_t workspace_bytes(const Conv2dDims& d, Conv2dPass pass) const override {
+    return static_cast<std::size_t>(make_plan(d, pass).floats) * sizeof(float);
+  }
+
+  void forward(float* y, const float* x, const float* w, const Conv2dDims& d,
+               std::byte* workspace) const override {
+    grouped<float>().forward(y, x, w, make_plan(d, Conv2dPass::forward), floats(workspace));
+  }
+
+  void backward_input(float* dx, const float* dy, const float* w, const Conv2dDims& d,
+                      std::byte* workspace) const override {
+    grouped<float>().backward_input(dx, dy, w, make_plan(d, Conv2dPass::backward_input),
+                                    floats(workspace));
+  }
+
+  void backward_weight(float* dw, const float* dy, const float* x, const Conv2dDims& d,
+                       std::byte* workspace) const override {
+    grouped<float>().backward_weight(dw, dy, x, make_plan(d, Conv2dPass::backward_weight),
+                                     floats(workspace));
+  }
+
+ private:
+  static float* floats(std::byte* workspace) { return reinterpret_cast<float*>(workspace); }
+};
+
+}  // namespace
+
+const Conv2dEngine<float>& grouped_conv2d() {
+  static const GroupedConv2d engine;
+  return engine;
+}
+
+}  // namespace resgrad::kernels

@@ -1,0 +1,424 @@
+#include "core/kernels/grouped.h"
+
+#include <omp.h>
+
+#include "core/kernels/range_isa.h"
+#include "core/kernels/vector_isa.h"
+
+namespace resgrad::kernels::RESGRAD_ISA {
+namespace {
+
+constexpr int kTaps = 9;
+
+// A tile of results: its accumulators, the weights of two lines of taps and a spread input must fit
+// the registers (32 in AVX-512, else 16), and be enough of them to hide the latency.
+constexpr int kTileRows = 2;
+constexpr int kTileColumns = kLanes == 16 ? 8 : 4;
+
+// Channels of the source that a slab of results reads: a vector of groups, or one wide group.
+constexpr int slab_inputs(int group) {
+  return group > kLanes ? group : static_cast<int>(kLanes);
+}
+
+// Input channels of a group that are unrolled: all where spreading them is a shuffle, whose pattern
+// the instruction holds. A broadcast reads any address.
+constexpr int unrolled_inputs(int group) {
+  return group < kLanes ? group : 1;
+}
+
+// Calls f.operator()<0>(), <1>(), ... <kCount - 1>().
+template <int kCount, int kFirst = 0, class F>
+RESGRAD_INLINE void for_each_constant(const F& f) {
+  if constexpr (kFirst < kCount) {
+    f.template operator()<kFirst>();
+    for_each_constant<kCount, kFirst + 1>(f);
+  }
+}
+
+// In every lane, input channel kInput of the lane's group; `pixel` is the first channel of the
+// slab.
+template <int kGroup, int kInput>
+RESGRAD_INLINE Vector spread(const float* pixel) {
+  if constexpr (kGroup >= kLanes) {
+    return broadcast(pixel[kInput]);
+  } else {
+    const Vector v = load(pixel);
+#define RESGRAD_LANE(lane) (lane) / kGroup* kGroup + kInput
+#define RESGRAD_LANES4(lane) \
+  RESGRAD_LANE(lane), RESGRAD_LANE(lane + 1), RESGRAD_LANE(lane + 2), RESGRAD_LANE(lane + 3)
+#if defined(__AVX512F__)
+    return __builtin_shufflevector(v, v, RESGRAD_LANES4(0), RESGRAD_LANES4(4), RESGRAD_LANES4(8),
+                                   RESGRAD_LANES4(12));
+#elif defined(__AVX2__)
+    return __builtin_shufflevector(v, v, RESGRAD_LANES4(0), RESGRAD_LANES4(4));
+#else
+    return __builtin_shufflevector(v, v, RESGRAD_LANES4(0));
+#endif
+#undef RESGRAD_LANES4
+#undef RESGRAD_LANE
+  }
+}
+
+std::int64_t slabs_of(const GroupedPlan& p) {
+  return parts_of({0, p.channels}, kLanes);
+}
+
+// Where the weight of a slab's lane lies that belongs to input channel `input` of its group.
+std::int64_t weight_index(const GroupedPlan& p, std::int64_t channel, std::int64_t input) {
+  return (channel * p.group + input) * kTaps;
+}
+
+// packed[slab][line of taps][input channel][tap of the line][lane], zero in lanes without a
+// channel. Backward, inputs and outputs of a group change places; the order of the taps is reversed
+// where the pass is a convolution itself.
+void pack_weights(float* packed, const float* w, const GroupedPlan& p, bool backward) {
+  const std::int64_t slabs = slabs_of(p), slab_size = kTaps * p.group * kLanes;
+  const bool reversed = backward && !p.transposed;
+#pragma omp parallel for schedule(static) num_threads(static_cast <int>(p.threads))
+  for (std::int64_t slab = 0; slab < slabs; ++slab) {
+    for (std::int64_t j = 0; j < p.group; ++j) {
+      for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+        const std::int64_t channel = slab * kLanes + lane;
+        const std::int64_t first = channel / p.group * p.group;  // of the lane's group
+        const std::int64_t from =
+            backward ? weight_index(p, first + j, channel - first) : weight_index(p, channel, j);
+        for (std::int64_t tap = 0; tap < kTaps; ++tap) {
+          const std::int64_t to = (tap / 3 * p.group + j) * 3 + tap % 3;
+          packed[slab * slab_size + to * kLanes + lane] =
+              channel < p.channels ? w[from + (reversed ? kTaps - 1 - tap : tap)] : 0;
+        }
+      }
+    }
+  }
+}
+
+// A part of the source that is copied into cache: `lines` x `columns` pixels from (line, column)
+// on, which may lie outside of the image.
+struct Window {
+  std::int64_t line, column, lines, columns;
+};
+
+// to[line][column][0 .. kWidth) = the channels from `channel` on, zero outside of the image.
+template <int kWidth>
+void copy_window(float* to, const float* image, std::int64_t h, std::int64_t w,
+                 std::int64_t channels, std::int64_t channel, const Window& window) {
+  const std::int64_t count = least(kWidth, channels - channel);
+  const std::int64_t begin = least(most(-window.column, 0), window.columns);
+  const std::int64_t end = most(begin, least(window.columns, w - window.column));
+  for (std::int64_t i = 0; i < window.lines; ++i, to += window.columns * kWidth) {
+    const std::int64_t line = window.line + i;
+    if (line < 0 || line >= h) {
+      fill_zero(to, window.columns * kWidth);
+      continue;
+    }
+    fill_zero(to, begin * kWidth);
+    fill_zero(to + end * kWidth, (window.columns - end) * kWidth);
+    const float* from = image + (line * w + window.column + begin) * channels + channel;
+    float* pixel = to + begin * kWidth;
+    if (count == kWidth) {
+      for (std::int64_t j = begin; j < end; ++j, from += channels, pixel += kWidth) {
+        copy(pixel, from, kWidth);
+      }
+    } else {
+      for (std::int64_t j = begin; j < end; ++j, from += channels, pixel += kWidth) {
+        copy(pixel, from, count);
+        fill_zero(pixel + count, kWidth - count);
+      }
+    }
+  }
+}
+
+// Makes the compiler compute and load in the order of the source text. Left alone it keeps every
+// input in a register for later, and moves sums to the place where they are used.
+RESGRAD_INLINE void in_order() {
+  asm volatile("" ::: "memory");
+}
+RESGRAD_INLINE void in_order(Vector& v) {
+#if defined(__x86_64__)
+  asm volatile("" : "+v"(v));
+#else
+  (void)v;
+#endif
+}
+
+// How a tile of results reads its tile of the source, in one dimension: source position `from`
+// reaches result `to` through tap(from, to), if that is one of 0, 1, 2.
+template <int kStride, bool kTransposed>
+struct Taps {
+  static constexpr int tap(int from, int to) {
+    return kTransposed ? to + 1 - kStride * from : from - kStride * to;
+  }
+  static constexpr bool meets(int from, int to) { return tap(from, to) >= 0 && tap(from, to) < 3; }
+  // How many source positions `results` results read, and by how many they move on.
+  static constexpr int reach(int results) {
+    return kTransposed ? results / kStride + 1 : (results - 1) * kStride + 3;
+  }
+  static constexpr int step(int results) {
+    return kTransposed ? results / kStride : results * kStride;
+  }
+};
+
+using TileSums = Vector[kTileRows][kTileColumns];
+
+// Stores `rows` x `columns` results of a tile, `count` channels each.
+RESGRAD_INLINE void store_tile(float* to, std::int64_t line, std::int64_t pixel,
+                               const TileSums& sum, std::int64_t rows, std::int64_t columns,
+                               std::int64_t count) {
+  if (rows >= kTileRows && columns >= kTileColumns && count >= kLanes) {
+    for_each_constant<kTileRows * kTileColumns>([&]<int k>() __attribute__((always_inline)) {
+      constexpr int kRow = k / kTileColumns, kColumn = k % kTileColumns;
+      store(to + kRow * line + kColumn * pixel, sum[kRow][kColumn]);
+    });
+    return;
+  }
+  float all[kTileRows * kTileColumns * kLanes];
+  for_each_constant<kTileRows * kTileColumns>([&]<int k>() __attribute__((always_inline)) {
+    store(all + k * kLanes, sum[k / kTileColumns][k % kTileColumns]);
+  });
+  for (std::int64_t r = 0; r < least(rows, kTileRows); ++r) {
+    for (std::int64_t c = 0; c < least(columns, kTileColumns); ++c) {
+      copy(to + r * line + c * pixel, all + (r * kTileColumns + c) * kLanes, least(count, kLanes));
+    }
+  }
+}
+
+// What one input channel of each group, in line kLine of a tile of the source, adds to the tile of
+// results. `weights` are those of this channel.
+template <int kGroup, int kStride, bool kTransposed, int kLine, int kInput>
+RESGRAD_INLINE void add_line(TileSums& sum, const float* pixel, const float* weights) {
+  using Along = Taps<kStride, kTransposed>;
+  constexpr int kWidth = slab_inputs(kGroup);
+  Vector w[kTileRows][3];
+  for_each_constant<kTileRows>([&]<int kRow>() __attribute__((always_inline)) {
+    if constexpr (Along::meets(kLine, kRow)) {
+      const float* taps = weights + Along::tap(kLine, kRow) * kGroup * 3 * kLanes;
+      for_each_constant<3>([&]<int kTap>() __attribute__((always_inline)) {
+        w[kRow][kTap] = load(taps + kTap * kLanes);
+      });
+    }
+  });
+  for_each_constant<Along::reach(kTileColumns)>([&]<int kColumn>() __attribute__((always_inline)) {
+    const Vector x = spread<kGroup, kInput>(pixel + kColumn * kWidth);
+    for_each_constant<kTileRows * kTileColumns>([&]<int kResult>() __attribute__((always_inline)) {
+      constexpr int kRow = kResult / kTileColumns, k = kResult % kTileColumns;
+      if constexpr (Along::meets(kLine, kRow) && Along::meets(kColumn, k)) {
+        sum[kRow][k] += x * w[kRow][Along::tap(kColumn, k)];
+      }
+    });
+  });
+  in_order();
+  for_each_constant<kTileRows * kTileColumns>([&]<int k>() __attribute__((always_inline)) {
+    in_order(sum[k / kTileColumns][k % kTileColumns]);
+  });
+}
+
+// A tile of results for one slab: `from` is the first pixel that it reads, `weights` the slab's.
+template <int kGroup, int kStride, bool kTransposed>
+RESGRAD_INLINE void convolve_tile(TileSums& sum, const float* from, std::int64_t line,
+                                  const float* weights) {
+  constexpr int kLines = Taps<kStride, kTransposed>::reach(kTileRows);
+  constexpr int kUnrolled = unrolled_inputs(kGroup);
+  for_each_constant<kLines>([&]<int kLine>() __attribute__((always_inline)) {
+    for (int j = 0; j < kGroup; j += kUnrolled) {
+      for_each_constant<kUnrolled>([&]<int kInput>() __attribute__((always_inline)) {
+        add_line<kGroup, kStride, kTransposed, kLine, kInput>(sum, from + kLine * line + j,
+                                                              weights + (j + kInput) * 3 * kLanes);
+      });
+    }
+  });
+}
+
+// The results of one slab in a band of lines, from the band's copied source.
+template <int kGroup, int kStride, bool kTransposed>
+void convolve_band(float* y, const float* source, const float* weights, Range band,
+                   std::int64_t channel, const GroupedPlan& p) {
+  using Along = Taps<kStride, kTransposed>;
+  constexpr int kWidth = slab_inputs(kGroup);
+  const std::int64_t line = p.columns * kWidth;
+  for (std::int64_t h = band.begin; h < band.end; h += kTileRows) {
+    const float* from = source + (h - band.begin) / kTileRows * Along::step(kTileRows) * line;
+    for (std::int64_t w = 0; w < p.result_w; w += kTileColumns) {
+      TileSums sum = {};
+      convolve_tile<kGroup, kStride, kTransposed>(sum, from, line, weights);
+      store_tile(y + (h * p.result_w + w) * p.channels + channel, p.result_w * p.channels,
+                 p.channels, sum, band.end - h, p.result_w - w, p.channels - channel);
+      from += Along::step(kTileColumns) * kWidth;
+    }
+  }
+}
+
+// Calls f(image, band) for the calling thread's share of all bands.
+template <class F>
+void for_each_band(const GroupedPlan& p, const F& f) {
+  const std::int64_t bands = parts_of({0, p.result_h}, p.band);
+  const Range tasks = part({0, p.n * bands}, omp_get_thread_num(), p.threads);
+  for (std::int64_t task = tasks.begin; task < tasks.end; ++task) {
+    const std::int64_t first = task % bands * p.band;
+    f(task / bands, Range{first, least(first + p.band, p.result_h)});
+  }
+}
+
+template <int kGroup, int kStride, bool kTransposed>
+void convolve(float* y, const float* x, const GroupedPlan& p, float* workspace) {
+  constexpr int kWidth = slab_inputs(kGroup);
+  constexpr std::int64_t kSlabWeights = kTaps * kGroup * kLanes;
+#pragma omp parallel num_threads(static_cast <int>(p.threads))
+  {
+    float* source = workspace + p.source + omp_get_thread_num() * p.source_size;
+    for_each_band(p, [&](std::int64_t n, Range band) {
+      const float* image = x + n * p.source_h * p.source_w * p.channels;
+      float* result = y + n * p.result_h * p.result_w * p.channels;
+      const Window window = kTransposed ? Window{band.begin / kStride, 0, p.lines, p.columns}
+                                        : Window{band.begin * kStride - 1, -1, p.lines, p.columns};
+      for (std::int64_t c = 0; c < p.channels; c += kWidth) {
+        copy_window<kWidth>(source, image, p.source_h, p.source_w, p.channels, c, window);
+        for (std::int64_t k = c; k < least(c + kWidth, p.channels); k += kLanes) {
+          convolve_band<kGroup, kStride, kTransposed>(
+              result, source, workspace + p.weights + k / kLanes * kSlabWeights, band, k, p);
+        }
+      }
+    });
+  }
+}
+
+// sums[input][tap] += the products of the inputs from kFirst on in a line of the source with a line
+// of dy, for one line of taps. dy has a pixel of zeros before its first one.
+template <int kGroup, int kStride, int kFirst, int kCount>
+RESGRAD_INLINE void correlate_lines(Vector (&sum)[kCount][3], const float* x, const float* dy,
+                                    std::int64_t dy_pixel, std::int64_t columns) {
+  constexpr int kWidth = slab_inputs(kGroup);
+  for (std::int64_t w = 0; w < columns; ++w, x += kStride * kWidth, dy += dy_pixel) {
+    const Vector before = load(dy), here = load(dy + dy_pixel), after = load(dy + 2 * dy_pixel);
+    for_each_constant<kCount>([&]<int kInput>() __attribute__((always_inline)) {
+      const Vector a = spread<kGroup, kFirst + kInput>(x);
+      if constexpr (kStride == 1) {
+        sum[kInput][0] += a * after;
+        sum[kInput][1] += a * here;
+        sum[kInput][2] += a * before;
+      } else {
+        const Vector b = spread<kGroup, kFirst + kInput>(x + kWidth);
+        sum[kInput][0] += b * after;
+        sum[kInput][1] += a * here;
+        sum[kInput][2] += b * here;
+      }
+    });
+  }
+}
+
+// Adds to the gradient of one slab's weights what a band gives.
+template <int kGroup, int kStride>
+void correlate_band(float* gradient, const float* x, Range x_lines, const float* dy,
+                    std::int64_t dy_pixel, Range band, const GroupedPlan& p) {
+  constexpr int kWidth = slab_inputs(kGroup);
+  // with three taps each they fill the registers, beside three pixels of dy and a spread input
+  constexpr int kInputs = kGroup < 4 ? kGroup : kLanes == 16 && kGroup == 16 ? 8 : 4;
+  const std::int64_t dy_line = (p.result_w + 2) * dy_pixel;
+  for (std::int64_t tap = 0; tap < 3; ++tap) {
+    for_each_constant<kGroup / kInputs>([&]<int kBlock>() __attribute__((always_inline)) {
+      Vector sum[kInputs][3] = {};
+      for (std::int64_t h = band.begin; h < band.end; ++h) {
+        const std::int64_t line = h * kStride - 1 + tap;
+        if (line < 0 || line >= p.source_h) continue;
+        correlate_lines<kGroup, kStride, kBlock * kInputs, kInputs>(
+            sum, x + (line - x_lines.begin) * p.columns * kWidth, dy + (h - band.begin) * dy_line,
+            dy_pixel, p.result_w);
+      }
+      float* to = gradient + (tap * kGroup + kBlock * kInputs) * 3 * kLanes;
+#pragma GCC unroll 16
+      for (int j = 0; j < kInputs; ++j) {
+#pragma GCC unroll 16
+        for (int t = 0; t < 3; ++t, to += kLanes) store(to, load(to) + sum[j][t]);
+      }
+    });
+  }
+}
+
+// Adds up the threads' gradients, in their order.
+void sum_gradients(float* dw, const float* parts, const GroupedPlan& p) {
+  const std::int64_t size = kTaps * p.group * kLanes;
+#pragma omp parallel for schedule(static) num_threads(static_cast <int>(p.threads))
+  for (std::int64_t channel = 0; channel < p.channels; ++channel) {
+    const float* slab = parts + channel / kLanes * size + channel % kLanes;
+    for (std::int64_t j = 0; j < p.group; ++j) {
+      for (std::int64_t tap = 0; tap < kTaps; ++tap) {
+        const float* from = slab + ((tap / 3 * p.group + j) * 3 + tap % 3) * kLanes;
+        float sum = 0;
+        for (std::int64_t t = 0; t < p.threads; ++t) sum += from[t * p.weights_size];
+        dw[weight_index(p, channel, j) + tap] = sum;
+      }
+    }
+  }
+}
+
+template <int kGroup, int kStride>
+void correlate(const float* dy, const float* x, const GroupedPlan& p, float* workspace) {
+  constexpr int kWidth = slab_inputs(kGroup);
+  constexpr std::int64_t kSlabWeights = kTaps * kGroup * kLanes;
+#pragma omp parallel num_threads(static_cast <int>(p.threads))
+  {
+    const std::int64_t thread = omp_get_thread_num();
+    float* sums = workspace + p.weights + thread * p.weights_size;
+    float* source = workspace + p.source + thread * p.source_size;
+    float* gradient = workspace + p.gradient + thread * p.gradient_size;
+    fill_zero(sums, p.weights_size);
+    for_each_band(p, [&](std::int64_t n, Range band) {
+      const float* x_image = x + n * p.source_h * p.source_w * p.channels;
+      const float* dy_image = dy + n * p.result_h * p.result_w * p.channels;
+      const Range x_lines = {most(0, band.begin * kStride - 1),
+                             least(p.source_h, (band.end - 1) * kStride + 2)};
+      for (std::int64_t c = 0; c < p.channels; c += kWidth) {
+        copy_window<kWidth>(source, x_image, p.source_h, p.source_w, p.channels, c,
+                            {x_lines.begin, 0, size(x_lines), p.columns});
+        copy_window<kWidth>(gradient, dy_image, p.result_h, p.result_w, p.channels, c,
+                            {band.begin, -1, size(band), p.result_w + 2});
+        for (std::int64_t k = c; k < least(c + kWidth, p.channels); k += kLanes) {
+          correlate_band<kGroup, kStride>(sums + k / kLanes * kSlabWeights, source, x_lines,
+                                          gradient + (k - c), kWidth, band, p);
+        }
+      }
+    });
+  }
+}
+
+// Calls f.operator()<channels of a group, stride>() with the plan's.
+template <class F>
+void with_constants(const GroupedPlan& p, const F& f) {
+  const auto with_stride = [&]<int kGroup>() {
+    p.stride == 1 ? f.template operator()<kGroup, 1>() : f.template operator()<kGroup, 2>();
+  };
+  if (p.group == 2) with_stride.template operator()<2>();
+  if (p.group == 4) with_stride.template operator()<4>();
+  if (p.group == 8) with_stride.template operator()<8>();
+  if (p.group == 16) with_stride.template operator()<16>();
+}
+
+void forward(float* y, const float* x, const float* w, const GroupedPlan& p, float* workspace) {
+  pack_weights(workspace + p.weights, w, p, false);
+  with_constants(
+      p, [&]<int kGroup, int kStride>() { convolve<kGroup, kStride, false>(y, x, p, workspace); });
+}
+
+void backward_input(float* dx, const float* dy, const float* w, const GroupedPlan& p,
+                    float* workspace) {
+  pack_weights(workspace + p.weights, w, p, true);
+  with_constants(p, [&]<int kGroup, int kStride>() {
+    convolve<kGroup, kStride, kStride != 1>(dx, dy, p, workspace);
+  });
+}
+
+void backward_weight(float* dw, const float* dy, const float* x, const GroupedPlan& p,
+                     float* workspace) {
+  with_constants(
+      p, [&]<int kGroup, int kStride>() { correlate<kGroup, kStride>(dy, x, p, workspace); });
+  sum_gradients(dw, workspace + p.weights, p);
+}
+
+}  // namespace
+
+template <class T>
+GroupedKernels<T> grouped() {
+  return {kLanes, kTileColumns, forward, backward_input, backward_weight};
+}
+template GroupedKernels<float> grouped();
+
+}  // namespace resgrad::kernels::RESGRAD_ISA
