@@ -311,13 +311,28 @@ void convolve(float* y, const float* x, const GroupedPlan& p, float* workspace) 
   }
 }
 
-// sums[input][tap] += the products of the inputs from kFirst on in a line of the source with a line
-// of dy, for one line of taps. dy has a pixel of zeros before its first one.
-template <int kGroup, int kStride, int kFirst, int kCount>
-RESGRAD_INLINE void correlate_lines(Vector (&sum)[kCount][3], const float* x, const float* dy,
-                                    std::int64_t dy_pixel, std::int64_t columns) {
+// Where a line of products finds its operands: copied lines of x and dy, and the pixels in memory
+// that the band below will copy. dy has a pixel of zeros before its first one.
+struct LinePair {
+  const float *x, *dy;
+  std::int64_t dy_pixel, columns;
+  const float *x_below, *dy_below;
+};
+
+// sum[input][tap] += the products of the inputs from kFirst on in a line of x with a line of dy,
+// for one line of taps.
+template <int kGroup, int kStride, int kFirst, int kCount, bool kFetch>
+RESGRAD_INLINE void correlate_lines(Vector (&sum)[kCount][3], const LinePair& lines,
+                                    const GroupedPlan& p) {
   constexpr int kWidth = slab_inputs(kGroup);
-  for (std::int64_t w = 0; w < columns; ++w, x += kStride * kWidth, dy += dy_pixel) {
+  const float *x = lines.x, *dy = lines.dy;
+  const std::int64_t dy_pixel = lines.dy_pixel;
+  for (std::int64_t w = 0; w < lines.columns; ++w, x += kStride * kWidth, dy += dy_pixel) {
+    if constexpr (kFetch) {
+      fetch_below<kStride, kStride>(lines.x_below + w * kStride * p.channels,
+                                    p.source_w * p.channels, p.channels);
+      fetch_below<1, 1>(lines.dy_below + w * p.channels, 0, 0);
+    }
     const Vector before = load(dy), here = load(dy + dy_pixel), after = load(dy + 2 * dy_pixel);
     for_each_constant<kCount>([&]<int kInput>() __attribute__((always_inline)) {
       const Vector a = spread<kGroup, kFirst + kInput>(x);
@@ -336,32 +351,32 @@ RESGRAD_INLINE void correlate_lines(Vector (&sum)[kCount][3], const float* x, co
   }
 }
 
-// Adds to the gradient of one slab's weights what a band gives.
-template <int kGroup, int kStride>
-void correlate_band(float* gradient, const float* x, Range x_lines, const float* dy,
-                    std::int64_t dy_pixel, Range band, const GroupedPlan& p) {
-  constexpr int kWidth = slab_inputs(kGroup);
+// Adds to the gradient of one slab's weights, for one line of taps, what a band gives. `first` are
+// the operands of its first line of dy with line `x_line` of x.
+template <int kGroup, int kStride, bool kFetch>
+[[gnu::noinline]] void correlate_band(float* gradient, const LinePair& first, std::int64_t x_line,
+                                      std::int64_t lines, const GroupedPlan& p) {
   // with three taps each they fill the registers, beside three pixels of dy and a spread input
   constexpr int kInputs = kGroup < 4 ? kGroup : kLanes == 16 && kGroup == 16 ? 8 : 4;
-  const std::int64_t dy_line = (p.result_w + 2) * dy_pixel;
-  for (std::int64_t tap = 0; tap < 3; ++tap) {
-    for_each_constant<kGroup / kInputs>([&]<int kBlock>() __attribute__((always_inline)) {
-      Vector sum[kInputs][3] = {};
-      for (std::int64_t h = band.begin; h < band.end; ++h) {
-        const std::int64_t line = h * kStride - 1 + tap;
-        if (line < 0 || line >= p.source_h) continue;
-        correlate_lines<kGroup, kStride, kBlock * kInputs, kInputs>(
-            sum, x + (line - x_lines.begin) * p.columns * kWidth, dy + (h - band.begin) * dy_line,
-            dy_pixel, p.result_w);
-      }
-      float* to = gradient + (tap * kGroup + kBlock * kInputs) * 3 * kLanes;
+  for_each_constant<kGroup / kInputs>([&]<int kBlock>() __attribute__((always_inline)) {
+    Vector sum[kInputs][3] = {};
+    for (std::int64_t h = 0; h < lines; ++h) {
+      if (x_line + h * kStride < 0 || x_line + h * kStride >= p.source_h) continue;
+      LinePair pair = first;
+      pair.x += h * kStride * p.columns * slab_inputs(kGroup);
+      pair.dy += h * (p.result_w + 2) * first.dy_pixel;
+      pair.x_below += h * kStride * p.source_w * p.channels;
+      pair.dy_below += h * p.result_w * p.channels;
+      correlate_lines<kGroup, kStride, kBlock * kInputs, kInputs, kFetch && kBlock == 0>(sum, pair,
+                                                                                         p);
+    }
+    float* to = gradient + kBlock * kInputs * 3 * kLanes;
 #pragma GCC unroll 16
-      for (int j = 0; j < kInputs; ++j) {
+    for (int j = 0; j < kInputs; ++j) {
 #pragma GCC unroll 16
-        for (int t = 0; t < 3; ++t, to += kLanes) store(to, load(to) + sum[j][t]);
-      }
-    });
-  }
+      for (int t = 0; t < 3; ++t, to += kLanes) store(to, load(to) + sum[j][t]);
+    }
+  });
 }
 
 // Adds up the threads' gradients, in their order.
@@ -403,8 +418,22 @@ void correlate(const float* dy, const float* x, const GroupedPlan& p, float* wor
         copy_window<kWidth>(gradient, dy_image, p.result_h, p.result_w, p.channels, c,
                             {band.begin, -1, size(band), p.result_w + 2});
         for (std::int64_t k = c; k < least(c + kWidth, p.channels); k += kLanes) {
-          correlate_band<kGroup, kStride>(sums + k / kLanes * kSlabWeights, source, x_lines,
-                                          gradient + (k - c), kWidth, band, p);
+          float* sum = sums + k / kLanes * kSlabWeights;
+          for (std::int64_t tap = 0; tap < 3; ++tap, sum += kSlabWeights / 3) {
+            const std::int64_t x_line = band.begin * kStride - 1 + tap;
+            const LinePair first = {
+                source + (x_line - x_lines.begin) * p.columns * kWidth,
+                gradient + (k - c),
+                kWidth,
+                p.result_w,
+                x_image + (band.begin + p.band) * kStride * p.source_w * p.channels + k,
+                dy_image + (band.begin + p.band) * p.result_w * p.channels + k};
+            if (tap == 1 && k == c) {
+              correlate_band<kGroup, kStride, true>(sum, first, x_line, size(band), p);
+            } else {
+              correlate_band<kGroup, kStride, false>(sum, first, x_line, size(band), p);
+            }
+          }
         }
       }
     });
