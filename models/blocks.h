@@ -4,7 +4,8 @@
 
 #include <cstdint>
 
-#include "nn/module.h"
+#include "nn/batch_norm2d.h"
+#include "nn/sequential.h"
 
 namespace resgrad {
 
@@ -51,7 +52,9 @@ class ResidualBlock : public Module {
   Tensor forward(const Tensor& x) override;
 
   Activation activation_;
-  ModulePtr main_path_, shortcut_;
+  std::shared_ptr<Sequential> main_path_;
+  std::shared_ptr<BatchNorm2d> last_norm_;  // of the main path; post-activation only
+  ModulePtr shortcut_;
 };
 
 /// Residual block of ResNet, post-activation unless asked otherwise.

@@ -1,7 +1,6 @@
 #include "nn/batch_norm2d.h"
 
 #include "core/autograd/grad_mode.h"
-#include "core/ops/batch_norm.h"
 
 namespace resgrad {
 
@@ -21,11 +20,30 @@ void BatchNorm2d::zero_init() {
 }
 
 Tensor BatchNorm2d::forward(const Tensor& x) {
-  Tensor y =
-      batch_norm(x, weight_, bias_, running_mean_, running_var_,
-                 {.training = is_training(), .momentum = options_.momentum, .eps = options_.eps});
-  if (is_training()) ++*num_batches_tracked_.data<std::int64_t>();
+  Tensor y = batch_norm(x, weight_, bias_, running_mean_, running_var_, options());
+  count_batch();
   return y;
+}
+
+Tensor BatchNorm2d::then_relu(const Tensor& x) {
+  Tensor y = batch_norm_relu(x, weight_, bias_, running_mean_, running_var_, options());
+  count_batch();
+  return y;
+}
+
+Tensor BatchNorm2d::then_add_relu(const Tensor& x, const Tensor& residual) {
+  Tensor y =
+      batch_norm_add_relu(x, residual, weight_, bias_, running_mean_, running_var_, options());
+  count_batch();
+  return y;
+}
+
+BatchNormOptions BatchNorm2d::options() const {
+  return {.training = is_training(), .momentum = options_.momentum, .eps = options_.eps};
+}
+
+void BatchNorm2d::count_batch() {
+  if (is_training()) ++*num_batches_tracked_.data<std::int64_t>();
 }
 
 }  // namespace resgrad

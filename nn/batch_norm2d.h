@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/ops/batch_norm.h"
 #include "nn/module.h"
 
 namespace resgrad {
@@ -23,8 +24,15 @@ class BatchNorm2d final : public Module {
   /// Source  Goyal et al. 2017, arXiv:1706.02677, section 5.1.
   void zero_init();
 
+  /// relu((*this)(x)) and relu((*this)(x) + residual) as one operation, for modules that hold a
+  /// norm with a ReLU behind it. Observers do not see these calls.
+  Tensor then_relu(const Tensor& x);
+  Tensor then_add_relu(const Tensor& x, const Tensor& residual);
+
  private:
   Tensor forward(const Tensor& x) override;
+  BatchNormOptions options() const;
+  void count_batch();
 
   BatchNorm2dOptions options_;
   Tensor weight_, bias_, running_mean_, running_var_, num_batches_tracked_;

@@ -31,6 +31,10 @@ CallObserver::~CallObserver() {
   observer = previous_;
 }
 
+bool CallObserver::active() {
+  return observer != nullptr;
+}
+
 Tensor Module::operator()(const Tensor& x) {
   if (observer == nullptr) return forward(x);
   observer->enter(*this, x);

@@ -7,6 +7,8 @@
 namespace resgrad {
 
 /// Modules applied one after the other; children are named "0", "1", ...
+/// A BatchNorm2d with a ReLU right behind it runs as one operation, unless an observer wants to see
+/// both; the result is the same.
 class Sequential final : public Module {
  public:
   Sequential() = default;
@@ -17,12 +19,12 @@ class Sequential final : public Module {
   void append(ModulePtr module) { register_module(std::to_string(children().size()), module); }
   std::string class_name() const override { return "Sequential"; }
 
+  /// Applies all modules but the last, for an owner that joins that one with what follows.
+  Tensor without_last(const Tensor& x) { return apply_first(children().size() - 1, x); }
+
  private:
-  Tensor forward(const Tensor& x) override {
-    Tensor y = x;
-    for (const auto& [name, child] : children()) y = (*child)(y);
-    return y;
-  }
+  Tensor forward(const Tensor& x) override { return apply_first(children().size(), x); }
+  Tensor apply_first(std::size_t count, const Tensor& x);
 };
 
 }  // namespace resgrad

@@ -129,6 +129,8 @@ void add_arithmetic(Catalogue& all) {
     unary(
         "relu", detail, [](const Tensor& x) { return relu(x); }, off_zero({2, 3, 3, 5}, format));
   }
+  all.add("add_relu", "mixed memory formats", [](const Tensors& x) { return add_relu(x[0], x[1]); },
+          {off_zero({2, 3, 3, 5}, kChannelsLast), uniform({2, 3, 3, 5}, -0.09, 0.09)});
   all.add("dropout", "p 0.4",
           [](const Tensors& x) {
             Random random(3, Purpose::dropout);  // the same mask in every call
@@ -185,6 +187,27 @@ void add_batch_norm(Catalogue& all) {
                 },
                 {uniform(shape, -1, 1, format), uniform({channels}, 0.5, 1.5, kContiguous, 1),
                  uniform({channels}, -1, 1, kContiguous, 2)});
+        all.add("batch_norm_relu",
+                fmt::format("{} {} {}", training ? "training" : "evaluation", shape, name(format)),
+                [training, channels](const Tensors& t) {
+                  Tensor mean = uniform({channels}, -1, 1, kContiguous, 3);
+                  Tensor var = uniform({channels}, 0.5, 2, kContiguous, 4);
+                  return batch_norm_relu(t[0], t[1], t[2], mean, var,
+                                         {.training = training, .eps = 1e-3});
+                },
+                {uniform(shape, -1, 1, format), uniform({channels}, 0.5, 1.5, kContiguous, 1),
+                 uniform({channels}, -1, 1, kContiguous, 2)});
+        all.add(
+            "batch_norm_add_relu",
+            fmt::format("{} {} {}", training ? "training" : "evaluation", shape, name(format)),
+            [training, channels](const Tensors& t) {
+              Tensor mean = uniform({channels}, -1, 1, kContiguous, 3);
+              Tensor var = uniform({channels}, 0.5, 2, kContiguous, 4);
+              return batch_norm_add_relu(t[0], t[3], t[1], t[2], mean, var,
+                                         {.training = training, .eps = 1e-3});
+            },
+            {uniform(shape, -1, 1, format), uniform({channels}, 0.5, 1.5, kContiguous, 1),
+             uniform({channels}, -1, 1, kContiguous, 2), uniform(shape, -1, 1, kChannelsLast, 5)});
       }
     }
   }

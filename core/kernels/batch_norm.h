@@ -1,6 +1,7 @@
 // Batch normalisation kernels on x [rows, channels]: channels_last activations with
-// rows = N * H * W. Sums are gathered per block of rows, the number of blocks being fixed, and
-// added in double in the order of the blocks: results do not depend on the number of threads.
+// rows = N * H * W, alone or in one pass with the ReLU and the residual addition that follow. Sums
+// are gathered per block of rows, the number of blocks being fixed, and added in double in the
+// order of the blocks: results do not depend on the number of threads.
 #pragma once
 
 #include <cstdint>
@@ -18,16 +19,18 @@ struct BatchNormKernels {
   /// mean[c] = average over rows of x, var[c] = average of (x - mean)^2 (biased).
   void (*moments)(T* mean, T* var, const T* x, std::int64_t rows, std::int64_t channels,
                   double* scratch);
-  /// y = x * scale[c] + shift[c].
-  void (*apply)(T* y, const T* x, const T* scale, const T* shift, std::int64_t rows,
-                std::int64_t channels);
-  /// sum_dy[c] = sum over rows of dy; sum_dy_xhat[c] = sum of dy * (x - mean[c]) * inv_std[c].
-  void (*backward_reduce)(T* sum_dy, T* sum_dy_xhat, const T* dy, const T* x, const T* mean,
-                          const T* inv_std, std::int64_t rows, std::int64_t channels,
+  /// y = x * scale[c] + shift[c]; with a residual (not null) + residual; with `relu` max(that, 0).
+  void (*apply)(T* y, const T* x, const T* scale, const T* shift, const T* residual, bool relu,
+                std::int64_t rows, std::int64_t channels);
+  /// sum_dy[c] = sum over rows of g; sum_dy_xhat[c] = sum of g * (x - mean[c]) * inv_std[c], where
+  /// g = dy, or with y (not null), the output of a ReLU: dy where y > 0, else 0. Stores g unless
+  /// it is null.
+  void (*backward_reduce)(T* sum_dy, T* sum_dy_xhat, T* g, const T* dy, const T* y, const T* x,
+                          const T* mean, const T* inv_std, std::int64_t rows, std::int64_t channels,
                           double* scratch);
-  /// dx = a[c] * dy + b[c] * x + k[c].
-  void (*backward_input)(T* dx, const T* dy, const T* x, const T* a, const T* b, const T* k,
-                         std::int64_t rows, std::int64_t channels);
+  /// dx = a[c] * g + b[c] * x + k[c] with g as above.
+  void (*backward_input)(T* dx, const T* dy, const T* y, const T* x, const T* a, const T* b,
+                         const T* k, std::int64_t rows, std::int64_t channels);
   /// sum[c] = sum over rows of x.
   void (*channel_sum)(T* sum, const T* x, std::int64_t rows, std::int64_t channels,
                       double* scratch);

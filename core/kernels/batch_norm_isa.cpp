@@ -1,41 +1,134 @@
 #include "core/kernels/batch_norm.h"
 
+#include "core/kernels/pack_isa.h"
+#include "core/kernels/range_isa.h"
+
 namespace resgrad::kernels::RESGRAD_ISA {
 namespace {
 
-constexpr std::int64_t kTile = 64;  // channels whose running sums stay in registers or L1
-constexpr std::int64_t kRun = 32;   // rows that are summed in T before they go to double
+constexpr std::int64_t kRun = 32;  // rows that are summed in T before they go to double
 
-// For each block of rows and each channel c: two sums in scratch[block][0..1][c], where
-// terms(r, c, &first, &second) gives what element (r, c) adds.
+// Rows of fewer channels are taken several at a time, as one wide row: the matrix [rows, channels]
+// in memory is as well [rows / k, k * channels]. Loops over rows of 16 channels would be all start
+// and end.
+constexpr std::int64_t kWide = 256;
+
+struct WideRows {
+  std::int64_t joined;       // rows in a wide row
+  std::int64_t rows, width;  // of the wide matrix
+  std::int64_t rest;         // elements behind the last wide row
+};
+
+WideRows widen(std::int64_t rows, std::int64_t channels) {
+  const std::int64_t joined = most(1, kWide / most(1, channels));
+  return {joined, rows / joined, joined * channels, rows % joined * channels};
+}
+
+// Factors per channel, repeated along a wide row.
+template <class T, int kCount>
+struct Factors {
+  Factors(const T* const (&factors)[kCount], std::int64_t channels, const WideRows& wide) {
+    for (int f = 0; f < kCount; ++f) {
+      of[f] = wide.joined == 1 ? factors[f] : repeated[f];
+      if (wide.joined == 1) continue;
+      for (std::int64_t i = 0; i < wide.width; ++i) repeated[f][i] = factors[f][i % channels];
+    }
+  }
+  Factors(const Factors&) = delete;
+  Factors& operator=(const Factors&) = delete;
+
+  const T* of[kCount];
+
+ private:
+  T repeated[kCount][kWide];
+};
+
+// Calls f.operator()<V>(i, factor...) for all elements i of the matrix, several at a time.
+template <class T, int kCount, class F>
+void for_each_element(std::int64_t rows, std::int64_t channels, const T* const (&factors)[kCount],
+                      const F& f) {
+  const WideRows wide = widen(rows, channels);
+  const Factors<T, kCount> repeated(factors, channels, wide);
+#pragma omp parallel for schedule(static)
+  for (std::int64_t r = 0; r <= wide.rows; ++r) {
+    for_each_pack<T>(
+        r < wide.rows ? wide.width : wide.rest, [&]<class V>(
+                                                    std::int64_t c) __attribute__((always_inline)) {
+          V values[kCount];
+#pragma GCC unroll 4
+          for (int k = 0; k < kCount; ++k) values[k] = get<V>(repeated.of[k] + c);
+          f.template operator()<V>(r * wide.width + c, values);
+        });
+  }
+}
+
+// Adds up what terms.operator()<V>(i, c, &first, &second) gives for the rows [begin, end) in kPacks
+// packs of columns from c on.
+template <int kPacks, class V, class T, class Terms>
+RESGRAD_INLINE void sum_columns(double* sums, std::int64_t width, Range rows, std::int64_t c,
+                                const Terms& terms) {
+  constexpr auto kStep = static_cast<std::int64_t>(sizeof(V) / sizeof(T));
+  V first[kPacks] = {}, second[kPacks] = {};
+  for (std::int64_t r = rows.begin; r < rows.end; ++r) {
+#pragma GCC unroll 4
+    for (int p = 0; p < kPacks; ++p) {
+      V a, b;
+      terms.template operator()<V>(r * width + c + p * kStep, c + p * kStep, &a, &b);
+      first[p] += a;
+      second[p] += b;
+    }
+  }
+  T lanes[kPacks * kStep];
+  const auto add = [&](double* to, const V* from) {
+    for (int p = 0; p < kPacks; ++p) put<V>(lanes + p * kStep, from[p]);
+    for (std::int64_t i = 0; i < kPacks * kStep; ++i) to[i] += static_cast<double>(lanes[i]);
+  };
+  add(sums + c, first);
+  add(sums + width + c, second);
+}
+
+// The same for all columns, in runs of rows.
+template <class T, class Terms>
+void sum_block(double* sums, std::int64_t width, Range rows, const Terms& terms) {
+  constexpr std::int64_t kStep = kPackLanes<T>;
+  for (std::int64_t begin = rows.begin; begin < rows.end; begin += kRun) {
+    const Range run = {begin, least(begin + kRun, rows.end)};
+    std::int64_t c = 0;
+    for (; c + 4 * kStep <= width; c += 4 * kStep) {
+      sum_columns<4, Pack<T>, T>(sums, width, run, c, terms);
+    }
+    for (; c + kStep <= width; c += kStep) sum_columns<1, Pack<T>, T>(sums, width, run, c, terms);
+    for (; c < width; ++c) sum_columns<1, T, T>(sums, width, run, c, terms);
+  }
+}
+
+// For each block of rows and each channel c: two sums in scratch[block][0..1][c], of what `terms`
+// gives. The blocks lie at the same rows whatever the number of threads.
 template <class T, class Terms>
 void sum_rows(double* scratch, std::int64_t rows, std::int64_t channels, const Terms& terms) {
+  const WideRows wide = widen(rows, channels);
 #pragma omp parallel for schedule(static)
   for (std::int64_t block = 0; block < kBatchNormBlocks; ++block) {
-    const std::int64_t begin = rows * block / kBatchNormBlocks;
-    const std::int64_t end = rows * (block + 1) / kBatchNormBlocks;
     double* sums = scratch + block * 2 * channels;
+    double joined[2 * kWide];
+    double* wide_sums = wide.joined == 1 ? sums : joined;
+    for (std::int64_t c = 0; c < 2 * wide.width; ++c) wide_sums[c] = 0;
+    sum_block<T>(wide_sums, wide.width, part({0, wide.rows}, block, kBatchNormBlocks), terms);
+    if (wide.joined == 1) continue;
     for (std::int64_t c = 0; c < 2 * channels; ++c) sums[c] = 0;
-    for (std::int64_t run = begin; run < end; run += kRun) {
-      const std::int64_t run_end = run + kRun < end ? run + kRun : end;
-      for (std::int64_t c0 = 0; c0 < channels; c0 += kTile) {
-        const std::int64_t width = channels - c0 < kTile ? channels - c0 : kTile;
-        T first[kTile] = {}, second[kTile] = {};
-        for (std::int64_t r = run; r < run_end; ++r) {
-#pragma omp simd
-          for (std::int64_t c = 0; c < width; ++c) {
-            T a, b;
-            terms(r, c0 + c, &a, &b);
-            first[c] += a;
-            second[c] += b;
-          }
-        }
-        for (std::int64_t c = 0; c < width; ++c) {
-          sums[c0 + c] += static_cast<double>(first[c]);
-          sums[channels + c0 + c] += static_cast<double>(second[c]);
-        }
+    for (std::int64_t which = 0; which < 2; ++which) {
+      for (std::int64_t c = 0; c < wide.width; ++c) {
+        sums[which * channels + c % channels] += joined[which * wide.width + c];
       }
     }
+  }
+  // the rows behind the last wide row
+  double* last = scratch + (kBatchNormBlocks - 1) * 2 * channels;
+  for (std::int64_t i = 0; i < wide.rest; ++i) {
+    T a, b;
+    terms.template operator()<T>(wide.rows * wide.width + i, i, &a, &b);
+    last[i % channels] += static_cast<double>(a);
+    last[channels + i % channels] += static_cast<double>(b);
   }
 }
 
@@ -52,66 +145,115 @@ template <class T>
 void moments(T* mean, T* var, const T* x, std::int64_t rows, std::int64_t channels,
              double* scratch) {
   // Sums of x - x[0] instead of x: the variance would cancel where the mean is large.
-  const T* pivot = x;
-  sum_rows<T>(scratch, rows, channels, [=](std::int64_t r, std::int64_t c, T* first, T* second) {
-    const T d = x[r * channels + c] - pivot[c];
-    *first = d;
-    *second = d * d;
-  });
+  const Factors<T, 1> pivot({x}, channels, widen(rows, channels));
+  const T* pivots = pivot.of[0];
+  sum_rows<T>(
+      scratch, rows, channels,
+      [=]<class V>(std::int64_t i, std::int64_t c, V * first, V * second)
+          __attribute__((always_inline)) {
+            const V d = get<V>(x + i) - get<V>(pivots + c);
+            *first = d;
+            *second = d * d;
+          });
   const double n = static_cast<double>(rows);
   for (std::int64_t c = 0; c < channels; ++c) {
     const double d = block_sum(scratch, channels, 0, c) / n;
     const double v = block_sum(scratch, channels, 1, c) / n - d * d;
-    mean[c] = static_cast<T>(static_cast<double>(pivot[c]) + d);
+    mean[c] = static_cast<T>(static_cast<double>(x[c]) + d);
     var[c] = static_cast<T>(v > 0 || v != v ? v : 0);
   }
 }
 
-template <class T>
-void apply(T* y, const T* x, const T* scale, const T* shift, std::int64_t rows,
-           std::int64_t channels) {
-#pragma omp parallel for schedule(static)
-  for (std::int64_t r = 0; r < rows; ++r) {
-#pragma omp simd
-    for (std::int64_t c = 0; c < channels; ++c) {
-      y[r * channels + c] = x[r * channels + c] * scale[c] + shift[c];
-    }
-  }
+template <bool kAdd, bool kRelu, class T>
+void apply_as(T* y, const T* x, const T* scale, const T* shift, const T* residual,
+              std::int64_t rows, std::int64_t channels) {
+  for_each_element<T, 2>(
+      rows, channels, {scale, shift},
+      [=]<class V>(std::int64_t i, const V(&factor)[2]) __attribute__((always_inline)) {
+        V v = get<V>(x + i) * factor[0] + factor[1];
+        if constexpr (kAdd) v += get<V>(residual + i);
+        if constexpr (kRelu) v = v < V{} ? V{} : v;  // NaN stays NaN
+        put<V>(y + i, v);
+      });
 }
 
 template <class T>
-void backward_reduce(T* sum_dy, T* sum_dy_xhat, const T* dy, const T* x, const T* mean,
-                     const T* inv_std, std::int64_t rows, std::int64_t channels, double* scratch) {
-  sum_rows<T>(scratch, rows, channels, [=](std::int64_t r, std::int64_t c, T* first, T* second) {
-    const T g = dy[r * channels + c];
-    *first = g;
-    *second = g * ((x[r * channels + c] - mean[c]) * inv_std[c]);
-  });
+void apply(T* y, const T* x, const T* scale, const T* shift, const T* residual, bool relu,
+           std::int64_t rows, std::int64_t channels) {
+  const auto pass = residual != nullptr
+                        ? (relu ? apply_as<true, true, T> : apply_as<true, false, T>)
+                        : (relu ? apply_as<false, true, T> : apply_as<false, false, T>);
+  pass(y, x, scale, shift, residual, rows, channels);
+}
+
+// The gradient that reaches the normalisation: dy, or what a ReLU with output y lets through.
+template <bool kMask, class V, class T>
+RESGRAD_INLINE V gradient(const T* dy, const T* y, std::int64_t i) {
+  const V g = get<V>(dy + i);
+  if constexpr (kMask) return get<V>(y + i) > V{} ? g : V{};
+  return g;
+}
+
+template <bool kMask, bool kStore, class T>
+void backward_reduce_as(T* sum_dy, T* sum_dy_xhat, T* g_out, const T* dy, const T* y, const T* x,
+                        const T* mean, const T* inv_std, std::int64_t rows, std::int64_t channels,
+                        double* scratch) {
+  const Factors<T, 1> factors({mean}, channels, widen(rows, channels));
+  const T* means = factors.of[0];
+  sum_rows<T>(
+      scratch, rows, channels,
+      [=]<class V>(std::int64_t i, std::int64_t c, V * first, V * second)
+          __attribute__((always_inline)) {
+            const V g = gradient<kMask, V>(dy, y, i);
+            if constexpr (kStore) put<V>(g_out + i, g);
+            *first = g;
+            *second = g * (get<V>(x + i) - get<V>(means + c));
+          });
   for (std::int64_t c = 0; c < channels; ++c) {
     sum_dy[c] = static_cast<T>(block_sum(scratch, channels, 0, c));
-    sum_dy_xhat[c] = static_cast<T>(block_sum(scratch, channels, 1, c));
+    sum_dy_xhat[c] =
+        static_cast<T>(block_sum(scratch, channels, 1, c) * static_cast<double>(inv_std[c]));
   }
 }
 
 template <class T>
-void backward_input(T* dx, const T* dy, const T* x, const T* a, const T* b, const T* k,
+void backward_reduce(T* sum_dy, T* sum_dy_xhat, T* g, const T* dy, const T* y, const T* x,
+                     const T* mean, const T* inv_std, std::int64_t rows, std::int64_t channels,
+                     double* scratch) {
+  const bool mask = y != nullptr, stores = g != nullptr;
+  const auto pass =
+      mask ? (stores ? backward_reduce_as<true, true, T> : backward_reduce_as<true, false, T>)
+           : (stores ? backward_reduce_as<false, true, T> : backward_reduce_as<false, false, T>);
+  pass(sum_dy, sum_dy_xhat, g, dy, y, x, mean, inv_std, rows, channels, scratch);
+}
+
+template <bool kMask, class T>
+void backward_input_as(T* dx, const T* dy, const T* y, const T* x, const T* a, const T* b,
+                       const T* k, std::int64_t rows, std::int64_t channels) {
+  for_each_element<T, 3>(
+      rows, channels,
+      {a, b, k}, [=]<class V>(std::int64_t i, const V(&factor)[3]) __attribute__((always_inline)) {
+        const V g = gradient<kMask, V>(dy, y, i);
+        put<V>(dx + i, factor[0] * g + (factor[1] * get<V>(x + i) + factor[2]));
+      });
+}
+
+template <class T>
+void backward_input(T* dx, const T* dy, const T* y, const T* x, const T* a, const T* b, const T* k,
                     std::int64_t rows, std::int64_t channels) {
-#pragma omp parallel for schedule(static)
-  for (std::int64_t r = 0; r < rows; ++r) {
-#pragma omp simd
-    for (std::int64_t c = 0; c < channels; ++c) {
-      const std::int64_t i = r * channels + c;
-      dx[i] = a[c] * dy[i] + (b[c] * x[i] + k[c]);
-    }
-  }
+  const auto pass = y != nullptr ? backward_input_as<true, T> : backward_input_as<false, T>;
+  pass(dx, dy, y, x, a, b, k, rows, channels);
 }
 
 template <class T>
 void channel_sum(T* sum, const T* x, std::int64_t rows, std::int64_t channels, double* scratch) {
-  sum_rows<T>(scratch, rows, channels, [=](std::int64_t r, std::int64_t c, T* first, T* second) {
-    *first = x[r * channels + c];
-    *second = T{0};
-  });
+  sum_rows<T>(
+      scratch, rows, channels,
+      [=]<class V>(std::int64_t i, std::int64_t, V * first, V * second)
+          __attribute__((always_inline)) {
+            *first = get<V>(x + i);
+            *second = V{};
+          });
   for (std::int64_t c = 0; c < channels; ++c) {
     sum[c] = static_cast<T>(block_sum(scratch, channels, 0, c));
   }
@@ -119,11 +261,11 @@ void channel_sum(T* sum, const T* x, std::int64_t rows, std::int64_t channels, d
 
 template <class T>
 void add_bias(T* y, const T* bias, std::int64_t rows, std::int64_t channels) {
-#pragma omp parallel for schedule(static)
-  for (std::int64_t r = 0; r < rows; ++r) {
-#pragma omp simd
-    for (std::int64_t c = 0; c < channels; ++c) y[r * channels + c] += bias[c];
-  }
+  for_each_element<T, 1>(
+      rows, channels,
+      {bias}, [=]<class V>(std::int64_t i, const V(&factor)[1]) __attribute__((always_inline)) {
+        put<V>(y + i, get<V>(y + i) + factor[0]);
+      });
 }
 
 }  // namespace

@@ -26,22 +26,44 @@ double* doubles(const Storage& storage) {
   return reinterpret_cast<double*>(storage.data());
 }
 
+/// What follows the normalisation in the same pass.
+enum class Then { nothing, relu, add_relu };
+
+constexpr const char* op_name(Then then) {
+  switch (then) {
+    case Then::nothing:
+      return "batch_norm";
+    case Then::relu:
+      return "batch_norm_relu";
+    case Then::add_relu:
+      return "batch_norm_add_relu";
+  }
+  return "?";
+}
+
 struct BatchNormNode final : Node {
-  BatchNormNode(const Tensor& x, const Tensor& weight, const Tensor& mean, const Tensor& inv_std,
-                bool training)
-      : x_(x), weight_(weight), mean_(mean), inv_std_(inv_std), training_(training) {}
-  const char* name() const override { return "batch_norm"; }
-  void release() override { x_.reset(), weight_.reset(), mean_.reset(), inv_std_.reset(); }
+  BatchNormNode(Then then, const Tensor& x, const Tensor& y, const Tensor& weight,
+                const Tensor& mean, const Tensor& inv_std, bool training)
+      : then_(then), x_(x), weight_(weight), mean_(mean), inv_std_(inv_std), training_(training) {
+    if (then != Then::nothing) y_ = y;
+  }
+  const char* name() const override { return op_name(then_); }
+  void release() override {
+    for (SavedTensor* t : {&x_, &y_, &weight_, &mean_, &inv_std_}) t->reset();
+  }
 
   // With m = N * H * W and xhat = (x - mean) * inv_std:
   //   training: dx = weight * inv_std * (dy - sum(dy) / m - xhat * sum(dy * xhat) / m)
   //   evaluation: dx = weight * inv_std * dy
-  // both of which are a * dy + b * x + k with factors per channel.
+  // both of which are a * dy + b * x + k with factors per channel. With a ReLU behind, dy stands
+  // for the gradient that it lets through (the mask is y > 0), which a residual gets as it is.
   std::vector<Tensor> backward(const Tensor& dy_any) override {
-    const Tensor x = x_.get(*this), weight = weight_.get(*this), mean = mean_.get(*this),
-                 inv_std = inv_std_.get(*this), dy = dy_any.reordered(kChannelsLast);
+    const Tensor x = x_.get(*this), y = y_.get(*this), weight = weight_.get(*this),
+                 mean = mean_.get(*this), inv_std = inv_std_.get(*this),
+                 dy = dy_any.reordered(kChannelsLast);
     const std::int64_t channels = x.dim(1), rows = x.numel() / channels;
-    Tensor dx, dweight = Tensor::empty_like(weight), dbias = Tensor::empty_like(weight);
+    const bool masked = y.defined(), shared = then_ == Then::add_relu && needs_grad(3);
+    Tensor dx, dresidual, dweight = Tensor::empty_like(weight), dbias = Tensor::empty_like(weight);
     visit_floating(x.dtype(), "batch_norm", [&](auto tag) {
       using T = decltype(tag);
       const auto& kernel = kernels::batch_norm<T>();
@@ -50,8 +72,11 @@ struct BatchNormNode final : Node {
       T* sum_dy = dbias.data<T>();
       T* sum_dy_xhat = dweight.data<T>();
       const Storage scratch = scratch_for(channels);
-      kernel.backward_reduce(sum_dy, sum_dy_xhat, dy.data<T>(), x.data<T>(), m, s, rows, channels,
-                             doubles(scratch));
+      if (shared) dresidual = Tensor::empty_like(x);
+      const T* mask = masked ? y.data<T>() : nullptr;
+      T* masked_dy = shared ? dresidual.data<T>() : nullptr;
+      kernel.backward_reduce(sum_dy, sum_dy_xhat, masked_dy, dy.data<T>(), mask, x.data<T>(), m, s,
+                             rows, channels, doubles(scratch));
       if (!needs_grad(0)) return;
       dx = Tensor::empty_like(x);
       Tensor factors = Tensor::zeros({3, channels}, x.dtype());
@@ -65,42 +90,50 @@ struct BatchNormNode final : Node {
         b[c] = -a[c] * s[c] * sum_dy_xhat[c] / count;
         k[c] = -a[c] * sum_dy[c] / count - b[c] * m[c];
       });
-      kernel.backward_input(dx.data<T>(), dy.data<T>(), x.data<T>(), a, b, k, rows, channels);
+      kernel.backward_input(dx.data<T>(), shared ? masked_dy : dy.data<T>(),
+                            shared ? nullptr : mask, x.data<T>(), a, b, k, rows, channels);
     });
-    return {dx, dweight, dbias};
+    std::vector<Tensor> gradients{dx, dweight, dbias};
+    if (then_ == Then::add_relu) gradients.push_back(dresidual);
+    return gradients;
   }
 
-  SavedTensor x_;  // in channels_last
+  Then then_;
+  SavedTensor x_, y_;  // in channels_last; y as the mask of the ReLU, undefined without one
   SavedTensor weight_, mean_, inv_std_;
   bool training_;
 };
 
-}  // namespace
-
-Tensor batch_norm(const Tensor& x_any, const Tensor& weight, const Tensor& bias,
-                  Tensor& running_mean, Tensor& running_var, const BatchNormOptions& options) {
-  require_rank("batch_norm", "x", x_any, 4);
-  require_floating("batch_norm", "x", x_any);
+Tensor normalise(Then then, const Tensor& x_any, const Tensor& residual_any, const Tensor& weight,
+                 const Tensor& bias, Tensor& running_mean, Tensor& running_var,
+                 const BatchNormOptions& options) {
+  const char* const op = op_name(then);
+  require_rank(op, "x", x_any, 4);
+  require_floating(op, "x", x_any);
+  if (then == Then::add_relu) {
+    require_shape(op, "residual", residual_any, x_any.shape());
+    require_dtype(op, "residual", residual_any, x_any.dtype());
+  }
   const std::int64_t channels = x_any.dim(1);
   for (const auto& [argument, tensor] :
        {Input{"weight", weight}, Input{"bias", bias}, Input{"running_mean", running_mean},
         Input{"running_var", running_var}}) {
-    require_shape("batch_norm", argument, tensor, {channels});
-    require_dtype("batch_norm", argument, tensor, x_any.dtype());
+    require_shape(op, argument, tensor, {channels});
+    require_dtype(op, argument, tensor, x_any.dtype());
   }
-  require<ValueError>(
-      options.momentum >= 0 && options.momentum <= 1 && options.eps >= 0,
-      "batch_norm: options: expected momentum in [0, 1] and eps >= 0, got {} and {}",
-      options.momentum, options.eps);
+  require<ValueError>(options.momentum >= 0 && options.momentum <= 1 && options.eps >= 0,
+                      "{}: options: expected momentum in [0, 1] and eps >= 0, got {} and {}", op,
+                      options.momentum, options.eps);
   const std::int64_t rows = channels == 0 ? 0 : x_any.numel() / channels;
   require<ShapeError>(!options.training || rows >= 2,
-                      "batch_norm: x: expected more than one value per channel in training, got {}",
+                      "{}: x: expected more than one value per channel in training, got {}", op,
                       x_any.shape());
 
   const Tensor x = x_any.reordered(kChannelsLast);
+  const Tensor residual = then == Then::add_relu ? residual_any.reordered(kChannelsLast) : Tensor();
   Tensor y = Tensor::empty_like(x);
   Tensor mean = Tensor::empty({channels}, x.dtype()), inv_std = Tensor::empty_like(mean);
-  visit_floating(x.dtype(), "batch_norm", [&](auto tag) {
+  visit_floating(x.dtype(), op, [&](auto tag) {
     using T = decltype(tag);
     const auto& kernel = kernels::batch_norm<T>();
     T* m = mean.data<T>();
@@ -131,11 +164,32 @@ Tensor batch_norm(const Tensor& x_any, const Tensor& weight, const Tensor& bias,
       scale[c] = weight.data<T>()[c] * s[c];
       shift[c] = bias.data<T>()[c] - m[c] * scale[c];
     });
-    kernel.apply(y.data<T>(), x.data<T>(), scale, shift, rows, channels);
+    kernel.apply(y.data<T>(), x.data<T>(), scale, shift,
+                 residual.defined() ? residual.data<T>() : nullptr, then != Then::nothing, rows,
+                 channels);
   });
-  return record<BatchNormNode>(y.reordered(x_any.memory_format()),
-                               {{"x", x_any}, {"weight", weight}, {"bias", bias}}, x, weight, mean,
+  std::vector<Input> inputs{{"x", x_any}, {"weight", weight}, {"bias", bias}};
+  if (then == Then::add_relu) inputs.push_back({"residual", residual_any});
+  return record<BatchNormNode>(y.reordered(x_any.memory_format()), inputs, then, x, y, weight, mean,
                                inv_std, options.training);
+}
+
+}  // namespace
+
+Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& running_mean,
+                  Tensor& running_var, const BatchNormOptions& options) {
+  return normalise(Then::nothing, x, {}, weight, bias, running_mean, running_var, options);
+}
+
+Tensor batch_norm_relu(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                       Tensor& running_mean, Tensor& running_var, const BatchNormOptions& options) {
+  return normalise(Then::relu, x, {}, weight, bias, running_mean, running_var, options);
+}
+
+Tensor batch_norm_add_relu(const Tensor& x, const Tensor& residual, const Tensor& weight,
+                           const Tensor& bias, Tensor& running_mean, Tensor& running_var,
+                           const BatchNormOptions& options) {
+  return normalise(Then::add_relu, x, residual, weight, bias, running_mean, running_var, options);
 }
 
 }  // namespace resgrad
