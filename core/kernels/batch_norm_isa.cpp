@@ -19,8 +19,8 @@ struct WideRows {
   std::int64_t rest;         // elements behind the last wide row
 };
 
-WideRows widen(std::int64_t rows, std::int64_t channels) {
-  const std::int64_t joined = most(1, kWide / most(1, channels));
+WideRows widen(std::int64_t rows, std::int64_t channels, std::int64_t wide = kWide) {
+  const std::int64_t joined = most(1, wide / most(1, channels));
   return {joined, rows / joined, joined * channels, rows % joined * channels};
 }
 
@@ -49,56 +49,94 @@ void for_each_element(std::int64_t rows, std::int64_t channels, const T* const (
                       const F& f) {
   const WideRows wide = widen(rows, channels);
   const Factors<T, kCount> repeated(factors, channels, wide);
-#pragma omp parallel for schedule(static)
-  for (std::int64_t r = 0; r <= wide.rows; ++r) {
-    for_each_pack<T>(
-        r < wide.rows ? wide.width : wide.rest, [&]<class V>(
-                                                    std::int64_t c) __attribute__((always_inline)) {
-          V values[kCount];
+#pragma omp parallel
+  {
+    // copies that no store can be suspected to change
+    const F body = f;
+    const T* of[kCount];
+    for (int k = 0; k < kCount; ++k) of[k] = repeated.of[k];
+#pragma omp for schedule(static)
+    for (std::int64_t r = 0; r <= wide.rows; ++r) {
+      for_each_pack<T>(
+          r < wide.rows ? wide.width : wide.rest, [&]<class V>(std::int64_t c)
+                                                      __attribute__((always_inline)) {
+                                                        V values[kCount];
 #pragma GCC unroll 4
-          for (int k = 0; k < kCount; ++k) values[k] = get<V>(repeated.of[k] + c);
-          f.template operator()<V>(r * wide.width + c, values);
+                                                        for (int k = 0; k < kCount; ++k)
+                                                          values[k] = get<V>(of[k] + c);
+                                                        body.template operator()<V>(
+                                                            r * wide.width + c, values);
+                                                      });
+    }
+  }
+}
+
+// Columns whose sums stay in registers.
+template <class T>
+constexpr std::int64_t kSumColumns = 4 * kPackLanes<T>;
+
+// first[c] and second[c] = what terms.operator()<V>(i, column + c, &a, &b) gives for element i,
+// summed over a run of rows, for kSumColumns columns: `begin` is the first element.
+template <class T, class Terms>
+RESGRAD_INLINE void sum_in_registers(T* first, T* second, std::int64_t begin, std::int64_t column,
+                                     std::int64_t rows, std::int64_t width, const Terms& terms) {
+  Pack<T> sum[2][4] = {};
+  for (std::int64_t r = 0; r < rows; ++r) {
+#pragma GCC unroll 4
+    for (int p = 0; p < 4; ++p) {
+      const std::int64_t c = p * kPackLanes<T>;
+      Pack<T> a, b;
+      terms.template operator()<Pack<T>>(begin + r * width + c, column + c, &a, &b);
+      sum[0][p] += a;
+      sum[1][p] += b;
+    }
+  }
+#pragma GCC unroll 4
+  for (int p = 0; p < 4; ++p) {
+    put<Pack<T>>(first + p * kPackLanes<T>, sum[0][p]);
+    put<Pack<T>>(second + p * kPackLanes<T>, sum[1][p]);
+  }
+}
+
+// The same for any number of columns, with the sums in the L1 cache, row after row: blocks of
+// columns of long rows would be too many streams for the hardware to see.
+template <class T, class Terms>
+RESGRAD_INLINE void sum_in_cache(T* first, T* second, std::int64_t begin, std::int64_t column,
+                                 std::int64_t columns, std::int64_t rows, std::int64_t width,
+                                 const Terms& terms) {
+  for (std::int64_t i = 0; i < columns; ++i) first[i] = second[i] = 0;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for_each_pack<T>(
+        columns, [&]<class V>(std::int64_t c) __attribute__((always_inline)) {
+          V a, b;
+          terms.template operator()<V>(begin + r * width + c, column + c, &a, &b);
+          put<V>(first + c, get<V>(first + c) + a);
+          put<V>(second + c, get<V>(second + c) + b);
         });
   }
 }
 
-// Adds up what terms.operator()<V>(i, c, &first, &second) gives for the rows [begin, end) in kPacks
-// packs of columns from c on.
-template <int kPacks, class V, class T, class Terms>
-RESGRAD_INLINE void sum_columns(double* sums, std::int64_t width, Range rows, std::int64_t c,
-                                const Terms& terms) {
-  constexpr auto kStep = static_cast<std::int64_t>(sizeof(V) / sizeof(T));
-  V first[kPacks] = {}, second[kPacks] = {};
-  for (std::int64_t r = rows.begin; r < rows.end; ++r) {
-#pragma GCC unroll 4
-    for (int p = 0; p < kPacks; ++p) {
-      V a, b;
-      terms.template operator()<V>(r * width + c + p * kStep, c + p * kStep, &a, &b);
-      first[p] += a;
-      second[p] += b;
-    }
-  }
-  T lanes[kPacks * kStep];
-  const auto add = [&](double* to, const V* from) {
-    for (int p = 0; p < kPacks; ++p) put<V>(lanes + p * kStep, from[p]);
-    for (std::int64_t i = 0; i < kPacks * kStep; ++i) to[i] += static_cast<double>(lanes[i]);
-  };
-  add(sums + c, first);
-  add(sums + width + c, second);
-}
-
-// The same for all columns, in runs of rows.
+// Adds the terms of the rows to sums[0 .. width) and sums[width .. 2 * width).
 template <class T, class Terms>
 void sum_block(double* sums, std::int64_t width, Range rows, const Terms& terms) {
-  constexpr std::int64_t kStep = kPackLanes<T>;
+  const bool short_rows = width == kSumColumns<T>;
+  T first[kWide], second[kWide];
   for (std::int64_t begin = rows.begin; begin < rows.end; begin += kRun) {
-    const Range run = {begin, least(begin + kRun, rows.end)};
-    std::int64_t c = 0;
-    for (; c + 4 * kStep <= width; c += 4 * kStep) {
-      sum_columns<4, Pack<T>, T>(sums, width, run, c, terms);
+    const std::int64_t run = least(kRun, rows.end - begin);
+    for (std::int64_t c = 0, count; c < width; c += count) {
+      const std::int64_t element = begin * width + c;
+      if (short_rows) {
+        count = kSumColumns<T>;
+        sum_in_registers(first, second, element, c, run, width, terms);
+      } else {
+        count = least(kWide, width - c);
+        sum_in_cache(first, second, element, c, count, run, width, terms);
+      }
+      for (std::int64_t i = 0; i < count; ++i) {
+        sums[c + i] += static_cast<double>(first[i]);
+        sums[width + c + i] += static_cast<double>(second[i]);
+      }
     }
-    for (; c + kStep <= width; c += kStep) sum_columns<1, Pack<T>, T>(sums, width, run, c, terms);
-    for (; c < width; ++c) sum_columns<1, T, T>(sums, width, run, c, terms);
   }
 }
 
@@ -106,14 +144,15 @@ void sum_block(double* sums, std::int64_t width, Range rows, const Terms& terms)
 // gives. The blocks lie at the same rows whatever the number of threads.
 template <class T, class Terms>
 void sum_rows(double* scratch, std::int64_t rows, std::int64_t channels, const Terms& terms) {
-  const WideRows wide = widen(rows, channels);
+  const WideRows wide = widen(rows, channels, kSumColumns<T>);
 #pragma omp parallel for schedule(static)
   for (std::int64_t block = 0; block < kBatchNormBlocks; ++block) {
+    const Terms own = terms;  // a copy that no store can be suspected to change
     double* sums = scratch + block * 2 * channels;
     double joined[2 * kWide];
     double* wide_sums = wide.joined == 1 ? sums : joined;
     for (std::int64_t c = 0; c < 2 * wide.width; ++c) wide_sums[c] = 0;
-    sum_block<T>(wide_sums, wide.width, part({0, wide.rows}, block, kBatchNormBlocks), terms);
+    sum_block<T>(wide_sums, wide.width, part({0, wide.rows}, block, kBatchNormBlocks), own);
     if (wide.joined == 1) continue;
     for (std::int64_t c = 0; c < 2 * channels; ++c) sums[c] = 0;
     for (std::int64_t which = 0; which < 2; ++which) {
@@ -145,7 +184,7 @@ template <class T>
 void moments(T* mean, T* var, const T* x, std::int64_t rows, std::int64_t channels,
              double* scratch) {
   // Sums of x - x[0] instead of x: the variance would cancel where the mean is large.
-  const Factors<T, 1> pivot({x}, channels, widen(rows, channels));
+  const Factors<T, 1> pivot({x}, channels, widen(rows, channels, kSumColumns<T>));
   const T* pivots = pivot.of[0];
   sum_rows<T>(
       scratch, rows, channels,
@@ -198,7 +237,7 @@ template <bool kMask, bool kStore, class T>
 void backward_reduce_as(T* sum_dy, T* sum_dy_xhat, T* g_out, const T* dy, const T* y, const T* x,
                         const T* mean, const T* inv_std, std::int64_t rows, std::int64_t channels,
                         double* scratch) {
-  const Factors<T, 1> factors({mean}, channels, widen(rows, channels));
+  const Factors<T, 1> factors({mean}, channels, widen(rows, channels, kSumColumns<T>));
   const T* means = factors.of[0];
   sum_rows<T>(
       scratch, rows, channels,

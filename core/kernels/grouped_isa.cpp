@@ -26,13 +26,27 @@ constexpr int unrolled_inputs(int group) {
   return group < kLanes ? group : 1;
 }
 
-// Calls f.operator()<0>(), <1>(), ... <kCount - 1>().
-template <int kCount, int kFirst = 0, class F>
+template <class T, T... kValues>
+struct Constants {};
+
+#if defined(__clang__)
+template <int kCount>
+using CountTo = __make_integer_seq<Constants, int, kCount>;
+#else
+template <int kCount>
+using CountTo = Constants<int, __integer_pack(kCount)...>;
+#endif
+
+template <class F, int... kValues>
+RESGRAD_INLINE void for_each(Constants<int, kValues...>, const F& f) {
+  (f.template operator()<kValues>(), ...);
+}
+
+// Calls f.operator()<0>(), <1>(), ... <kCount - 1>(). The compilers unroll loops that were written
+// as such too late to see arrays of vectors as registers.
+template <int kCount, class F>
 RESGRAD_INLINE void for_each_constant(const F& f) {
-  if constexpr (kFirst < kCount) {
-    f.template operator()<kFirst>();
-    for_each_constant<kCount, kFirst + 1>(f);
-  }
+  for_each(CountTo<kCount>(), f);
 }
 
 // In every lane, input channel kInput of the lane's group; `pixel` is the first channel of the
@@ -133,9 +147,13 @@ void copy_window(float* to, const float* image, std::int64_t h, std::int64_t w,
 RESGRAD_INLINE void in_order() {
   asm volatile("" ::: "memory");
 }
-RESGRAD_INLINE void in_order(Vector& v) {
-#if defined(__x86_64__)
-  asm volatile("" : "+v"(v));
+RESGRAD_INLINE void in_order(Vector (&v)[kTileColumns]) {
+#if defined(__AVX512F__)
+  asm volatile(""
+               : "+v"(v[0]), "+v"(v[1]), "+v"(v[2]), "+v"(v[3]), "+v"(v[4]), "+v"(v[5]), "+v"(v[6]),
+                 "+v"(v[7]));
+#elif defined(__x86_64__)
+  asm volatile("" : "+x"(v[0]), "+x"(v[1]), "+x"(v[2]), "+x"(v[3]));
 #else
   (void)v;
 #endif
@@ -149,6 +167,11 @@ struct Taps {
     return kTransposed ? to + 1 - kStride * from : from - kStride * to;
   }
   static constexpr bool meets(int from, int to) { return tap(from, to) >= 0 && tap(from, to) < 3; }
+  // The result that a source position reaches through a tap; -1 if there is none.
+  static constexpr int result(int from, int tap) {
+    if (kTransposed) return tap - 1 + kStride * from;
+    return from >= tap && (from - tap) % kStride == 0 ? (from - tap) / kStride : -1;
+  }
   // How many source positions `results` results read, and by how many they move on.
   static constexpr int reach(int results) {
     return kTransposed ? results / kStride + 1 : (results - 1) * kStride + 3;
@@ -182,6 +205,16 @@ RESGRAD_INLINE void store_tile(float* to, std::int64_t line, std::int64_t pixel,
   }
 }
 
+// What a pixel adds to a line of results through the three taps `w`.
+template <class Along, int kColumn>
+RESGRAD_INLINE void add_pixel(Vector (&sum)[kTileColumns], Vector x, const Vector (&w)[3]) {
+  constexpr int k0 = Along::result(kColumn, 0), k1 = Along::result(kColumn, 1),
+                k2 = Along::result(kColumn, 2);
+  if constexpr (k0 >= 0 && k0 < kTileColumns) sum[k0] += x * w[0];
+  if constexpr (k1 >= 0 && k1 < kTileColumns) sum[k1] += x * w[1];
+  if constexpr (k2 >= 0 && k2 < kTileColumns) sum[k2] += x * w[2];
+}
+
 // What one input channel of each group, in line kLine of a tile of the source, adds to the tile of
 // results. `weights` are those of this channel.
 template <int kGroup, int kStride, bool kTransposed, int kLine, int kInput>
@@ -192,24 +225,19 @@ RESGRAD_INLINE void add_line(TileSums& sum, const float* pixel, const float* wei
   for_each_constant<kTileRows>([&]<int kRow>() __attribute__((always_inline)) {
     if constexpr (Along::meets(kLine, kRow)) {
       const float* taps = weights + Along::tap(kLine, kRow) * kGroup * 3 * kLanes;
-      for_each_constant<3>([&]<int kTap>() __attribute__((always_inline)) {
-        w[kRow][kTap] = load(taps + kTap * kLanes);
-      });
+      w[kRow][0] = load(taps);
+      w[kRow][1] = load(taps + kLanes);
+      w[kRow][2] = load(taps + 2 * kLanes);
     }
   });
   for_each_constant<Along::reach(kTileColumns)>([&]<int kColumn>() __attribute__((always_inline)) {
     const Vector x = spread<kGroup, kInput>(pixel + kColumn * kWidth);
-    for_each_constant<kTileRows * kTileColumns>([&]<int kResult>() __attribute__((always_inline)) {
-      constexpr int kRow = kResult / kTileColumns, k = kResult % kTileColumns;
-      if constexpr (Along::meets(kLine, kRow) && Along::meets(kColumn, k)) {
-        sum[kRow][k] += x * w[kRow][Along::tap(kColumn, k)];
-      }
-    });
+    if constexpr (Along::meets(kLine, 0)) add_pixel<Along, kColumn>(sum[0], x, w[0]);
+    if constexpr (Along::meets(kLine, 1)) add_pixel<Along, kColumn>(sum[1], x, w[1]);
   });
   in_order();
-  for_each_constant<kTileRows * kTileColumns>([&]<int k>() __attribute__((always_inline)) {
-    in_order(sum[k / kTileColumns][k % kTileColumns]);
-  });
+  in_order(sum[0]);
+  in_order(sum[1]);
 }
 
 // A tile of results for one slab: `from` is the first pixel that it reads, `weights` the slab's.
