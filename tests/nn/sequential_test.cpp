@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "core/ops/arithmetic.h"
+#include "nn/batch_norm2d.h"
 #include "nn/layers.h"
 #include "tests/support/compare.h"
 #include "tests/support/random_tensor.h"
@@ -44,4 +45,37 @@ TEST_CASE("without modules it returns its input") {
   Sequential nothing;
   const Tensor x = Tensor::ones({2});
   CHECK(nothing(x).is_same(x));
+}
+
+TEST_CASE("a norm and its ReLU give the same joined in one operation and one by one") {
+  struct Watch final : CallObserver {
+    void enter(const Module&, const Tensor&) override { ++calls; }
+    void leave(const Module&, const Tensor&) override {}
+    int calls = 0;
+  };
+  const auto run = [](bool joined, bool training) {
+    const auto norm = std::make_shared<BatchNorm2d>(3);
+    Sequential modules{norm, std::make_shared<ReLU>(), std::make_shared<ReLU>()};
+    modules.set_training(training);
+    Tensor x = random_tensor({2, 3, 4, 5}, 1, DType::float32, MemoryFormat::channels_last);
+    x.set_requires_grad();
+    Tensor y;
+    if (joined) {
+      y = modules(x);
+    } else {
+      const Watch watch;
+      y = modules(x);
+      CHECK(watch.calls == 4);
+    }
+    y.backward(random_tensor({2, 3, 4, 5}, 2, DType::float32, MemoryFormat::channels_last));
+    std::vector<Tensor> all{y, x.grad()};
+    for (const NamedTensor& t : modules.state_dict()) all.push_back(t.tensor.detach());
+    for (const NamedTensor& t : modules.named_parameters()) all.push_back(t.tensor.grad());
+    return all;
+  };
+  for (bool training : {true, false}) {
+    const std::vector<Tensor> joined = run(true, training), single = run(false, training);
+    REQUIRE(joined.size() == single.size());
+    for (std::size_t i = 0; i < joined.size(); ++i) CHECK(bit_equal(joined[i], single[i]));
+  }
 }
