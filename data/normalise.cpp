@@ -1,6 +1,5 @@
 #include "data/normalise.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "core/check.h"
@@ -32,9 +31,7 @@ Normalisation measure_normalisation(const Dataset& dataset) {
     const double n = static_cast<double>(dataset.size() * plane);
     const double mean = static_cast<double>(sum) / n;
     result.mean[c] = mean / 255;
-    // rounding may leave the variance of a constant channel a little below 0
-    const double variance = std::max(0.0, static_cast<double>(squares) / n - mean * mean);
-    result.std[c] = std::sqrt(variance) / 255;
+    result.std[c] = std::sqrt(static_cast<double>(squares) / n - mean * mean) / 255;
   }
   return result;
 }

@@ -55,9 +55,9 @@ Trained overfit(const Network& network, Activation activation) {
 TEST_CASE("networks of all families learn one batch by heart, in both orders") {
   const ResNetConfig grouped{
       .stem_channels = 16, .stages = {{1, 32, 16}, {1, 64, 32}}, .groups = 4};
-  for (const Network& network : {Network{"resnet20", models::configure("resnet20"), 50},
-                                 Network{"resnet18", models::configure("resnet18"), 15},
-                                 Network{"a small ResNeXt", grouped, 60}}) {
+  for (const Network& network : {Network{"resnet20", models::configure("resnet20"), 80},
+                                 Network{"resnet18", models::configure("resnet18"), 30},
+                                 Network{"a small ResNeXt", grouped, 120}}) {
     for (const Activation activation : {Activation::post, Activation::pre}) {
       const std::string what = fmt::format("{} {}", network.name, name(activation));
       CAPTURE(what);

@@ -205,7 +205,9 @@ TEST_CASE("ten steps of training follow PyTorch's") {
 TEST_CASE("summaries equal torchinfo's character for character") {
   const Json index = Json::parse(golden::read_text("summary/index.json"));
   REQUIRE(index.size() >= 22);
-  for (const auto& [file, spec] : index.items()) {
+  for (const auto& item : index.items()) {  // clang 14 cannot capture structured bindings
+    const std::string& file = item.key();
+    const Json& spec = item.value();
     CAPTURE(file);
     const ModulePtr module = spec.contains("block") ? make_block(spec) : make_network(spec);
     const std::string table =

@@ -95,7 +95,9 @@ TEST_CASE("layers and losses compute what PyTorch computes") {
   const Json cases = golden::load_cases("layers");
   REQUIRE(cases.size() >= 30);
   for (const DType dtype : {DType::float64, DType::float32}) {
-    for (const auto& [case_name, spec] : cases.items()) {
+    for (const auto& item : cases.items()) {  // clang 14 cannot capture structured bindings
+      const std::string& case_name = item.key();
+      const Json& spec = item.value();
       CAPTURE(case_name);
       CAPTURE(name(dtype));
       const bool conv = spec.at("layer") == "Conv2d";
