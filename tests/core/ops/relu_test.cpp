@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "core/ops/arithmetic.h"
 #include "tests/support/compare.h"
 #include "tests/support/property.h"
 #include "tests/support/random_tensor.h"
