@@ -24,7 +24,7 @@ struct BatchNormOptions {
 Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& running_mean,
                   Tensor& running_var, const BatchNormOptions& options = {});
 
-/// relu(batch_norm(x, ...)) in one pass over x and two in backward, instead of two and three.
+/// relu(batch_norm(x, ...)) with the normalisation and the ReLU in one pass, and the same bits.
 /// Grad    dx, dweight, dbias, with g = dy where y > 0, else 0, in place of dy.  Saves what
 ///         batch_norm saves, and y, which the next operation mostly saves anyway; the normalised x
 ///         in between is never stored.
