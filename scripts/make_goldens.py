@@ -5,7 +5,7 @@
 
 Needs PyTorch (1.13 or newer) and numpy; Debian's python3-torch suffices. The files are the same bit
 for bit when made again with the same PyTorch on the same processor; elsewhere the last digits may
-differ, far below the tolerances of the tests (tests/nn/golden_test.cpp, tests/models/golden_test.cpp).
+differ, far below the tolerances of the tests (golden_test.cpp in tests/nn and tests/models).
 
 Parameters and inputs are not stored. Both sides fill them by one formula, here `draw` and `fill`,
 in C++ tests/support/golden.cpp. Element i (row-major) of the tensor called `name` in case `case` is

@@ -5,9 +5,9 @@
 
 Reads RUN_DIR/<variant>/seed<k>/metrics.csv and writes OUT.png and OUT.svg (default:
 RUN_DIR/compare). A line is the mean over the seeds, the band around it one standard deviation (of
-the sample) to either side; only epochs that all seeds of a variant have reached are drawn. Needs
-matplotlib and numpy; Debian's python3-matplotlib suffices. Exit code 1 with one sentence when the
-folder is missing or malformed.
+the sample) to either side; only epochs that all seeds of a variant have reached and measured (an
+empty cell is a value that was not) are drawn. Needs matplotlib and numpy; Debian's
+python3-matplotlib suffices. Exit code 1 with one sentence when the folder is missing or malformed.
 """
 import argparse
 import csv
@@ -27,6 +27,7 @@ from matplotlib.ticker import MaxNLocator  # noqa: E402
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 STYLES = ["-", "--", "-.", ":"]
 GREY = "#555555"
+LEGEND_COLUMNS = 4
 COLUMNS = ("epoch", "train_loss", "test_top1")
 
 
@@ -50,12 +51,13 @@ def read_metrics(path):
     data = {c: [] for c in COLUMNS}
     for line, row in enumerate(rows, start=2):
         for c in COLUMNS:
+            text = row[c]
             try:
-                value = float(row[c])
+                value = math.nan if text == "" and c != "epoch" else float(text)
             except (TypeError, ValueError):
-                raise InputError(f"{path}: line {line}: {c} is not a number: {row[c]!r}") from None
-            if not math.isfinite(value):
-                raise InputError(f"{path}: line {line}: {c} is not finite: {row[c]}")
+                raise InputError(f"{path}: line {line}: {c} is not a number: {text!r}") from None
+            if text and not math.isfinite(value):
+                raise InputError(f"{path}: line {line}: {c} is not finite: {text}")
             data[c].append(value)
     return {c: np.array(v) for c, v in data.items()}
 
@@ -86,7 +88,11 @@ def over_seeds(variant, seeds, column):
     if any(not np.array_equal(s["epoch"][:count], epochs) for s in seeds):
         raise InputError(f"{variant}: the seeds have different epochs")
     values = np.stack([s[column][:count] for s in seeds])
-    spread = values.std(axis=0, ddof=1) if len(seeds) > 1 else np.zeros(count)
+    measured = ~np.isnan(values).any(axis=0)
+    if not measured.any():
+        raise InputError(f"{variant}: no epoch has {column} for all seeds")
+    epochs, values = epochs[measured], values[:, measured]
+    spread = values.std(axis=0, ddof=1) if len(seeds) > 1 else np.zeros(len(epochs))
     return epochs, values.mean(axis=0), spread
 
 
@@ -128,7 +134,7 @@ def plot(variants, out):
         "font.size": 10, "axes.titlesize": 11, "axes.titleweight": "bold", "axes.edgecolor": GREY,
         "axes.labelcolor": GREY, "xtick.color": GREY, "ytick.color": GREY, "svg.fonttype": "none",
         "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "resgrad"})
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2))
     for axes, column, title, unit in (
             (left, "train_loss", "Train loss", "cross entropy (nats)"),
             (right, "test_top1", "Test accuracy", "top-1 (%)")):
@@ -143,13 +149,15 @@ def plot(variants, out):
             axes.set_ylim(bottom=0)
         label_ends(axes, ends, 0.06)
     handles, names = left.get_legend_handles_labels()
-    several = any(len(s) > 1 for s in variants.values())
-    figure.tight_layout(rect=(0, 0.08, 1, 1), w_pad=3)
-    figure.legend(handles, names, loc="lower left", bbox_to_anchor=(0.06, 0), frameon=False,
-                  ncol=len(names), handlelength=2.6)
-    if several:
-        figure.text(0.985, 0.035, "line: mean over seeds, band: ± 1 standard deviation",
-                    ha="right", fontsize=8.5, color=GREY)
+    rows = math.ceil(len(names) / LEGEND_COLUMNS)
+    foot = 0.08 + 0.055 * rows  # share of the figure for legend and note
+    figure.tight_layout(rect=(0, foot, 1, 1), w_pad=3)
+    figure.legend(handles, names, loc="upper left", bbox_to_anchor=(0.06, foot + 0.01),
+                  frameon=False, ncol=min(len(names), LEGEND_COLUMNS), handlelength=2.6,
+                  borderpad=0)
+    if any(len(s) > 1 for s in variants.values()):
+        figure.text(0.06, 0.025, "Line: mean over seeds. Band and ±: one standard deviation.",
+                    fontsize=8.5, color=GREY)
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(f"{out}.png", dpi=160)
     figure.savefig(f"{out}.svg", metadata={"Date": None})

@@ -1,8 +1,8 @@
 // Every layer and loss against PyTorch (tests/golden/layers.json): output, gradients, buffers.
 //
 // Tolerances are relative to the largest stored magnitude (fingerprints: the norm). float64: 1e-11,
-// the two sides add in different orders. float32: 3e-6 elementwise, 1e-5 for convolutions, whose
-// Winograd forms round more.
+// the two sides add in different orders. float32, under every instruction set and convolution
+// engine: 3e-6, and 1e-5 for convolutions, whose Winograd form rounds more.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include "core/ops/cross_entropy.h"
 #include "nn/nn.h"
 #include "tests/support/golden.h"
+#include "tests/support/guards.h"
 
 namespace resgrad {
 namespace {
@@ -91,30 +92,36 @@ std::string loss_differences(const std::string& name, const Json& spec, DType dt
          compare.differences({{"x", x.grad()}}, spec.at("grads"));
 }
 
+std::string all_differences(const Json& cases, DType dtype) {
+  std::string text;
+  for (const auto& [name, spec] : cases.items()) {
+    const bool conv = spec.at("layer") == "Conv2d";
+    const double tolerance = dtype == DType::float64 ? 1e-11 : conv ? 1e-5 : 3e-6;
+    if (spec.at("layer") == "CrossEntropyLoss") {
+      // a logit of size s is itself rounded by up to s * 6e-8 in float32
+      const double logits = dtype == DType::float64 ? 0 : 1e-7 * spec.at("scale").get<double>();
+      text += loss_differences(name, spec, dtype, std::max(tolerance, logits));
+      continue;
+    }
+    text += layer_differences(name, spec, dtype, MemoryFormat::contiguous, tolerance);
+    if (spec.at("input").size() == 4) {
+      text += layer_differences(name, spec, dtype, MemoryFormat::channels_last, tolerance);
+    }
+  }
+  return text;
+}
+
 TEST_CASE("layers and losses compute what PyTorch computes") {
   const Json cases = golden::load_cases("layers");
   REQUIRE(cases.size() >= 30);
-  for (const DType dtype : {DType::float64, DType::float32}) {
-    for (const auto& item : cases.items()) {  // clang 14 cannot capture structured bindings
-      const std::string& case_name = item.key();
-      const Json& spec = item.value();
-      CAPTURE(case_name);
-      CAPTURE(name(dtype));
-      const bool conv = spec.at("layer") == "Conv2d";
-      const double tolerance = dtype == DType::float64 ? 1e-11 : conv ? 1e-5 : 3e-6;
-      if (spec.at("layer") == "CrossEntropyLoss") {
-        // a logit of size s is itself rounded by up to s * 6e-8 in float32
-        const double logits = dtype == DType::float64 ? 0 : 1e-7 * spec.at("scale").get<double>();
-        CHECK_EQ(loss_differences(case_name, spec, dtype, std::max(tolerance, logits)), "");
-        continue;
-      }
-      for (const MemoryFormat format : {MemoryFormat::contiguous, MemoryFormat::channels_last}) {
-        if (format == MemoryFormat::channels_last && spec.at("input").size() != 4) continue;
-        CAPTURE(name(format));
-        CHECK_EQ(layer_differences(case_name, spec, dtype, format, tolerance), "");
-      }
-    }
-  }
+  testing::for_each_isa([&](kernels::Isa isa) {
+    CAPTURE(name(isa));
+    CHECK_EQ(all_differences(cases, DType::float64), "");
+    testing::for_each_conv2d_engine([&](std::string_view engine) {
+      CAPTURE(engine);
+      CHECK_EQ(all_differences(cases, DType::float32), "");
+    });
+  });
 }
 
 // A test that cannot fail proves nothing: the comparison itself must see a wrong element.
