@@ -30,8 +30,8 @@ class CallObserver {
   CallObserver(const CallObserver&) = delete;
   CallObserver& operator=(const CallObserver&) = delete;
 
-  /// True while one is alive in this thread. Modules that would join the work of several children in
-  /// one operation then call them one by one, so that each is seen; results are the same.
+  /// True while one is alive in this thread. Modules that would join the work of several children
+  /// in one operation then call them one by one, so that each is seen; results are the same.
   static bool active();
 
   virtual void enter(const Module& module, const Tensor& x) = 0;

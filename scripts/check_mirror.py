@@ -16,6 +16,7 @@ EXCEPTIONS = {
     "core/kernels/dispatch.cpp": "forwards to the *_isa.cpp kernels, whose tests run every set",
     "core/kernels/conv2d_reference.cpp": "an engine of core/kernels/conv2d.h, whose test runs it",
     "core/kernels/direct_isa.cpp": "the kernels of core/kernels/conv2d_direct.cpp, whose test runs all",
+    "core/kernels/grouped_isa.cpp": "the kernels of core/kernels/conv2d_grouped.cpp, whose test runs all",
     "core/kernels/microkernel_isa.cpp": "the product of the two engines, whose tests run it",
     "train/gradcheck_cases.cpp": "a catalogue of tests, which tests/core/gradcheck_test.cpp runs",
     "core/kernels/winograd_isa.cpp": "the kernels of core/kernels/conv2d_winograd.cpp, likewise",
