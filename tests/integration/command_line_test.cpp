@@ -89,12 +89,16 @@ TEST_CASE("train, eval and compare work together") {
   const std::string common =
       " --dataset synthetic --batch-size 32 --limit-eval-batches 2 --limit-train-batches 3";
   const fs::path run_folder = folder.path() / "run";
-  Result r = run("train --model resnet20 --epochs 2 --print-freq 1 --output-dir " +
-                 run_folder.string() + common);
+  Result r =
+      run("train --model resnet20 --epochs 2 --print-freq 1 --profile --log-norms --output-dir " +
+          run_folder.string() + common);
   REQUIRE_MESSAGE(r.code == 0, r.out);
   CHECK(contains(r.out, "images/s"));
   CHECK_FALSE(contains(r.out, "\x1b"));  // no terminal, no control characters
+  CHECK(contains(r.out, "3x3 16->16 @32x32 backward_weight, "));
   CHECK(contains(text_of(run_folder / "metrics.csv"), "\n2,6,"));
+  CHECK(contains(text_of(run_folder / "metrics.jsonl"), "\n{\"step\":6,\"epoch\":2,"));
+  CHECK(nlohmann::json::parse(text_of(run_folder / "profile.json"))["traceEvents"].size() > 100);
   CHECK(nlohmann::json::parse(text_of(run_folder / "args.json"))["batch_size"] == 32);
 
   r = run("eval --limit-eval-batches 2 --json --checkpoint " +
