@@ -25,6 +25,7 @@ std::string to_json(const RunOptions& o) {
       {"batch_size", o.batch_size},
       {"lr", o.lr},
       {"momentum", o.momentum},
+      {"momentum_cycle", o.momentum_cycle},
       {"dampening", o.dampening},
       {"nesterov", o.nesterov},
       {"weight_decay", o.weight_decay},

@@ -30,6 +30,7 @@ struct RunOptions {
   std::int64_t batch_size = 128;
   double lr = 0.1;
   double momentum = 0.9;
+  double momentum_cycle = 0.05;  ///< onecycle: how far the momentum goes up and down
   double dampening = 0;
   bool nesterov = false;
   double weight_decay = 5e-4;

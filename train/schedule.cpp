@@ -44,13 +44,17 @@ double cosine(const ScheduleOptions& o, std::int64_t step) {
       static_cast<double>(step - begin) / static_cast<double>(o.total_steps - begin));
 }
 
+// From `first` at step 0 to `top` and on to `last` at the last step.
+double cycle(const ScheduleOptions& o, std::int64_t step, double first, double top, double last) {
+  const auto t = static_cast<double>(step), total = static_cast<double>(o.total_steps);
+  const double turn = o.pct_start * total - 1;  // negative when no step goes up
+  return t < turn ? cosine_between(first, top, t / turn)
+                  : cosine_between(top, last, (t - turn) / (total - 1 - turn));
+}
+
 double onecycle(const ScheduleOptions& o, std::int64_t step) {
   const double first = o.base_lr / o.div_factor;
-  const auto t = static_cast<double>(step), total = static_cast<double>(o.total_steps);
-  const double top = o.pct_start * total - 1;  // negative when no step goes up
-  return t < top
-             ? cosine_between(first, o.base_lr, t / top)
-             : cosine_between(o.base_lr, first / o.final_div_factor, (t - top) / (total - 1 - top));
+  return cycle(o, step, first, o.base_lr, first / o.final_div_factor);
 }
 
 struct Schedule {
@@ -113,6 +117,12 @@ void check_curves(const ScheduleOptions& o) {
   require<ValueError>(std::isfinite(o.final_div_factor) && o.final_div_factor > 0,
                       "schedule: final_div_factor: expected a finite number above 0, got {}",
                       o.final_div_factor);
+  const double down = o.base_momentum - o.momentum_cycle, up = o.base_momentum + o.momentum_cycle;
+  require<ValueError>(
+      o.name != "onecycle" || o.momentum_cycle == 0 || (o.momentum_cycle > 0 && down > 0 && up < 1),
+      "schedule: momentum_cycle: expected base_momentum +- momentum_cycle in "
+      "(0, 1), got {} +- {}",
+      o.base_momentum, o.momentum_cycle);
 }
 
 const Schedule& find_schedule(const std::string& name) {
@@ -145,6 +155,14 @@ double learning_rate(const ScheduleOptions& o, std::int64_t step) {
   require<ValueError>(step >= 0, "schedule: step: expected at least 0, got {}", step);
   const std::int64_t t = std::min(step, o.total_steps - 1);
   return warmup(o, t) * find_schedule(o.name).lr(o, t);
+}
+
+double momentum(const ScheduleOptions& o, std::int64_t step) {
+  validate(o);
+  require<ValueError>(step >= 0, "schedule: step: expected at least 0, got {}", step);
+  if (o.name != "onecycle") return o.base_momentum;
+  const double high = o.base_momentum + o.momentum_cycle, low = o.base_momentum - o.momentum_cycle;
+  return cycle(o, std::min(step, o.total_steps - 1), high, low, high);
 }
 
 }  // namespace resgrad

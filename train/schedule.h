@@ -12,6 +12,7 @@ namespace resgrad {
 struct ScheduleOptions {
   std::string name = "constant";  ///< constant, step, multistep, cosine or onecycle
   double base_lr = 0.1;
+  double base_momentum = 0.9;
   std::int64_t total_steps = 0;      ///< of the whole run, warm-up included
   std::int64_t steps_per_epoch = 1;  ///< epochs are converted to steps by it
   double gamma = 0.1;                ///< step, multistep: factor of each drop
@@ -28,6 +29,7 @@ struct ScheduleOptions {
   double pct_start = 0.3;         ///< share of the steps that go up, in [0, 1)
   double div_factor = 25;         ///< base_lr / first value
   double final_div_factor = 1e4;  ///< first value / last value
+  double momentum_cycle = 0.05;   ///< how far the momentum goes up and down from base_momentum
 };
 
 /// Throws  ValueError when a setting is out of its range or a name is unknown (known ones listed).
@@ -56,5 +58,11 @@ void validate(const ScheduleOptions& options);
 /// Differs torchvision's scripts start counting the schedule after the warm-up; and PyTorch's
 ///         CosineAnnealingLR goes up again beyond T.
 double learning_rate(const ScheduleOptions& options, std::int64_t step);
+
+/// The momentum of step t: base_momentum, but for onecycle, where it mirrors the learning rate:
+/// from base_momentum + momentum_cycle down to base_momentum - momentum_cycle while the rate rises,
+/// and back, with the same interpolation. High rates thus meet low momentum. Throws  ValueError as
+/// learning_rate(). Source  Smith & Topin 2018, section 3; 0.85 to 0.95 as in PyTorch's OneCycleLR.
+double momentum(const ScheduleOptions& options, std::int64_t step);
 
 }  // namespace resgrad

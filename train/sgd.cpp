@@ -133,6 +133,14 @@ void Sgd::set_lr(double lr) {
   options_.lr = lr;
 }
 
+void Sgd::set_momentum(double momentum) {
+  require_non_negative("momentum", momentum);
+  require<ValueError>((momentum == 0) == (options_.momentum == 0),
+                      "sgd: momentum: expected {} as at construction, got {}",
+                      options_.momentum == 0 ? "0" : "a number above 0", momentum);
+  options_.momentum = momentum;
+}
+
 std::vector<NamedTensor> Sgd::state() const {
   std::vector<NamedTensor> state;
   for (const Slot& slot : slots_) {

@@ -55,6 +55,10 @@ class Sgd {
   /// Throws  ValueError unless lr is finite and at least 0.
   void set_lr(double lr);
   double lr() const { return options_.lr; }
+  /// Throws  ValueError unless momentum is finite and at least 0, or when it would become 0 or
+  /// cease
+  ///         to be 0: an optimiser has velocities from the start or never.
+  void set_momentum(double momentum);
 
   /// The velocities under the names of their parameters, those that exist; none without momentum.
   /// The tensors are the optimiser's own, not copies.

@@ -103,6 +103,7 @@ ScheduleOptions schedule_options(const RunOptions& o, std::int64_t steps_per_epo
                                  std::int64_t total_steps) {
   return {.name = o.lr_scheduler,
           .base_lr = o.lr,
+          .base_momentum = o.momentum,
           .total_steps = total_steps,
           .steps_per_epoch = steps_per_epoch,
           .gamma = o.lr_gamma,
@@ -111,7 +112,8 @@ ScheduleOptions schedule_options(const RunOptions& o, std::int64_t steps_per_epo
           .milestones_in_iterations = o.lr_milestones_in_steps,
           .warmup_epochs = o.lr_warmup_epochs,
           .warmup_method = o.lr_warmup_method,
-          .warmup_factor = o.lr_warmup_factor};
+          .warmup_factor = o.lr_warmup_factor,
+          .momentum_cycle = o.momentum == 0 ? 0 : o.momentum_cycle};
 }
 
 class Run {
@@ -222,6 +224,7 @@ class Run {
       if (!batch) break;
       lr = learning_rate(schedule_, step_);
       optimizer_.set_lr(lr);
+      optimizer_.set_momentum(momentum(schedule_, step_));
       const std::int64_t n = batch->images.dim(0);
       const Tensor logits = train_step(*batch, loss_meter);
       top1_meter.add(

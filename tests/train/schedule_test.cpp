@@ -102,6 +102,21 @@ TEST_CASE("onecycle rises and falls") {
                 0.008493303871823447, 0.0004});
 }
 
+TEST_CASE("onecycle cycles the momentum against the learning rate") {
+  // s.OneCycleLR(o, max_lr=0.4, total_steps=50), momentum of the first group
+  ScheduleOptions options{.name = "onecycle", .base_lr = 0.4, .total_steps = 50};
+  const std::vector<std::int64_t> steps{0, 7, 14, 15, 30, 49};
+  const std::vector<double> expected{0.95, 0.9, 0.85, 0.850201285300238, 0.8932883367091172, 0.95};
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    CAPTURE(steps[i]);
+    CHECK_EQ(momentum(options, steps[i]), doctest::Approx(expected[i]).epsilon(1e-12));
+  }
+  options.momentum_cycle = 0;
+  CHECK_EQ(momentum(options, 14), 0.9);
+  options = {.name = "cosine", .base_momentum = 0.8, .total_steps = 50};
+  CHECK_EQ(momentum(options, 14), 0.8);
+}
+
 TEST_CASE("onecycle of few steps or without a rise stays finite and ends at its last value") {
   for (std::int64_t total : {1, 2, 3, 4, 10}) {
     for (double pct_start : {0.0, 0.25, 0.3, 0.5, 0.99}) {
@@ -220,7 +235,11 @@ TEST_CASE("settings out of range are errors") {
   rejects({.total_steps = 1, .pct_start = 1});
   rejects({.total_steps = 1, .div_factor = 0});
   rejects({.total_steps = 1, .final_div_factor = 0});
+  rejects({.name = "onecycle", .total_steps = 1, .momentum_cycle = -0.01});
+  rejects({.name = "onecycle", .base_momentum = 0.95, .total_steps = 1});
+  rejects({.name = "onecycle", .base_momentum = 0, .total_steps = 1});
   CHECK_THROWS_AS(learning_rate({.total_steps = 1}, -1), ValueError);
+  CHECK_THROWS_AS(momentum({.total_steps = 1}, -1), ValueError);
 }
 
 }  // namespace

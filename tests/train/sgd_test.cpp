@@ -200,6 +200,16 @@ TEST_CASE("load_state copies, and forgets what is not in the state") {
   CHECK(all_close(p.tensor, {0.62}, 1e-15));
 }
 
+TEST_CASE("set_momentum acts at the next step") {
+  NamedTensor p = parameter("w", {1.0});
+  Sgd sgd({p}, {.lr = 0.1, .momentum = 0.9});
+  set_grad(p.tensor, 1);
+  sgd.step();  // v = 1, w = 0.9
+  sgd.set_momentum(0.5);
+  sgd.step();  // v = 1.5
+  CHECK(all_close(p.tensor, {0.75}, 1e-15));
+}
+
 TEST_CASE("load_state rejects velocities that do not fit and changes nothing") {
   NamedTensor p = parameter("w", {1.0});
   Sgd sgd({p}, {.momentum = 0.9});
@@ -233,6 +243,11 @@ TEST_CASE("sgd rejects options out of range") {
   Sgd sgd(p, {});
   CHECK_THROWS_AS(sgd.set_lr(-0.1), ValueError);
   CHECK_THROWS_AS(sgd.set_lr(INFINITY), ValueError);
+  CHECK_THROWS_WITH_AS(sgd.set_momentum(0.5),
+                       "sgd: momentum: expected 0 as at construction, got 0.5", ValueError);
+  Sgd with_velocity(p, {.momentum = 0.9});
+  CHECK_THROWS_AS(with_velocity.set_momentum(0), ValueError);
+  CHECK_THROWS_AS(with_velocity.set_momentum(NAN), ValueError);
 }
 
 TEST_CASE("sgd rejects parameters that it cannot update") {

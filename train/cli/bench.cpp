@@ -1,11 +1,16 @@
 // resgrad bench: speed and memory of training and inference on random data.
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "core/autograd/grad_mode.h"
 #include "core/kernels/conv2d.h"
@@ -23,16 +28,35 @@ namespace resgrad::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-const Clock::time_point process_start = Clock::now();
 
 struct BenchFlags {
   RunOptions run;
+  std::int64_t infer_batch_size = 0;  // 0: that of training
   std::int64_t steps = 10;
+  double seconds = 0;
   bool json = false;
 };
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Seconds since the process was started, loading of its libraries included; the kernel counts in
+// 1/100 s.
+double process_age() {
+  std::ifstream file("/proc/self/stat");
+  std::string stat{std::istreambuf_iterator<char>(file), {}};
+  // the second field is the name in parentheses, which may hold blanks; start time is the 22nd
+  std::istringstream fields(stat.substr(std::min(stat.size(), stat.rfind(')') + 1)));
+  std::string skipped;
+  for (int field = 3; field < 22; ++field) fields >> skipped;
+  double start_ticks = 0;
+  require<IoError>(static_cast<bool>(fields >> start_ticks),
+                   "/proc/self/stat: expected the start time as field 22, got '{}'", stat);
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec) -
+         start_ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
 double median(std::vector<double> values) {
@@ -47,16 +71,24 @@ double peak_rss_mb() {
   return static_cast<double>(usage.ru_maxrss) / 1024;
 }
 
-// Seconds of each of `steps` calls of f, after `warm_up` calls that are not counted.
+// Seconds of each call of f, after one that is not counted; at least `steps` calls, and as many as
+// fill `min_seconds`.
 template <class F>
-std::vector<double> time_calls(std::int64_t warm_up, std::int64_t steps, F&& f) {
+std::vector<double> time_calls(std::int64_t steps, double min_seconds, F&& f) {
+  f();
   std::vector<double> seconds;
-  for (std::int64_t i = 0; i < warm_up + steps; ++i) {
+  const Clock::time_point begin = Clock::now();
+  while (std::ssize(seconds) < steps || seconds_since(begin) < min_seconds) {
     const Clock::time_point start = Clock::now();
     f();
-    if (i >= warm_up) seconds.push_back(seconds_since(start));
+    seconds.push_back(seconds_since(start));
   }
   return seconds;
+}
+
+Tensor random_images(std::int64_t n, std::int64_t size, Random& random) {
+  return Tensor::rand({n, 3, size, size}, random, -1, 1, DType::float32,
+                      MemoryFormat::channels_last);
 }
 
 int run_bench(const BenchFlags& flags) {
@@ -66,8 +98,7 @@ int run_bench(const BenchFlags& flags) {
   const auto net =
       models::make(o.model, model_options(o.activation, o.shortcut, o.stem, kImageSize, kClasses));
   Random random(o.seed, Purpose::test);
-  const Tensor images = Tensor::rand({o.batch_size, 3, kImageSize, kImageSize}, random, -1, 1,
-                                     DType::float32, MemoryFormat::channels_last);
+  const Tensor images = random_images(o.batch_size, kImageSize, random);
   Tensor labels = Tensor::empty({o.batch_size}, DType::int64);
   std::generate_n(labels.data<std::int64_t>(), o.batch_size,
                   [&] { return random.below(kClasses); });
@@ -81,29 +112,35 @@ int run_bench(const BenchFlags& flags) {
     optimizer.step();
   };
   train_step();
-  const double first_step_s = seconds_since(process_start);
-  const std::vector<double> train = time_calls(1, flags.steps, train_step);
+  const double first_step_s = process_age();
+  const std::vector<double> train = time_calls(flags.steps, flags.seconds, train_step);
   const double rss_mb = peak_rss_mb();
   net->eval();
-  const std::vector<double> infer = time_calls(1, flags.steps, [&] {
+  const std::int64_t infer_batch_size =
+      flags.infer_batch_size > 0 ? flags.infer_batch_size : o.batch_size;
+  const Tensor infer_images = random_images(infer_batch_size, kImageSize, random);
+  const std::vector<double> infer = time_calls(flags.steps, flags.seconds, [&] {
     const NoGradGuard no_grad;
-    (*net)(images);
+    (*net)(infer_images);
   });
 
   const double peak_flops = kernels::measure_peak_flops();
-  const double n = static_cast<double>(o.batch_size);
+  const double train_rate = static_cast<double>(o.batch_size) / median(train);
+  const double infer_rate = static_cast<double>(infer_batch_size) / median(infer);
   // forward, gradient of the input, gradient of the weight: each two operations per multiply-add
   const double flops_per_image =
       3 * 2 * static_cast<double>(multiply_adds(*net, {1, 3, kImageSize, kImageSize}));
   const nlohmann::ordered_json json = {
       {"model", o.model},
+      {"parameters", net->parameter_count()},
       {"batch_size", o.batch_size},
+      {"infer_batch_size", infer_batch_size},
       {"threads", num_threads()},
       {"isa", name(kernels::active_isa())},
       {"conv_engine", kernels::conv2d_engine_setting()},
-      {"steps", flags.steps},
-      {"train_images_per_s", n / median(train)},
-      {"infer_images_per_s", n / median(infer)},
+      {"steps", train.size()},
+      {"train_images_per_s", train_rate},
+      {"infer_images_per_s", infer_rate},
       {"train_step_ms",
        {{"min", 1e3 * std::ranges::min(train)},
         {"median", 1e3 * median(train)},
@@ -111,17 +148,16 @@ int run_bench(const BenchFlags& flags) {
       {"first_step_done_s", first_step_s},
       {"peak_rss_mb", rss_mb},
       {"fma_peak_gflops", peak_flops / 1e9},
-      {"direct_conv_share", flops_per_image * n / median(train) / peak_flops}};
+      {"direct_conv_share", flops_per_image * train_rate / peak_flops}};
   if (flags.json) {
     fmt::print("{}\n", json.dump());
     return 0;
   }
   fmt::print("{}, batch {}, {} threads, {}\n", o.model, o.batch_size, num_threads(),
              name(kernels::active_isa()));
-  fmt::print("training   {:>9.1f} images/s   step {:.1f} ms (min {:.1f}, max {:.1f})\n",
-             n / median(train), 1e3 * median(train), 1e3 * std::ranges::min(train),
-             1e3 * std::ranges::max(train));
-  fmt::print("inference  {:>9.1f} images/s\n", n / median(infer));
+  fmt::print("training   {:>9.1f} images/s   step {:.1f} ms (min {:.1f}, max {:.1f})\n", train_rate,
+             1e3 * median(train), 1e3 * std::ranges::min(train), 1e3 * std::ranges::max(train));
+  fmt::print("inference  {:>9.1f} images/s\n", infer_rate);
   fmt::print("first step done after {:.2f} s, peak memory of training {:.0f} MB\n", first_step_s,
              rss_mb);
   fmt::print(
@@ -140,8 +176,19 @@ void add_bench(CLI::App& app, Action& action) {
   command->add_option("-b,--batch-size", flags->run.batch_size, "images per step")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command->add_option("--steps", flags->steps, "timed steps, after two that are not counted")
+  command
+      ->add_option("--infer-batch-size", flags->infer_batch_size,
+                   "images per step of inference [default: --batch-size]")
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--steps", flags->steps,
+                   "timed steps at least, after two of training and one of inference")
       ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      ->add_option("--seconds", flags->seconds,
+                   "go on with training, then with inference, for this long")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command->add_option("--seed", flags->run.seed, "of weights and images")->capture_default_str();
   command->add_flag("--json", flags->json, "print one JSON object");

@@ -44,6 +44,11 @@ void add_train_flags(CLI::App& command, RunOptions& o) {
   command.add_option("--momentum", o.momentum, "of SGD")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+  command
+      .add_option("--momentum-cycle", o.momentum_cycle,
+                  "onecycle: how far the momentum goes up and down, against the learning rate")
+      ->check(CLI::Range(0.0, 0.5))
+      ->capture_default_str();
   command.add_option("--dampening", o.dampening, "of the momentum")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
