@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "core/autograd/grad_mode.h"
+#include "core/random.h"
 #include "tests/support/compare.h"
 #include "tests/train/tiny_run.h"
 
