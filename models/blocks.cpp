@@ -5,7 +5,7 @@
 #include "core/autograd/grad_mode.h"
 #include "core/ops/arithmetic.h"
 #include "core/ops/relu.h"
-#include "core/ops/shaping.h"
+#include "core/ops/shortcut.h"
 #include "nn/batch_norm2d.h"
 #include "nn/conv2d.h"
 #include "nn/layers.h"
@@ -124,10 +124,8 @@ ZeroPadShortcut::ZeroPadShortcut(std::int64_t c_in, std::int64_t c_out, std::int
 }
 
 Tensor ZeroPadShortcut::forward(const Tensor& x) {
-  Tensor y = x;
-  if (stride_ > 1) y = slice(slice(y, 2, 0, y.dim(2), stride_), 3, 0, y.dim(3), stride_);
-  if (before_ + after_ > 0) y = zero_pad(y, {{0, 0}, {before_, after_}});
-  return y;
+  if (stride_ == 1 && before_ + after_ == 0) return x;
+  return pad_shortcut(x, {.stride = stride_, .channels_before = before_, .channels_after = after_});
 }
 
 }  // namespace resgrad

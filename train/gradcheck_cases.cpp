@@ -13,6 +13,7 @@
 #include "core/ops/reduce.h"
 #include "core/ops/relu.h"
 #include "core/ops/shaping.h"
+#include "core/ops/shortcut.h"
 #include "core/random.h"
 
 namespace resgrad {
@@ -295,6 +296,9 @@ void add_shaping(Catalogue& all) {
     one("permute", [](const Tensor& x) { return permute(x, {3, 0, 2, 1}); });
     one("transpose", [](const Tensor& x) { return transpose(x, -1, 1); });
     one("slice", [](const Tensor& x) { return slice(x, 3, 1, -1, 2); });
+    one("pad_shortcut", [](const Tensor& x) {
+      return pad_shortcut(x, {.stride = 2, .channels_before = 1, .channels_after = 2});
+    });
     one("zero_pad", [](const Tensor& x) { return zero_pad(x, {{0, 0}, {1, 2}, {0, 1}}); });
     one("to_memory_format", [](const Tensor& x) {
       return mul(

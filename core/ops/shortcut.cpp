@@ -1,0 +1,57 @@
+#include "core/ops/shortcut.h"
+
+#include "core/autograd/node.h"
+#include "core/kernels/shortcut.h"
+#include "core/ops/require.h"
+
+namespace resgrad {
+namespace {
+
+using kernels::PadShortcutDims;
+constexpr MemoryFormat kChannelsLast = MemoryFormat::channels_last;
+
+struct PadShortcutNode final : Node {
+  explicit PadShortcutNode(const PadShortcutDims& d) : dims_(d) {}
+  const char* name() const override { return "pad_shortcut"; }
+  void release() override {}
+  std::vector<Tensor> backward(const Tensor& dy_any) override {
+    const PadShortcutDims& d = dims_;
+    const Tensor dy = dy_any.reordered(kChannelsLast);
+    Tensor dx = Tensor::empty({d.n, d.c, d.h, d.w}, dy.dtype(), kChannelsLast);
+    visit_floating(dy.dtype(), "pad_shortcut", [&](auto tag) {
+      using T = decltype(tag);
+      kernels::pad_shortcut_backward(dx.data<T>(), dy.data<T>(), d);
+    });
+    return {dx};
+  }
+  PadShortcutDims dims_;
+};
+
+}  // namespace
+
+Tensor pad_shortcut(const Tensor& x_any, const PadShortcutOptions& o) {
+  require_rank("pad_shortcut", "x", x_any, 4);
+  require_floating("pad_shortcut", "x", x_any);
+  require<ValueError>(
+      o.stride.h >= 1 && o.stride.w >= 1 && o.channels_before >= 0 && o.channels_after >= 0,
+      "pad_shortcut: options: expected stride >= 1 and channels >= 0, got stride ({}, {}), {} "
+      "channels before and {} after",
+      o.stride.h, o.stride.w, o.channels_before, o.channels_after);
+  const Tensor x = x_any.reordered(kChannelsLast);
+  const PadShortcutDims d{.n = x.dim(0),
+                          .c = x.dim(1),
+                          .h = x.dim(2),
+                          .w = x.dim(3),
+                          .stride_h = o.stride.h,
+                          .stride_w = o.stride.w,
+                          .before = o.channels_before,
+                          .after = o.channels_after};
+  Tensor y = Tensor::empty({d.n, d.c_out(), d.h_out(), d.w_out()}, x.dtype(), kChannelsLast);
+  visit_floating(x.dtype(), "pad_shortcut", [&](auto tag) {
+    using T = decltype(tag);
+    kernels::pad_shortcut(y.data<T>(), x.data<T>(), d);
+  });
+  return record<PadShortcutNode>(y.reordered(x_any.memory_format()), {{"x", x_any}}, d);
+}
+
+}  // namespace resgrad
