@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "core/check.h"
+#include "data/class_names.h"
 
 namespace resgrad::data {
 namespace {
@@ -38,7 +39,7 @@ std::vector<std::byte> read_exactly(const char* op, const fs::path& file, std::u
 }
 
 // The lines of a file of names, or `fallback` unless there are as many as classes.
-std::vector<std::string> class_names(const fs::path& file, std::vector<std::string> fallback) {
+std::vector<std::string> names_in(const fs::path& file, std::vector<std::string> fallback) {
   std::ifstream in(file);
   std::vector<std::string> names;
   for (std::string line; std::getline(in, line);) {
@@ -102,9 +103,8 @@ Dataset load_cifar10(const fs::path& folder, Split split) {
   }
   const fs::path at = locate(source.op, folder, "cifar-10-batches-bin", source.files[0]);
   Dataset dataset{.name = "cifar10"};
-  dataset.class_names = class_names(
-      at / "batches.meta.txt",
-      {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"});
+  dataset.class_names =
+      names_in(at / "batches.meta.txt", class_names(dataset.name, dataset.num_classes));
   append_files(dataset, at, source);
   return dataset;
 }
@@ -118,9 +118,8 @@ Dataset load_cifar100(const fs::path& folder, Split split) {
   const fs::path at = locate(source.op, folder, "cifar-100-binary", source.files[0]);
   Dataset dataset{
       .name = "cifar100", .images = {}, .labels = {}, .num_classes = 100, .class_names = {}};
-  std::vector<std::string> numbered;
-  for (int c = 0; c < dataset.num_classes; ++c) numbered.push_back(fmt::format("class {}", c));
-  dataset.class_names = class_names(at / "fine_label_names.txt", numbered);
+  dataset.class_names =
+      names_in(at / "fine_label_names.txt", class_names(dataset.name, dataset.num_classes));
   append_files(dataset, at, source);
   return dataset;
 }

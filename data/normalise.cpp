@@ -1,17 +1,42 @@
 #include "data/normalise.h"
 
+#include <charconv>
 #include <cmath>
+#include <vector>
 
 #include "core/check.h"
 
 namespace resgrad::data {
+namespace {
 
-Normalisation normalisation(std::string_view name) {
-  if (name == "cifar10") return {{0.4914, 0.4822, 0.4465}, {0.2470, 0.2435, 0.2616}};
-  if (name == "cifar100") return {{0.5071, 0.4865, 0.4409}, {0.2673, 0.2564, 0.2762}};
-  if (name == "synthetic") return {{0.4988, 0.5004, 0.5006}, {0.2483, 0.2479, 0.2475}};
-  throw ValueError(
-      fmt::format("normalisation: expected one of cifar10, cifar100, synthetic, got {}", name));
+// "1,2.5" as its finite numbers; nothing when a part is no number.
+std::vector<double> numbers(std::string_view text) {
+  std::vector<double> values;
+  const char *at = text.data(), *const end = at + text.size();
+  while (true) {
+    double value = 0;
+    const auto [stop, error] = std::from_chars(at, end, value);
+    if (error != std::errc() || !std::isfinite(value)) return {};
+    values.push_back(value);
+    if (stop == end) return values;
+    if (*stop != ',') return {};
+    at = stop + 1;
+  }
+}
+
+}  // namespace
+
+Normalisation normalisation(std::string_view text) {
+  if (text == "cifar10") return {{0.4914, 0.4822, 0.4465}, {0.2470, 0.2435, 0.2616}};
+  if (text == "cifar100") return {{0.5071, 0.4865, 0.4409}, {0.2673, 0.2564, 0.2762}};
+  if (text == "synthetic") return {{0.4988, 0.5004, 0.5006}, {0.2483, 0.2479, 0.2475}};
+  if (text == "imagenet") return {{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}};
+  const std::vector<double> v = numbers(text);
+  require<ValueError>(v.size() == 6 && v[3] > 0 && v[4] > 0 && v[5] > 0,
+                      "normalisation: expected one of cifar10, cifar100, synthetic, imagenet, or "
+                      "three means and three positive deviations with commas, got {}",
+                      text);
+  return {{v[0], v[1], v[2]}, {v[3], v[4], v[5]}};
 }
 
 Normalisation measure_normalisation(const Dataset& dataset) {

@@ -15,8 +15,9 @@ struct Normalisation {
 };
 
 /// The preset of a data set, over all pixels of its training images, to four digits: cifar10,
-/// cifar100, synthetic. Throws ValueError that lists them for another name.
-Normalisation normalisation(std::string_view name);
+/// cifar100, synthetic; `imagenet`: torchvision's, to three digits; or what six numbers with commas
+/// say, mean R, G, B and deviation R, G, B. Throws ValueError for another text.
+Normalisation normalisation(std::string_view text);
 
 /// Mean and standard deviation (of the population) over all pixels of `dataset`. Throws ValueError
 /// when it is empty.

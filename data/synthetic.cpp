@@ -7,6 +7,7 @@
 
 #include "core/check.h"
 #include "core/random.h"
+#include "data/class_names.h"
 
 namespace resgrad::data {
 namespace {
@@ -15,17 +16,6 @@ constexpr int kSize = 32, kSamples = 2;  // kSamples^2 points per pixel, against
 constexpr double kPi = std::numbers::pi;
 
 using Colour = std::array<double, 3>;
-
-const std::vector<std::string> kNames = {"disc",
-                                         "ring",
-                                         "square",
-                                         "triangle",
-                                         "cross",
-                                         "star",
-                                         "horizontal stripes",
-                                         "vertical stripes",
-                                         "diagonal stripes",
-                                         "checkerboard"};
 
 // Whether the point (u, v) lies in the figure of a class, drawn around the origin to about 1.
 bool inside_figure(int label, double u, double v) {
@@ -167,7 +157,8 @@ void draw(std::uint8_t* image, int label, Random& random) {
 
 Dataset make_synthetic(Split split, std::int64_t count, std::uint64_t seed) {
   require<ValueError>(count >= 0, "synthetic: count: expected at least 0, got {}", count);
-  Dataset dataset{.name = "synthetic", .images = {}, .labels = {}, .class_names = kNames};
+  Dataset dataset{
+      .name = "synthetic", .images = {}, .labels = {}, .class_names = class_names("synthetic", 10)};
   dataset.images.resize(static_cast<std::size_t>(count * dataset.image_bytes()));
   dataset.labels.resize(static_cast<std::size_t>(count));
 #pragma omp parallel for schedule(static)

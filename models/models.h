@@ -2,6 +2,7 @@
 #pragma once
 
 #include "models/blocks.h"
+#include "models/layout.h"
 #include "models/registry.h"
 #include "models/resnet.h"
 #include "models/summary.h"

@@ -27,6 +27,40 @@ std::vector<NamedTensor> without_repetitions(std::vector<NamedTensor> tensors) {
 
 }  // namespace
 
+void copy_state(std::string_view op, const std::vector<NamedTensor>& own,
+                const std::vector<NamedTensor>& state) {
+  std::map<std::string, Tensor> given;
+  for (const NamedTensor& t : state) given[t.name] = t.tensor;
+  std::string problems;
+  const auto report = [&problems](std::string_view what, const std::string& name) {
+    problems += fmt::format("\n  {}: {}", what, name);
+  };
+  std::set<std::string> known;
+  for (const NamedTensor& t : own) {
+    known.insert(t.name);
+    const auto found = given.find(t.name);
+    if (found == given.end()) {
+      report("missing", t.name);
+    } else if (const Tensor& value = found->second;
+               value.shape() != t.tensor.shape() || value.dtype() != t.tensor.dtype()) {
+      report("different",
+             fmt::format("{}: expected {} {}, got {} {}", t.name, name(t.tensor.dtype()),
+                         t.tensor.shape(), name(value.dtype()), value.shape()));
+    }
+  }
+  for (const auto& [name, tensor] : given) {
+    if (!known.contains(name)) report("unexpected", name);
+  }
+  require<ValueError>(problems.empty(),
+                      "{}: expected the tensors of the network, got a state that differs in:{}", op,
+                      problems);
+  const NoGradGuard no_grad;
+  for (const NamedTensor& t : own) {
+    Tensor to = t.tensor;
+    to.copy_(given.at(t.name));
+  }
+}
+
 CallObserver::CallObserver() : previous_(std::exchange(observer, this)) {}
 CallObserver::~CallObserver() {
   observer = previous_;
@@ -66,35 +100,7 @@ std::vector<NamedTensor> Module::state_dict() const {
 }
 
 void Module::load_state_dict(const std::vector<NamedTensor>& state) {
-  std::map<std::string, Tensor> given;
-  for (const NamedTensor& t : state) given[t.name] = t.tensor;
-  std::string problems;
-  const auto report = [&problems](std::string_view what, const std::string& name) {
-    problems += fmt::format("\n  {}: {}", what, name);
-  };
-  std::vector<NamedTensor> own = state_dict();
-  std::set<std::string> known;
-  for (const NamedTensor& t : own) {
-    known.insert(t.name);
-    const auto found = given.find(t.name);
-    if (found == given.end()) {
-      report("missing", t.name);
-    } else if (const Tensor& value = found->second;
-               value.shape() != t.tensor.shape() || value.dtype() != t.tensor.dtype()) {
-      report("different",
-             fmt::format("{}: expected {} {}, got {} {}", t.name, resgrad::name(t.tensor.dtype()),
-                         t.tensor.shape(), resgrad::name(value.dtype()), value.shape()));
-    }
-  }
-  for (const auto& [name, tensor] : given) {
-    if (!known.contains(name)) report("unexpected", name);
-  }
-  require<ValueError>(problems.empty(),
-                      "load_state_dict: {}: expected the tensors of the network, "
-                      "got a state that differs in:{}",
-                      class_name(), problems);
-  const NoGradGuard no_grad;
-  for (NamedTensor& t : own) t.tensor.copy_(given.at(t.name));
+  copy_state("load_state_dict: " + class_name(), state_dict(), state);
 }
 
 void Module::apply(const std::function<void(Module&)>& f) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,12 @@ struct NamedTensor {
   std::string name;
   Tensor tensor;
 };
+
+/// Copies the values of `state` to the tensors of `own` that have the same names; `op` stands for
+/// the caller in the message. Throws ValueError that lists every missing, unexpected or misshapen
+/// tensor; nothing is changed then.
+void copy_state(std::string_view op, const std::vector<NamedTensor>& own,
+                const std::vector<NamedTensor>& state);
 
 /// Sees the calls of modules in this thread while it is alive, innermost observer first out. Used
 /// by the summary and by profiling.
@@ -62,8 +69,7 @@ class Module : public std::enable_shared_from_this<Module> {
   /// Parameters and buffers: per module its parameters, its buffers, then its children, as in
   /// PyTorch. The tensors are the module's own, not copies.
   std::vector<NamedTensor> state_dict() const;
-  /// Copies values by name. Throws ValueError that lists every missing, unexpected or misshapen
-  /// tensor; nothing is changed then.
+  /// Copies values by name. Throws as copy_state().
   void load_state_dict(const std::vector<NamedTensor>& state);
 
   /// Own parameters and children, without those of the children.

@@ -9,7 +9,7 @@ usage: scripts/setup.sh [--with-dev] [--with-pytorch] [--dry-run]
   Installs the Debian packages that resgrad needs with apt-get (as root, else through sudo).
   When all are there it changes nothing and needs neither root nor a network.
   --with-dev      also what .ci/run needs: clang and its OpenMP, clang-format, shellcheck, Google Benchmark
-  --with-pytorch  also PyTorch, for the scripts that make golden values and compare with it
+  --with-pytorch  also PyTorch and torchvision, for the scripts that compare with them
   --dry-run       only say what would be installed
 END
 }
@@ -20,6 +20,7 @@ packages=(
   libopenblas-openmp-dev             # matrix products, on OpenMP's threads
   libspdlog-dev libfmt-dev           # log, text
   libcli11-dev nlohmann-json3-dev    # command line, JSON
+  libpng-dev libturbojpeg0-dev       # image files
   doctest-dev librapidcheck-dev      # tests
   python3                            # checks that run as tests
   python3-matplotlib                 # plots
@@ -29,7 +30,7 @@ dry_run=false
 for argument in "$@"; do
   case "$argument" in
     --with-dev) packages+=(clang libomp-dev clang-format shellcheck libbenchmark-dev) ;;
-    --with-pytorch) packages+=(python3-torch python3-numpy) ;;
+    --with-pytorch) packages+=(python3-torch python3-torchvision python3-numpy) ;;
     --dry-run) dry_run=true ;;
     -h | --help) usage && exit 0 ;;
     *)

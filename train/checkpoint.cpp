@@ -28,16 +28,18 @@ void save_weights(const std::filesystem::path& file, const Module& net,
   for (const NamedTensor& t : net.state_dict()) {
     contents.tensors.push_back({std::string(kModelPrefix) + t.name, t.tensor.detach()});
   }
-  contents.metadata = {{"format", "resgrad"},
-                       {"format_version", kFormatVersion},
-                       {"model", info.model},
-                       {"activation", info.activation},
-                       {"shortcut", info.shortcut},
-                       {"stem", info.stem},
-                       {"dataset", info.dataset},
-                       {"num_classes", std::to_string(info.num_classes)},
-                       {"epoch", std::to_string(info.epoch)},
-                       {"step", std::to_string(info.step)}};
+  contents.metadata = {
+      {"format", "resgrad"},
+      {"format_version", kFormatVersion},
+      {"model", info.model},
+      {"activation", info.activation},
+      {"shortcut", info.shortcut},
+      {"stem", info.stem},
+      {"dataset", info.dataset},
+      {"normalisation", info.normalisation.empty() ? info.dataset : info.normalisation},
+      {"num_classes", std::to_string(info.num_classes)},
+      {"epoch", std::to_string(info.epoch)},
+      {"step", std::to_string(info.step)}};
   write_safetensors(file, contents);
 }
 
@@ -59,6 +61,7 @@ CheckpointInfo read_checkpoint_info(const std::filesystem::path& file) {
           .shortcut = field("shortcut"),
           .stem = field("stem"),
           .dataset = field("dataset"),
+          .normalisation = field("normalisation"),
           .num_classes = to_int(file, "num_classes", field("num_classes")),
           .epoch = to_int(file, "epoch", field("epoch")),
           .step = to_int(file, "step", field("step"))};

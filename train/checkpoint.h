@@ -13,6 +13,8 @@ namespace resgrad {
 /// What a weights file says about itself. Text fields that were left to the family are empty.
 struct CheckpointInfo {
   std::string model = {}, activation = {}, shortcut = {}, stem = {}, dataset = {};
+  /// What data::normalisation() takes; empty: that of the data set.
+  std::string normalisation = {};
   std::int64_t num_classes = 10;
   std::int64_t epoch = 0, step = 0;
 };

@@ -43,7 +43,8 @@ std::int64_t count_hits(const Tensor& logits, const Tensor& labels, std::int64_t
   return hits;
 }
 
-Evaluation evaluate(Module& net, data::Loader& loader, int classes, std::int64_t limit_batches) {
+Evaluation evaluate(Module& net, data::Loader& loader, int classes, std::int64_t limit_batches,
+                    Tta tta) {
   const bool was_training = net.is_training();
   net.eval();
   const NoGradGuard no_grad;
@@ -61,7 +62,7 @@ Evaluation evaluate(Module& net, data::Loader& loader, int classes, std::int64_t
     const std::optional<data::Batch> batch = loader.next();
     if (!batch) break;
     ++batches;
-    const Tensor logits = net(batch->images);
+    const Tensor logits = infer(net, batch->images, tta);
     const std::int64_t n = logits.dim(0);
     loss_sum += cross_entropy(logits, batch->labels).item() * static_cast<double>(n);
     hits5 += count_hits(logits, batch->labels, 5);

@@ -6,6 +6,7 @@
 
 #include "data/loader.h"
 #include "nn/module.h"
+#include "train/inference.h"
 
 namespace resgrad {
 
@@ -27,6 +28,7 @@ struct Evaluation {
 
 /// Runs `net` in evaluation mode, without gradients, over one epoch of `loader`, at most
 /// `limit_batches` (0: all). The mode of `net` is restored.
-Evaluation evaluate(Module& net, data::Loader& loader, int classes, std::int64_t limit_batches = 0);
+Evaluation evaluate(Module& net, data::Loader& loader, int classes, std::int64_t limit_batches = 0,
+                    Tta tta = Tta::none);
 
 }  // namespace resgrad

@@ -136,7 +136,7 @@ TEST_CASE("load_cifar100 reads fine labels and names") {
   CHECK(d.size() == 10000);
   CHECK(d.num_classes == 100);
   CHECK(d.labels[0] == 42);
-  CHECK(d.class_names[42] == "class 42");
+  CHECK(d.class_names[42] == "leopard");
   CHECK(error_of([&] { load_cifar100(folder.path(), Split::train); }) ==
         "cifar100: " + folder.path().string() +
             ": expected train.bin in it or in cifar-100-binary, found none");

@@ -2,8 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cstdlib>
 #include <filesystem>
+#include <string>
 
 #include "core/check.h"
 #include "data/cifar.h"
@@ -66,8 +68,23 @@ TEST_CASE("the CIFAR-10 preset is that of the training set, where the data are a
   check_preset(load_cifar10(folder, Split::train));
 }
 
-TEST_CASE("an unknown preset lists the known ones") {
-  CHECK_THROWS_WITH_AS(normalisation("mnist"),
-                       "normalisation: expected one of cifar10, cifar100, synthetic, got mnist",
-                       ValueError);
+TEST_CASE("six numbers are mean and deviation of red, green and blue") {
+  const Normalisation n = normalisation("0.1,0.2,0.3,0.4,5e-1,1");
+  CHECK(n.mean == std::array<double, 3>{0.1, 0.2, 0.3});
+  CHECK(n.std == std::array<double, 3>{0.4, 0.5, 1});
+  CHECK(normalisation("imagenet").std[2] == 0.225);
+}
+
+TEST_CASE("an unknown preset and other numbers are errors that say what is known") {
+  for (const char* text : {"mnist", "", "0.5", "0,0,0,1,1", "0,0,0,1,1,1,1", "0,0,0,1,1,0",
+                           "0,0,0,1,1,-1", "0,0,0,1,1,x", "0,0,0,1,1,1x", "0,0,0,1,1,1,",
+                           "0,0,nan,1,1,1", "0,0,0,1,inf,1", "0;0;0;1;1;1"}) {
+    CHECK_THROWS_WITH_AS(
+        normalisation(text),
+        (std::string("normalisation: expected one of cifar10, cifar100, synthetic, imagenet, or "
+                     "three means and three positive deviations with commas, got ") +
+         text)
+            .c_str(),
+        ValueError);
+  }
 }

@@ -1,49 +1,11 @@
 // The program as a user runs it.
-#include <doctest/doctest.h>
-#include <sys/wait.h>
-
-#include <array>
-#include <cstdio>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
+#include "tests/integration/program.h"
 #include "tests/support/temporary_folder.h"
 
 using namespace resgrad;
 namespace fs = std::filesystem;
-
-namespace {
-
-struct Result {
-  int code;
-  std::string out;  // standard output and standard error
-};
-
-Result run(const std::string& arguments, const std::string& before = "") {
-  const std::string command = before + " " RESGRAD_BINARY " " + arguments + " 2>&1";
-  std::FILE* pipe = popen(command.c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  Result result{0, ""};
-  std::array<char, 4096> buffer{};
-  while (const std::size_t n = fread(buffer.data(), 1, buffer.size(), pipe)) {
-    result.out.append(buffer.data(), n);
-  }
-  result.code = WEXITSTATUS(pclose(pipe));
-  return result;
-}
-
-bool contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
-std::string text_of(const fs::path& file) {
-  std::ostringstream text;
-  text << std::ifstream(file, std::ios::binary).rdbuf();
-  return text.str();
-}
-
-}  // namespace
 
 TEST_CASE("wrong usage exits with 2 and lists what is known") {
   Result r = run("train --lerning-rate 0.1");

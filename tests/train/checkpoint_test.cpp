@@ -17,12 +17,18 @@ TEST_CASE("weights come back as they were written, with what the file says about
   const auto saved = tiny_net(1);
   (*saved)(Tensor::ones({2, 3, 8, 8}));  // moves the running statistics
   save_weights(file, *saved,
-               {.model = "tiny", .activation = "post", .num_classes = 10, .epoch = 3, .step = 42});
+               {.model = "tiny",
+                .activation = "post",
+                .dataset = "synthetic",
+                .num_classes = 10,
+                .epoch = 3,
+                .step = 42});
   const CheckpointInfo info = read_checkpoint_info(file);
   CHECK(info.model == "tiny");
   CHECK(info.activation == "post");
   CHECK(info.epoch == 3);
   CHECK(info.step == 42);
+  CHECK(info.normalisation == "synthetic");  // that of the data set, as nothing else was said
   const auto loaded = tiny_net(2);
   load_weights(file, *loaded);
   const auto a = saved->state_dict(), b = loaded->state_dict();
@@ -30,6 +36,13 @@ TEST_CASE("weights come back as they were written, with what the file says about
     CAPTURE(a[i].name);
     CHECK(a[i].tensor.to_vector<double>() == b[i].tensor.to_vector<double>());
   }
+}
+
+TEST_CASE("a normalisation of its own comes back") {
+  const TemporaryFolder folder;
+  const auto file = folder.path() / "w.safetensors";
+  save_weights(file, *tiny_net(), {.dataset = "cifar10", .normalisation = "0,0,0,1,1,1"});
+  CHECK(read_checkpoint_info(file).normalisation == "0,0,0,1,1,1");
 }
 
 TEST_CASE("weights of another network are an error that names the tensors") {

@@ -54,6 +54,15 @@ TEST_CASE("evaluate counts every sample once and agrees with its confusion matri
   CHECK(evaluate(*net, loader, 10, 2).samples == 32);
 }
 
+TEST_CASE("evaluate with mirror images differs from without, and says so of the same images") {
+  const auto net = tiny_net();
+  data::Loader loader(tiny_data(50), {.batch_size = 16});
+  const Evaluation plain = evaluate(*net, loader, 10),
+                   flip = evaluate(*net, loader, 10, 0, Tta::flip);
+  CHECK(flip.samples == plain.samples);
+  CHECK(flip.loss != plain.loss);
+}
+
 TEST_CASE("evaluate leaves the running statistics alone") {
   const auto net = tiny_net();
   std::vector<std::vector<double>> before;

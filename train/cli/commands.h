@@ -12,7 +12,10 @@ using Action = std::function<int()>;
 
 void add_train(CLI::App& app, Action& action);
 void add_eval(CLI::App& app, Action& action);
+void add_predict(CLI::App& app, Action& action);
 void add_compare(CLI::App& app, Action& action);
+void add_export(CLI::App& app, Action& action);
+void add_import(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_summary(CLI::App& app, Action& action);
 void add_gradcheck(CLI::App& app, Action& action);

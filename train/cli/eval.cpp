@@ -4,9 +4,9 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "train/checkpoint.h"
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
+#include "train/cli/network.h"
 #include "train/datasets.h"
 #include "train/evaluate.h"
 
@@ -16,6 +16,7 @@ namespace {
 struct EvalFlags {
   std::string checkpoint;
   bool json = false;
+  Tta tta = Tta::none;
   RunOptions run;  // batch size, workers, data path, machine flags
 };
 
@@ -69,22 +70,18 @@ void print_json(const Evaluation& e, const CheckpointInfo& info, const data::Dat
 
 int run_eval(const EvalFlags& flags) {
   apply_machine_flags(flags.run);
-  const CheckpointInfo info = read_checkpoint_info(flags.checkpoint);
+  const LoadedNetwork loaded = load_network(flags.checkpoint);
+  const CheckpointInfo& info = loaded.info;
   const std::string name = flags.run.dataset.empty() ? info.dataset : flags.run.dataset;
   const auto dataset = load_test_set(name, find_data(name, flags.run.data_path));
   require<ValueError>(dataset->num_classes == info.num_classes,
                       "eval: dataset: expected {} classes as in {}, got {} with {}",
                       info.num_classes, flags.checkpoint, name, dataset->num_classes);
-  models::Options options =
-      model_options(info.activation, info.shortcut, info.stem, dataset->height, info.num_classes);
-  options.initialise = false;
-  const auto net = models::make(info.model, options);
-  load_weights(flags.checkpoint, *net);
   data::Loader loader(dataset, {.batch_size = flags.run.batch_size,
-                                .normalisation = data::normalisation(name),
+                                .normalisation = loaded.normalisation,
                                 .workers = flags.run.workers});
   const Evaluation evaluation =
-      evaluate(*net, loader, dataset->num_classes, flags.run.limit_eval_batches);
+      evaluate(*loaded.net, loader, dataset->num_classes, flags.run.limit_eval_batches, flags.tta);
   (flags.json ? print_json : print_text)(evaluation, info, *dataset);
   return 0;
 }
@@ -95,12 +92,10 @@ void add_eval(CLI::App& app, Action& action) {
   auto flags = std::make_shared<EvalFlags>();
   flags->run.dataset.clear();
   CLI::App* command = app.add_subcommand("eval", "evaluates a weights file on the test set");
-  command->add_option("--checkpoint", flags->checkpoint, "weights file written by train")
+  command->add_option("--checkpoint", flags->checkpoint, "weights file of train or import")
       ->required();
-  command->add_option("--dataset", flags->run.dataset, "data set [default: the checkpoint's]")
-      ->check(CLI::IsMember({"cifar10", "cifar100", "synthetic"}));
-  command->add_option("--data-path", flags->run.data_path,
-                      "folder of the data [default: $RESGRAD_DATA, else data-cache/]");
+  add_data_flags(*command, flags->run);
+  add_tta_flag(*command, flags->tta);
   command->add_flag("--json", flags->json, "print one JSON object");
   command->add_option("-b,--batch-size", flags->run.batch_size, "images at a time")
       ->check(CLI::PositiveNumber)

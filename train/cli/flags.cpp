@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 
 #include "core/check.h"
 #include "core/kernels/conv2d.h"
@@ -40,6 +41,23 @@ void add_machine_flags(CLI::App& command, RunOptions& options) {
       ->capture_default_str();
 }
 
+void add_data_flags(CLI::App& command, RunOptions& options) {
+  command.add_option("--dataset", options.dataset, "data set [default: the checkpoint's]")
+      ->check(CLI::IsMember({"cifar10", "cifar100", "synthetic"}));
+  command.add_option("--data-path", options.data_path,
+                     "folder of the data [default: $RESGRAD_DATA, else data-cache/]");
+}
+
+void add_tta_flag(CLI::App& command, Tta& tta) {
+  static const std::map<std::string, Tta> kNames = {{"none", Tta::none}, {"flip", Tta::flip}};
+  command
+      .add_option_function<std::string>(
+          "--tta", [&tta](const std::string& name) { tta = kNames.at(name); },
+          "test-time augmentation; flip: the mean logits of image and mirror image")
+      ->check(CLI::IsMember({"none", "flip"}))
+      ->default_str("none");
+}
+
 void apply_machine_flags(const RunOptions& options) {
   set_num_threads(options.threads == 0 ? omp_get_num_procs() : options.threads);
   if (options.isa != "auto") {
@@ -53,6 +71,9 @@ void apply_machine_flags(const RunOptions& options) {
 }
 
 std::string find_data(const std::string& dataset, const std::string& path) {
+  require<ValueError>(dataset == "cifar10" || dataset == "cifar100" || dataset == "synthetic",
+                      "--dataset: expected one of cifar10, cifar100, synthetic, got {}",
+                      dataset.empty() ? "none" : dataset);
   if (dataset == "synthetic" || !path.empty()) return path;
   const char* from_environment = std::getenv("RESGRAD_DATA");
   if (from_environment != nullptr && *from_environment != '\0') return from_environment;
@@ -63,6 +84,13 @@ std::string find_data(const std::string& dataset, const std::string& path) {
       fmt::format("{}: expected the data in --data-path, $RESGRAD_DATA or {}, found none; get "
                   "CIFAR-10 with scripts/download_cifar10.sh or use --dataset synthetic",
                   dataset, cached));
+}
+
+void require_two_files(std::string_view op, const std::string& input, const std::string& output) {
+  std::error_code error;  // a file that is not there is no other file
+  require<ValueError>(!std::filesystem::equivalent(input, output, error),
+                      "{}: --output: expected another file than {}, which is read, got it again",
+                      op, input);
 }
 
 models::Options model_options(const std::string& activation, const std::string& shortcut,

@@ -3,10 +3,12 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/shape.h"
 #include "models/registry.h"
+#include "train/inference.h"
 #include "train/run_options.h"
 
 namespace resgrad::cli {
@@ -44,13 +46,23 @@ void add_recompute_flag(CLI::App& command, RunOptions& options);
 /// --threads, --isa, --conv-engine.
 void add_machine_flags(CLI::App& command, RunOptions& options);
 
+/// --dataset and --data-path of a subcommand that uses a weights file.
+void add_data_flags(CLI::App& command, RunOptions& options);
+
+/// --tta none|flip.
+void add_tta_flag(CLI::App& command, Tta& tta);
+
 /// Sets threads, instruction set and convolution engine. Throws ValueError for what this machine
 /// or build does not have.
 void apply_machine_flags(const RunOptions& options);
 
 /// The folder of the data: `path`, else $RESGRAD_DATA, else data-cache/ if it holds the data set.
-/// Empty for the synthetic data set. Throws IoError that says how to get the data otherwise.
+/// Empty for the synthetic data set. Throws IoError that says how to get the data otherwise,
+/// ValueError for a data set that is none of ours.
 std::string find_data(const std::string& dataset, const std::string& path);
+
+/// Throws ValueError when both name the same file: `op` would overwrite what it reads.
+void require_two_files(std::string_view op, const std::string& input, const std::string& output);
 
 /// The options of models::make from the text of flags; `image_size` decides on the default stem.
 models::Options model_options(const std::string& activation, const std::string& shortcut,

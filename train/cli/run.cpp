@@ -53,7 +53,10 @@ int run(int argc, const char* const* argv) {
   Action action;
   add_train(app, action);
   add_eval(app, action);
+  add_predict(app, action);
   add_compare(app, action);
+  add_export(app, action);
+  add_import(app, action);
   add_bench(app, action);
   add_summary(app, action);
   add_gradcheck(app, action);

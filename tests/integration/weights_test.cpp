@@ -1,0 +1,202 @@
+// Using a weights file: export, import, predict and eval.
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/random.h"
+#include "tests/integration/program.h"
+#include "tests/support/temporary_folder.h"
+#include "train/inference.h"
+#include "train/safetensors.h"
+
+using namespace resgrad;
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+namespace {
+
+// A PNG of 2 x 1 pixels.
+constexpr std::array<unsigned char, 72> kPng = {
+    0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44,
+    0x52, 0x00, 0x00, 0x00, 0x02, 0x00, 0x00, 0x00, 0x01, 0x08, 0x02, 0x00, 0x00, 0x00, 0x7b,
+    0x40, 0xe8, 0xdd, 0x00, 0x00, 0x00, 0x0f, 0x49, 0x44, 0x41, 0x54, 0x78, 0x9c, 0x63, 0x50,
+    0x70, 0x48, 0xf8, 0xdf, 0xc0, 0x00, 0x00, 0x07, 0x84, 0x02, 0x40, 0xc5, 0x0d, 0xaa, 0x55,
+    0x00, 0x00, 0x00, 0x00, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82};
+
+void write_png(const fs::path& file, std::size_t bytes = kPng.size()) {
+  std::ofstream(file, std::ios::binary)
+      .write(reinterpret_cast<const char*>(kPng.data()), static_cast<std::streamsize>(bytes));
+}
+
+// A folder with the weights of a network that was trained for two steps.
+struct Trained {
+  TemporaryFolder folder;
+  std::string path(const std::string& name) const { return (folder.path() / name).string(); }
+  std::string weights = path("run/last.safetensors");
+
+  explicit Trained(const std::string& flags = "--model resnet20") {
+    const Result r =
+        run("train --dataset synthetic --max-steps 2 -b 16 --limit-eval-batches 1 "
+            "--quiet --output-dir " +
+            path("run") + ' ' + flags);
+    REQUIRE_MESSAGE(r.code == 0, r.out);
+  }
+};
+
+// What `resgrad ARGUMENTS` prints, which must succeed.
+std::string output(const std::string& arguments) {
+  const Result r = run(arguments);
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+  return r.out;
+}
+
+}  // namespace
+
+TEST_CASE("exported weights come back the same, with their data set") {
+  const Trained trained;
+  output("export --layout akamaster --checkpoint " + trained.weights + " --output " +
+         trained.path("w.safetensors"));
+  const TensorFile file = read_safetensors(trained.path("w.safetensors"));
+  CHECK(file.metadata.at("format") == "pt");
+  CHECK(std::ranges::count(file.tensors, "module.linear.weight", &NamedTensor::name) == 1);
+  CHECK(
+      contains(output("import --layout akamaster --model resnet20 --weights " +
+                      trained.path("w.safetensors") + " --output " + trained.path("i.safetensors")),
+               "resnet20, 10 classes (synthetic), shortcut A, cifar stem"));
+  const std::string eval = "eval --json --limit-eval-batches 2 --checkpoint ";
+  CHECK(output(eval + trained.path("i.safetensors")) == output(eval + trained.weights));
+}
+
+TEST_CASE("export and import say what does not fit, and leave no file") {
+  const Trained trained;
+  const auto refused = [&](const std::string& arguments, std::string_view reason) {
+    const Result r = run(arguments + " --output " + trained.path("out.safetensors"));
+    CAPTURE(r.out);
+    CHECK(r.code == 1);
+    CHECK(contains(r.out, reason));
+    CHECK_FALSE(fs::exists(trained.path("out.safetensors")));
+  };
+  refused("export --layout torchvision --checkpoint " + trained.weights, "expected shortcut B");
+  refused("import --layout torchvision --model resnet20 --weights " + trained.weights,
+          "expected a tensor conv1.weight, found none");
+  output("export --layout akamaster --checkpoint " + trained.weights + " --output " +
+         trained.path("w.safetensors"));
+  refused("import --layout akamaster --model resnet32 --weights " + trained.path("w.safetensors"),
+          "missing: layer3.4.bn2.running_var");
+  refused("import --layout akamaster --model preact_resnet20 --weights " +
+              trained.path("w.safetensors"),
+          "expected post-activation blocks");
+  refused("import --layout akamaster --model resnet20 --normalisation 1,2 --weights " +
+              trained.path("w.safetensors"),
+          "three means and three positive deviations");
+  CHECK(run("export --layout onnx --checkpoint x --output y").code == 2);
+  Result r = run("export --layout akamaster --checkpoint " + trained.weights + " --output " +
+                 trained.weights);
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, "expected another file"));
+  r = run("export --layout akamaster --checkpoint " + trained.weights + " --output /nonexistent/w");
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, "/nonexistent/w"));
+}
+
+TEST_CASE("predict prints the likeliest classes of test images, and agrees with eval") {
+  const Trained trained;
+  const Json json = Json::parse(
+      output("predict --json --index 7,0,7 --top-k 10 --checkpoint " + trained.weights));
+  REQUIRE(json["predictions"].size() == 3);
+  CHECK(json["predictions"][0]["input"] == "synthetic test image 7");
+  CHECK(json["predictions"][0]["top"] == json["predictions"][2]["top"]);
+  CHECK(json["predictions"][0]["top"] != json["predictions"][1]["top"]);
+  double sum = 0, last = 1;
+  for (const Json& row : json["predictions"][0]["top"]) {
+    const double p = row["probability"];
+    CHECK(p <= last);
+    sum += last = p;
+  }
+  CHECK(sum == doctest::Approx(1));
+  const std::string text = output("predict --index 7 --top-k 1 --checkpoint " + trained.weights);
+  CHECK(contains(text, json["predictions"][0]["top"][0]["name"].get<std::string>()));
+  CHECK(contains(text, "label: " + json["predictions"][0]["label"].get<std::string>()));
+}
+
+TEST_CASE("predict reads tensors and writes logits, and a mirror image counts like its image") {
+  const Trained trained;
+  Random random(1, Purpose::test);
+  const Tensor x = Tensor::randn({3, 3, 40, 32}, random);
+  const auto logits = [&](const Tensor& images, const std::string& flags) {
+    write_safetensors(trained.path("x.safetensors"), {.tensors = {{"x", images}}});
+    output("predict -b 2 --checkpoint " + trained.weights + " --input " +
+           trained.path("x.safetensors") + " --logits-output " + trained.path("y.safetensors") +
+           flags);
+    const TensorFile file = read_safetensors(trained.path("y.safetensors"));
+    REQUIRE(file.tensors.size() == 1);
+    CHECK(file.tensors[0].tensor.shape() == Shape{3, 10});
+    return file.tensors[0].tensor.to_vector<double>();
+  };
+  const auto plain = logits(x, ""), mirror = logits(mirrored(x), ""),
+             flip = logits(x, " --tta flip");
+  CHECK(plain != mirror);
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    CHECK(flip[i] == doctest::Approx((plain[i] + mirror[i]) / 2).epsilon(1e-4));
+  }
+}
+
+TEST_CASE("predict takes image files of any size and names the one that is damaged") {
+  const Trained trained;
+  write_png(trained.path("a.png"));
+  write_png(trained.path("cut.png"), 60);
+  const std::string predict = "predict --checkpoint " + trained.weights + ' ';
+  const Json json = Json::parse(output(predict + "--json " + trained.path("a.png")));
+  CHECK(json["predictions"][0]["top"].size() == 5);
+  CHECK_FALSE(json["predictions"][0].contains("label"));
+  Result r = run(predict + trained.path("a.png") + ' ' + trained.path("cut.png"));
+  CHECK(r.code == 1);
+  CHECK(r.out == "resgrad: image: " + trained.path("cut.png") +
+                     ": expected a PNG that ends in an IEND chunk, got one that is cut off or goes "
+                     "on\n");
+  r = run(predict + "--crop-size 40 " + trained.path("a.png"));
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, "centre_crop: size"));
+  CHECK(run(predict + trained.path("none.png")).code == 1);
+}
+
+TEST_CASE("predict refuses what it cannot use") {
+  const Trained trained;
+  const std::string predict = "predict --checkpoint " + trained.weights + ' ';
+  CHECK(run(predict).code == 2);
+  CHECK(run(predict + "--index 1 a.png").code == 2);
+  CHECK(run(predict + "--index -1").code == 2);
+  CHECK(run(predict + "--index 1 --top-k 0").code == 2);
+  CHECK(run(predict + "--index 1 --tta rotate").code == 2);
+  Result r = run(predict + "--index 2000");
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, "expected values in [0, 2000), got 2000"));
+  write_safetensors(trained.path("x.safetensors"),
+                    {.tensors = {{"x", Tensor::zeros({2, 1, 8, 8})}}});
+  r = run(predict + "--input " + trained.path("x.safetensors"));
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, "expected float32 [n, 3, h, w]"));
+  write_safetensors(trained.path("x.safetensors"),
+                    {.tensors = {{"x", Tensor::full({1, 3, 8, 8}, std::nan(""))}}});
+  r = run(predict + "--input " + trained.path("x.safetensors"));
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, "expected finite logits"));
+}
+
+TEST_CASE("eval with mirror images prints all of the evaluation") {
+  const Trained trained;
+  const std::string eval = "eval --limit-eval-batches 2 --checkpoint " + trained.weights;
+  const Json plain = Json::parse(output(eval + " --json"));
+  const Json flip = Json::parse(output(eval + " --json --tta flip"));
+  CHECK(plain["images"] == flip["images"]);
+  CHECK(plain["loss"] != flip["loss"]);
+  for (const char* key : {"model", "dataset", "images", "loss", "top1", "top5"}) {
+    CHECK(plain.contains(key));
+  }
+  CHECK(plain["classes"].size() == 10);
+  CHECK(plain["confusion"].size() == 10);
+  CHECK(plain["confusion"][0].size() == 10);
+  const std::string text = output(eval);
+  CHECK(contains(text, "top-5"));
+  CHECK(contains(text, "confusion: rows are labels"));
+}

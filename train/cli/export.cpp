@@ -1,0 +1,51 @@
+// resgrad export: the weights of a network under the names of other PyTorch code.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "models/layout.h"
+#include "train/cli/commands.h"
+#include "train/cli/flags.h"
+#include "train/cli/network.h"
+#include "train/safetensors.h"
+
+namespace resgrad::cli {
+namespace {
+
+struct ExportFlags {
+  std::string checkpoint, layout, output;
+};
+
+int run_export(const ExportFlags& flags) {
+  require_two_files("export", flags.checkpoint, flags.output);
+  const LoadedNetwork loaded = load_network(flags.checkpoint);
+  TensorFile file{.tensors = models::state_in_layout(*loaded.net, loaded.config, flags.layout),
+                  .metadata = {{"format", "pt"},  // as PyTorch's own files say
+                               {"model", loaded.info.model},
+                               {"dataset", loaded.info.dataset},
+                               {"normalisation", loaded.info.normalisation}}};
+  for (NamedTensor& t : file.tensors) t.tensor = t.tensor.detach();
+  write_safetensors(flags.output, file);
+  fmt::print(
+      "{}: {}, {} tensors in the layout of {}\ninputs: (value / 255 - mean) / deviation, {}\n",
+      flags.output, loaded.info.model, file.tensors.size(), flags.layout,
+      to_text(loaded.normalisation));
+  return 0;
+}
+
+}  // namespace
+
+void add_export(CLI::App& app, Action& action) {
+  auto flags = std::make_shared<ExportFlags>();
+  CLI::App* command = app.add_subcommand(
+      "export", "writes the weights under the names of torchvision and other PyTorch code");
+  command->add_option("--checkpoint", flags->checkpoint, "weights file written by train")
+      ->required();
+  command->add_option("--layout", flags->layout, "whose names")
+      ->check(CLI::IsMember(models::layout_names()))
+      ->required();
+  command->add_option("--output", flags->output, "safetensors file to write")->required();
+  command->callback([flags, &action] { action = [flags] { return run_export(*flags); }; });
+}
+
+}  // namespace resgrad::cli

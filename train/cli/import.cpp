@@ -1,0 +1,97 @@
+// resgrad import: weights that other PyTorch code has saved become a weights file of ours.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "models/layout.h"
+#include "train/cli/commands.h"
+#include "train/cli/flags.h"
+#include "train/cli/network.h"
+#include "train/safetensors.h"
+
+namespace resgrad::cli {
+namespace {
+
+struct ImportFlags {
+  std::string model, layout, weights, output, dataset, normalisation;
+};
+
+// The data set that a number of classes suggests; empty: none.
+std::string usual_dataset(std::int64_t num_classes) {
+  if (num_classes == 10) return "cifar10";
+  if (num_classes == 100) return "cifar100";
+  return num_classes == 1000 ? "imagenet" : "";
+}
+
+// What the file of `resgrad export` says under `key`; other files say nothing.
+std::string said(const TensorFile& file, const std::string& key, const std::string& otherwise) {
+  const auto found = file.metadata.find(key);
+  return found == file.metadata.end() ? otherwise : found->second;
+}
+
+int run_import(const ImportFlags& flags) {
+  require_two_files("import", flags.weights, flags.output);
+  const TensorFile file = read_safetensors(flags.weights);
+  const models::LayoutFacts facts = models::read_layout_facts(flags.layout, file.tensors);
+  const models::Options options{.num_classes = facts.num_classes,
+                                .shortcut = facts.shortcut,
+                                .stem = facts.stem,
+                                .initialise = false};
+  const ResNetConfig config = models::configure(flags.model, options);
+  const auto net = models::make(flags.model, options);
+  models::load_state_in_layout(*net, config, flags.layout, file.tensors);
+
+  const std::string dataset = flags.dataset.empty()
+                                  ? said(file, "dataset", usual_dataset(facts.num_classes))
+                                  : flags.dataset;
+  const CheckpointInfo info{.model = flags.model,
+                            .activation = name(config.activation),
+                            .shortcut = config.shortcut == Shortcut::zero_pad ? "A" : "B",
+                            .stem = config.stem == Stem::cifar ? "cifar" : "imagenet",
+                            .dataset = dataset,
+                            .normalisation = flags.normalisation.empty()
+                                                 ? said(file, "normalisation", dataset)
+                                                 : flags.normalisation,
+                            .num_classes = facts.num_classes};
+  require<ValueError>(!info.normalisation.empty(),
+                      "import: --normalisation: expected how the inputs of these weights are "
+                      "normalised, since {} classes are those of no data set known here, got none",
+                      facts.num_classes);
+  const data::Normalisation normalisation = data::normalisation(info.normalisation);
+  save_weights(flags.output, *net, info);
+  fmt::print(
+      "{}: {}, {} classes ({}), shortcut {}, {} stem\ninputs: (value / 255 - mean) / "
+      "deviation, {}\n",
+      flags.output, info.model, info.num_classes,
+      info.dataset.empty() ? "of no known data set" : info.dataset, info.shortcut, info.stem,
+      to_text(normalisation));
+  return 0;
+}
+
+}  // namespace
+
+void add_import(CLI::App& app, Action& action) {
+  auto flags = std::make_shared<ImportFlags>();
+  CLI::App* command = app.add_subcommand(
+      "import", "reads weights under the names of torchvision and other PyTorch code");
+  command->add_option("--model", flags->model, "network, see: resgrad models")
+      ->check(CLI::IsMember(model_names()))
+      ->required();
+  command->add_option("--layout", flags->layout, "whose names")
+      ->check(CLI::IsMember(models::layout_names()))
+      ->required();
+  command->add_option("--weights", flags->weights, "safetensors file to read")->required();
+  command->add_option("--output", flags->output, "weights file to write")->required();
+  command
+      ->add_option("--dataset", flags->dataset,
+                   "what the classes are [default: what the file says, else by their number: "
+                   "10, 100 or 1000]")
+      ->check(CLI::IsMember({"cifar10", "cifar100", "synthetic", "imagenet"}));
+  command->add_option(
+      "--normalisation", flags->normalisation,
+      "of the inputs: a data set's, or mean R,G,B and deviation R,G,B as six numbers "
+      "with commas [default: what the file says, else the data set's]");
+  command->callback([flags, &action] { action = [flags] { return run_import(*flags); }; });
+}
+
+}  // namespace resgrad::cli
