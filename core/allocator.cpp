@@ -1,7 +1,5 @@
 #include "core/allocator.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <bit>
 #include <map>
@@ -9,15 +7,18 @@
 #include <new>
 #include <vector>
 
+#include "core/large_blocks.h"
+
 namespace resgrad {
 namespace {
 
-constexpr std::size_t kLargePage = std::size_t{2} << 20;
+constexpr std::size_t kLarge = std::size_t{1} << 20;
 constexpr std::size_t kLargest = std::size_t{1} << 62;  // above it, rounding up could overflow
 
-// Eight classes per power of two, the smallest of 64 bytes.
+// Eight classes per power of two, the smallest of 64 bytes; large sizes are whole pages.
 std::size_t size_class(std::size_t bytes) {
   if (bytes <= 512) return (bytes + 63) / 64 * 64;
+  if (bytes >= kLarge) return LargeBlocks::rounded(bytes);
   const std::size_t step = std::bit_floor(bytes - 1) / 8;
   return (bytes + step - 1) / step * step;
 }
@@ -33,16 +34,7 @@ class CachingAllocator {
     if (bytes > kLargest) throw std::bad_alloc();
     const std::size_t size = size_class(bytes);
     const std::lock_guard lock(mutex_);
-    SizeClass& blocks = classes_[size];
-    void* block;
-    if (blocks.free.empty()) {
-      blocks.free.reserve(blocks.total + 1);  // so that deallocate() never has to grow it
-      block = map(size);
-      ++blocks.total;
-    } else {
-      block = blocks.free.back();
-      blocks.free.pop_back();
-    }
+    void* block = size >= kLarge ? allocate_large(size) : allocate_small(size);
     stats_.bytes_in_use += size;
     stats_.peak_bytes_in_use = std::max(stats_.peak_bytes_in_use, stats_.bytes_in_use);
     return block;
@@ -52,7 +44,11 @@ class CachingAllocator {
     const std::size_t size = size_class(bytes);
     const std::lock_guard lock(mutex_);
     stats_.bytes_in_use -= size;
-    classes_.find(size)->second.free.push_back(block);
+    if (size >= kLarge) {
+      large_.deallocate(block);
+    } else {
+      classes_.find(size)->second.free.push_back(block);
+    }
   }
 
   AllocatorStats stats() {
@@ -67,40 +63,49 @@ class CachingAllocator {
 
   void release_cached() {
     const std::lock_guard lock(mutex_);
+    std::size_t calls = 0, bytes = 0;
+    large_.release(calls, bytes);
     for (auto& [size, blocks] : classes_) {
-      for (void* block : blocks.free) unmap(block, size);
+      for (void* block : blocks.free) ::operator delete (block, std::align_val_t{64});
+      calls += blocks.free.size();
+      bytes += blocks.free.size() * size;
       blocks.total -= blocks.free.size();
       blocks.free.clear();
     }
+    stats_.system_calls += calls;
+    stats_.bytes_reserved -= bytes;
   }
 
  private:
-  void* map(std::size_t size) {
-    ++stats_.system_calls;
-    void* block = nullptr;
-    if (size >= kLargePage) {
-      block = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-      if (block == MAP_FAILED) throw std::bad_alloc();
-      madvise(block, size, MADV_HUGEPAGE);  // a hint: without large pages it is only slower
-    } else {
-      block = ::operator new (size, std::align_val_t{64});
+  void* allocate_small(std::size_t size) {
+    SizeClass& blocks = classes_[size];
+    if (blocks.free.empty()) {
+      blocks.free.reserve(blocks.total + 1);  // so that deallocate() never has to grow it
+      void* block = ::operator new (size, std::align_val_t{64});
+      ++blocks.total;
+      count_mapped(size);
+      return block;
     }
-    stats_.bytes_reserved += size;
+    void* block = blocks.free.back();
+    blocks.free.pop_back();
     return block;
   }
 
-  void unmap(void* block, std::size_t size) noexcept {
+  void* allocate_large(std::size_t size) {
+    std::size_t mapped = 0;
+    void* block = large_.allocate(size, mapped);
+    if (mapped > 0) count_mapped(mapped);
+    return block;
+  }
+
+  void count_mapped(std::size_t size) {
     ++stats_.system_calls;
-    if (size >= kLargePage) {
-      munmap(block, size);
-    } else {
-      ::operator delete (block, std::align_val_t{64});
-    }
-    stats_.bytes_reserved -= size;
+    stats_.bytes_reserved += size;
   }
 
   std::mutex mutex_;
   std::map<std::size_t, SizeClass> classes_;
+  LargeBlocks large_;
   AllocatorStats stats_;
 };
 

@@ -10,14 +10,15 @@ namespace resgrad {
 
 struct AllocatorStats {
   std::uint64_t system_calls = 0;  ///< how often memory was mapped or given back
-  std::size_t bytes_in_use = 0;    ///< held by live blocks, rounded to size classes
+  std::size_t bytes_in_use = 0;    ///< held by live blocks, rounded up as allocate() says
   std::size_t peak_bytes_in_use = 0;
   std::size_t bytes_reserved = 0;  ///< mapped from the system: in use or cached
 };
 
 /// Returns at least `bytes` of uninitialised memory, aligned to 64 bytes; nullptr for 0.
 /// Sizes are rounded up to classes of at most 12.5 % waste, so that a block fits the next request
-/// of about its size. Blocks of 2 MiB and more are advised to use large pages.
+/// of about its size; from 1 MiB on to whole pages, and free ranges are cut and joined (see
+/// core/large_blocks.h).
 /// Thread-safe. Throws std::bad_alloc.
 void* allocate(std::size_t bytes);
 

@@ -100,6 +100,12 @@ ResNet::ResNet(const ResNetConfig& config) {
   }
 }
 
+void ResNet::set_recompute_blocks(bool value) {
+  apply([value](Module& module) {
+    if (dynamic_cast<ResidualBlock*>(&module) != nullptr) module.set_recompute(value);
+  });
+}
+
 Tensor ResNet::forward(const Tensor& x) {
   Tensor y = x;
   for (const auto& [name, child] : children()) y = (*child)(y);

@@ -52,6 +52,10 @@ class ResNet final : public Module {
   explicit ResNet(const ResNetConfig& config);
   std::string class_name() const override { return "ResNet"; }
 
+  /// Lets every block keep its input alone for backward and compute the rest once more: the
+  /// activations of one block at a time instead of all, for a third more work.
+  void set_recompute_blocks(bool value);
+
  private:
   Tensor forward(const Tensor& x) override;
 };

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/autograd/grad_mode.h"
+#include "nn/recompute.h"
 
 namespace resgrad {
 namespace {
@@ -70,9 +71,11 @@ bool CallObserver::active() {
 }
 
 Tensor Module::operator()(const Tensor& x) {
-  if (observer == nullptr) return forward(x);
+  const auto compute = [this](const Tensor& input) { return forward(input); };
+  const auto call = [&] { return recompute_ ? recompute(*this, compute, x) : forward(x); };
+  if (observer == nullptr) return call();
   observer->enter(*this, x);
-  Tensor y = forward(x);
+  Tensor y = call();
   observer->leave(*this, y);
   return y;
 }

@@ -48,7 +48,7 @@ class CallObserver {
   CallObserver* previous_;
 };
 
-class Module {
+class Module : public std::enable_shared_from_this<Module> {
  public:
   Module() = default;
   virtual ~Module() = default;
@@ -89,6 +89,10 @@ class Module {
   void set_training(bool training);
   bool is_training() const { return training_; }
 
+  /// While gradients are recorded, keep only the input of this module for its backward, which then
+  /// computes the rest once more: less memory for more time, same results (see nn/recompute.h).
+  void set_recompute(bool value) { recompute_ = value; }
+
   /// Converts all floating parameters and buffers, here and below. Gradients are dropped. Throws
   /// ValueError for a dtype that is not floating.
   void to(DType dtype);
@@ -110,6 +114,7 @@ class Module {
   std::vector<NamedTensor> parameters_, buffers_;
   std::vector<std::pair<std::string, ModulePtr>> children_;
   bool training_ = true;
+  bool recompute_ = false;
 };
 
 }  // namespace resgrad

@@ -8,4 +8,5 @@
 #include "nn/linear.h"
 #include "nn/loss.h"
 #include "nn/module.h"
+#include "nn/recompute.h"
 #include "nn/sequential.h"

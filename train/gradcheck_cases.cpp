@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include "core/kernels/conv2d.h"
 #include "core/ops/arithmetic.h"
 #include "core/ops/batch_norm.h"
 #include "core/ops/conv2d.h"
@@ -335,6 +336,69 @@ std::vector<GradcheckCase> op_gradcheck_cases() {
   add_cross_entropy(all);
   add_shaping(all);
   return all.take();
+}
+
+std::vector<GradcheckCase> conv2d_engine_gradcheck_cases() {
+  struct Setting {
+    const char* detail;
+    std::int64_t n, c_in, h, w, c_out, kernel, stride, groups;
+  };
+  // channels in multiples of the widest vectors, and odd ones for the reference
+  const Setting settings[] = {
+      {"3x3", 2, 16, 7, 8, 16, 3, 1, 1},
+      {"3x3 batch 1", 1, 16, 5, 9, 32, 3, 1, 1},
+      {"3x3 stride 2", 2, 16, 5, 7, 16, 3, 2, 1},
+      {"1x1", 2, 32, 3, 5, 16, 1, 1, 1},
+      {"1x1 stride 2", 1, 16, 5, 3, 32, 1, 2, 1},
+      {"stem", 2, 3, 7, 6, 16, 3, 1, 1},
+      {"3x3 groups of 2", 1, 32, 5, 4, 32, 3, 1, 16},
+      {"3x3 groups of 4", 2, 16, 5, 6, 16, 3, 1, 4},
+      {"3x3 groups of 8 stride 2", 1, 32, 5, 7, 32, 3, 2, 4},
+      {"3x3 groups of 16 stride 2", 1, 32, 4, 5, 32, 3, 2, 2},
+      {"5x5 odd channels groups 3", 1, 9, 6, 5, 6, 5, 1, 3},
+  };
+  const std::string engine{kernels::conv2d_engine_setting()};
+  Catalogue all;
+  for (const Setting& s : settings) {
+    const std::int64_t pad = s.kernel / 2;
+    const kernels::Conv2dDims d{.n = s.n,
+                                .c_in = s.c_in,
+                                .h_in = s.h,
+                                .w_in = s.w,
+                                .c_out = s.c_out,
+                                .k_h = s.kernel,
+                                .k_w = s.kernel,
+                                .stride_h = s.stride,
+                                .stride_w = s.stride,
+                                .pad_h = pad,
+                                .pad_w = pad,
+                                .dilation_h = 1,
+                                .dilation_w = 1,
+                                .groups = s.groups};
+    std::string passes;
+    const auto try_pass = [&](kernels::Conv2dPass pass, const char* pass_name) {
+      if (kernels::plan_conv2d<float>(d, pass).name() != engine) return;
+      passes += passes.empty() ? pass_name : fmt::format(", {}", pass_name);
+    };
+    try_pass(kernels::Conv2dPass::forward, "forward");
+    try_pass(kernels::Conv2dPass::backward_input, "input");
+    try_pass(kernels::Conv2dPass::backward_weight, "weight");
+    if (passes.empty()) continue;
+    const Conv2dOptions options{.stride = s.stride, .padding = pad, .groups = s.groups};
+    all.add("conv2d", fmt::format("{} {}: {}", engine, s.detail, passes),
+            [options](const Tensors& t) { return conv2d(t[0], t[1], {}, options); },
+            {uniform({s.n, s.c_in, s.h, s.w}, -1, 1, kChannelsLast),
+             uniform({s.c_out, s.c_in / s.groups, s.kernel, s.kernel}, -1, 1, kContiguous, 1)});
+  }
+  std::vector<GradcheckCase> cases = all.take();
+  for (GradcheckCase& c : cases) {
+    c.run = [inner = c.run](GradcheckOptions options) {
+      options.analytic_dtype = DType::float32;
+      options.rtol = 1e-3;
+      return inner(options);
+    };
+  }
+  return cases;
 }
 
 }  // namespace resgrad

@@ -20,4 +20,9 @@ struct GradcheckCase {
 /// both memory formats, broadcasting, training and evaluation. Inputs keep off kinks.
 std::vector<GradcheckCase> op_gradcheck_cases();
 
+/// Convolutions that the engine set by kernels::set_conv2d_engine() takes in at least one pass: its
+/// analytic gradients in float32 against numeric ones in float64, to a tolerance of 1e-3. The names
+/// list the passes that it takes. None when "auto" is set.
+std::vector<GradcheckCase> conv2d_engine_gradcheck_cases();
+
 }  // namespace resgrad

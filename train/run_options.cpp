@@ -14,6 +14,7 @@ std::string to_json(const RunOptions& o) {
       {"shortcut", o.shortcut},
       {"stem", o.stem},
       {"zero_init_residual", o.zero_init_residual},
+      {"recompute", o.recompute},
       {"dataset", o.dataset},
       {"data_path", o.data_path},
       {"val_split", o.val_split},

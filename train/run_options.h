@@ -15,6 +15,7 @@ struct RunOptions {
   std::string shortcut;
   std::string stem;
   bool zero_init_residual = false;
+  bool recompute = false;
 
   // data
   std::string dataset = "cifar10";

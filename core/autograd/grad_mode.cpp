@@ -14,5 +14,9 @@ NoGradGuard::NoGradGuard() : previous_(std::exchange(enabled, false)) {}
 NoGradGuard::~NoGradGuard() {
   enabled = previous_;
 }
+EnableGradGuard::EnableGradGuard() : previous_(std::exchange(enabled, true)) {}
+EnableGradGuard::~EnableGradGuard() {
+  enabled = previous_;
+}
 
 }  // namespace resgrad

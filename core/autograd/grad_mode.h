@@ -18,4 +18,17 @@ class NoGradGuard {
   bool previous_;
 };
 
+/// Lets operations be recorded again inside a NoGradGuard, for the guard's lifetime: for a backward
+/// that has to run a forward pass.
+class EnableGradGuard {
+ public:
+  EnableGradGuard();
+  ~EnableGradGuard();
+  EnableGradGuard(const EnableGradGuard&) = delete;
+  EnableGradGuard& operator=(const EnableGradGuard&) = delete;
+
+ private:
+  bool previous_;
+};
+
 }  // namespace resgrad

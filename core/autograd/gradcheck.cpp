@@ -16,6 +16,22 @@ std::vector<double> values_in_memory_order(const Tensor& t) {
   });
 }
 
+// The gradients of sum(f(inputs) * r) by backward, in `dtype`; zeros where there is none.
+std::vector<Tensor> analytic_gradients(const std::function<Tensor(const std::vector<Tensor>&)>& f,
+                                       const std::vector<Tensor>& inputs, const Tensor& r,
+                                       DType dtype) {
+  std::vector<Tensor> xs;
+  for (const Tensor& input : inputs) {
+    xs.push_back(input.detach().to(dtype).clone().set_requires_grad());
+  }
+  f(xs).backward(r.to(dtype));
+  std::vector<Tensor> gradients;
+  for (const Tensor& x : xs) {
+    gradients.push_back(x.grad().defined() ? x.grad() : Tensor::zeros_like(x));
+  }
+  return gradients;
+}
+
 void set_element(Tensor& t, std::int64_t i, double value) {
   t.bump_version();
   visit_floating(t.dtype(), "gradcheck", [&](auto tag) {
@@ -36,28 +52,30 @@ std::string GradcheckResult::explain() const {
 GradcheckResult gradcheck(const std::function<Tensor(const std::vector<Tensor>&)>& f,
                           const std::vector<Tensor>& inputs, const GradcheckOptions& options) {
   std::vector<Tensor> xs;
-  for (const Tensor& input : inputs) xs.push_back(input.clone().set_requires_grad());
-
-  const Tensor y = f(xs);
+  for (const Tensor& input : inputs) xs.push_back(input.clone());
+  const auto evaluate = [&] {
+    const NoGradGuard no_grad;
+    return f(xs);
+  };
+  const Tensor y = evaluate();
   Random random(options.seed, Purpose::test);
-  Tensor r = Tensor::rand(y.shape(), random, -1, 1, y.dtype(), y.memory_format());
-  y.backward(r);
+  const Tensor r = Tensor::rand(y.shape(), random, -1, 1, y.dtype(), y.memory_format());
   const std::vector<double> weights = values_in_memory_order(r);
+  const std::vector<Tensor> gradients =
+      analytic_gradients(f, inputs, r, options.analytic_dtype.value_or(y.dtype()));
 
-  const NoGradGuard no_grad;
   GradcheckResult result;
   for (std::size_t input = 0; input < xs.size(); ++input) {
     Tensor& x = xs[input];
-    const Tensor grad = x.grad().defined() ? x.grad() : Tensor::zeros_like(x);
-    const std::vector<double> analytic = values_in_memory_order(grad);
+    const std::vector<double> analytic = values_in_memory_order(gradients[input]);
     const std::vector<double> at = values_in_memory_order(x);
     std::vector<double> numeric(at.size());
     for (std::size_t i = 0; i < at.size(); ++i) {
       const auto index = static_cast<std::int64_t>(i);
       set_element(x, index, at[i] + options.h);
-      const std::vector<double> above = values_in_memory_order(f(xs));
+      const std::vector<double> above = values_in_memory_order(evaluate());
       set_element(x, index, at[i] - options.h);
-      const std::vector<double> below = values_in_memory_order(f(xs));
+      const std::vector<double> below = values_in_memory_order(evaluate());
       set_element(x, index, at[i]);
       // differences first: outputs that do not depend on this element cancel exactly
       for (std::size_t j = 0; j < weights.size(); ++j) {

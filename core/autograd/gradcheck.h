@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,9 @@ struct GradcheckOptions {
   double h = 1e-6;         ///< step of the central difference
   double rtol = 1e-6;      ///< largest accepted relative error
   std::uint64_t seed = 0;  ///< of the random weights r of the loss
+  /// Precision of the analytic gradient; unset: that of the inputs. The numeric gradient is always
+  /// computed in the inputs' own, so that float64 inputs can judge a kernel that exists in float32.
+  std::optional<DType> analytic_dtype = {};
 };
 
 /// The worst element of a gradient check. Indices count in memory order.

@@ -51,12 +51,16 @@ TEST_CASE("train, eval and compare work together") {
   const std::string common =
       " --dataset synthetic --batch-size 32 --limit-eval-batches 2 --limit-train-batches 3";
   const fs::path run_folder = folder.path() / "run";
-  Result r = run("train --model resnet20 --epochs 2 --print-freq 1 --output-dir " +
-                 run_folder.string() + common);
+  Result r =
+      run("train --model resnet20 --epochs 2 --print-freq 1 --profile --log-norms --output-dir " +
+          run_folder.string() + common);
   REQUIRE_MESSAGE(r.code == 0, r.out);
   CHECK(contains(r.out, "images/s"));
   CHECK_FALSE(contains(r.out, "\x1b"));  // no terminal, no control characters
+  CHECK(contains(r.out, "3x3 16->16 @32x32 backward_weight, "));
   CHECK(contains(text_of(run_folder / "metrics.csv"), "\n2,6,"));
+  CHECK(contains(text_of(run_folder / "metrics.jsonl"), "\n{\"step\":6,\"epoch\":2,"));
+  CHECK(nlohmann::json::parse(text_of(run_folder / "profile.json"))["traceEvents"].size() > 100);
   CHECK(nlohmann::json::parse(text_of(run_folder / "args.json"))["batch_size"] == 32);
 
   r = run("eval --limit-eval-batches 2 --json --checkpoint " +
@@ -128,4 +132,34 @@ TEST_CASE("SIGINT ends a run with 130 and leaves the weights") {
   CHECK(r.code == 124);  // timeout's own code: it did have to send the signal
   CHECK(contains(r.out, "stopped by SIGINT"));
   CHECK(fs::exists(out / "last.safetensors"));
+}
+
+TEST_CASE("bench prints one JSON object with its figures") {
+  const Result r =
+      run("bench --model resnet20 -b 4 --infer-batch-size 2 --steps 2 --seconds 0.01 --threads 1 "
+          "--recompute --json");
+  REQUIRE(r.code == 0);
+  const nlohmann::json json = nlohmann::json::parse(r.out);
+  CHECK(json.at("parameters") == 269722);
+  CHECK(json.at("batch_size") == 4);
+  CHECK(json.at("infer_batch_size") == 2);
+  CHECK(json.at("recompute") == true);
+  CHECK(json.at("steps").get<int>() >= 2);
+  for (const char* figure : {"train_images_per_s", "infer_images_per_s", "first_step_done_s",
+                             "peak_rss_mb", "fma_peak_gflops", "direct_conv_share"}) {
+    CAPTURE(figure);
+    CHECK(json.at(figure).get<double>() > 0);
+  }
+  CHECK(json.at("first_step_done_s").get<double>() < 60);  // since the start, not since 1970
+}
+
+TEST_CASE("gradcheck checks one engine in float32") {
+  Result r = run("gradcheck --conv-engine grouped --threads 1");
+  CHECK(r.code == 0);
+  CHECK(contains(r.out, "conv2d grouped 3x3 groups of 2: forward, input, weight"));
+  CHECK(contains(r.out, " 0 failed (float32 of grouped on "));
+  r = run("gradcheck --conv-engine grouped --op relu");
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, "expected conv2d with --conv-engine grouped"));
+  CHECK(run("gradcheck --conv-engine fft").code == 2);
 }

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "core/allocator.h"
+#include "core/ops/arithmetic.h"
 #include "nn/init.h"
 #include "tests/models/module_helpers.h"
 #include "tests/support/random_tensor.h"
@@ -163,4 +165,58 @@ TEST_CASE("a network is deterministic and treats images of a batch alike in eval
 TEST_CASE("images with other than three channels are rejected") {
   ResNet net(small());
   CHECK_THROWS_AS(net(Tensor::ones({2, 1, 8, 8})), ShapeError);
+}
+
+namespace {
+
+struct Step {
+  std::vector<std::vector<double>> tensors;  // logits, gradients, buffers
+  std::size_t peak_bytes;
+};
+
+Step train_step(ResNet& net, const Tensor& x) {
+  reset_peak_memory();
+  const std::size_t before = allocator_stats().bytes_in_use;
+  const Tensor logits = net(x);
+  (logits * logits).sum().backward();
+  Step step{{logits.to_vector<double>()}, allocator_stats().peak_bytes_in_use - before};
+  for (const NamedTensor& p : net.named_parameters()) {
+    step.tensors.push_back(p.tensor.grad().to_vector<double>());
+  }
+  for (const NamedTensor& b : net.named_buffers()) {
+    step.tensors.push_back(b.tensor.to_vector<double>());
+  }
+  return step;
+}
+
+}  // namespace
+
+TEST_CASE("recomputing blocks gives the same bits for less memory") {
+  ResNetConfig deep = small();
+  deep.stages[0].blocks = 8;
+  ResNetConfig pre = deep;
+  pre.activation = Activation::pre;
+  for (const ResNetConfig& config : {deep, pre, small_bottleneck()}) {
+    CAPTURE(name(config.activation));
+    CAPTURE(config.groups);
+    std::vector<Step> steps;
+    for (const bool recompute : {false, true}) {
+      const init::InitScope scope(1);
+      ResNet net(config);
+      net.set_recompute_blocks(recompute);
+      steps.push_back(train_step(net, images({4, 3, 17, 16})));
+    }
+    CHECK(steps[0].tensors == steps[1].tensors);
+    if (config.stages[0].blocks == 8) CHECK(steps[1].peak_bytes < steps[0].peak_bytes / 2);
+  }
+}
+
+TEST_CASE("the switch for recomputation can be taken back") {
+  const init::InitScope scope(1);
+  ResNet net(small());
+  net.set_recompute_blocks(true);
+  const Step recomputed = train_step(net, images({4, 3, 16, 16}));
+  net.zero_grad();
+  net.set_recompute_blocks(false);
+  CHECK(train_step(net, images({4, 3, 16, 16})).peak_bytes > recomputed.peak_bytes);
 }

@@ -142,11 +142,11 @@ TEST_CASE("norms of every parameter and gradient on request") {
     return std::sqrt(sum);
   };
   double total = 0;
-  for (const auto& [name, tensor] : parameters) {
-    CAPTURE(name);
-    CHECK_EQ(events[1].scalars.at("weight_norm/" + name), doctest::Approx(norm(tensor)));
-    CHECK_EQ(events[1].scalars.at("grad_norm/" + name), doctest::Approx(norm(tensor.grad())));
-    total += std::pow(norm(tensor.grad()), 2);
+  for (const NamedTensor& p : parameters) {
+    CAPTURE(p.name);
+    CHECK_EQ(events[1].scalars.at("weight_norm/" + p.name), doctest::Approx(norm(p.tensor)));
+    CHECK_EQ(events[1].scalars.at("grad_norm/" + p.name), doctest::Approx(norm(p.tensor.grad())));
+    total += std::pow(norm(p.tensor.grad()), 2);
   }
   CHECK_GT(total, 0);
   CHECK_EQ(events[1].scalars.at("grad_norm/total"), doctest::Approx(std::sqrt(total)));

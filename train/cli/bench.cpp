@@ -97,6 +97,7 @@ int run_bench(const BenchFlags& flags) {
   constexpr std::int64_t kImageSize = 32, kClasses = 10;
   const auto net =
       models::make(o.model, model_options(o.activation, o.shortcut, o.stem, kImageSize, kClasses));
+  net->set_recompute_blocks(o.recompute);
   Random random(o.seed, Purpose::test);
   const Tensor images = random_images(o.batch_size, kImageSize, random);
   Tensor labels = Tensor::empty({o.batch_size}, DType::int64);
@@ -138,6 +139,7 @@ int run_bench(const BenchFlags& flags) {
       {"threads", num_threads()},
       {"isa", name(kernels::active_isa())},
       {"conv_engine", kernels::conv2d_engine_setting()},
+      {"recompute", o.recompute},
       {"steps", train.size()},
       {"train_images_per_s", train_rate},
       {"infer_images_per_s", infer_rate},
@@ -192,6 +194,7 @@ void add_bench(CLI::App& app, Action& action) {
       ->capture_default_str();
   command->add_option("--seed", flags->run.seed, "of weights and images")->capture_default_str();
   command->add_flag("--json", flags->json, "print one JSON object");
+  add_recompute_flag(*command, flags->run);
   add_machine_flags(*command, flags->run);
   command->callback([flags, &action] { action = [flags] { return run_bench(*flags); }; });
 }

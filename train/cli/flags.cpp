@@ -20,6 +20,11 @@ std::vector<std::string> model_names() {
   return names;
 }
 
+void add_recompute_flag(CLI::App& command, RunOptions& options) {
+  command.add_flag("--recompute", options.recompute,
+                   "keep only the inputs of the blocks for backward: less memory, more time");
+}
+
 void add_machine_flags(CLI::App& command, RunOptions& options) {
   std::vector<std::string> engines{"auto"};
   for (const auto name : kernels::conv2d_engine_names()) engines.emplace_back(name);

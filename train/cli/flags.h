@@ -40,6 +40,9 @@ void add_network_flags(CLI::App& command, Flags& flags) {
       ->check(CLI::IsMember({"cifar", "imagenet"}));
 }
 
+/// --recompute.
+void add_recompute_flag(CLI::App& command, RunOptions& options);
+
 /// --threads, --isa, --conv-engine.
 void add_machine_flags(CLI::App& command, RunOptions& options);
 

@@ -106,6 +106,7 @@ void add_train_flags(CLI::App& command, RunOptions& o) {
   command.add_option("--limit-eval-batches", o.limit_eval_batches, "per evaluation; 0: no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  add_recompute_flag(command, o);
   add_machine_flags(command, o);
 }
 
@@ -117,6 +118,7 @@ TrainResult train_one(const RunOptions& o, const DataSplits& data) {
   model.seed = o.seed;
   const ResNetConfig config = models::configure(o.model, model);
   const auto net = models::make(o.model, model);
+  net->set_recompute_blocks(o.recompute);
   return run_training(*net, data, o,
                       {.model = o.model,
                        .activation = name(config.activation),

@@ -51,6 +51,17 @@ TEST_CASE("gradcheck rejects a gradient that is off by one part in ten thousand"
   CHECK(result.max_rel_error == doctest::Approx(1e-4).epsilon(0.01));
 }
 
+TEST_CASE("gradcheck can judge float32 by float64") {
+  const auto f = [](const std::vector<Tensor>& x) { return mul(exp(x[0]), x[1]); };
+  const std::vector<Tensor> inputs{random_tensor({2, 3}, 1), random_tensor({3}, 2)};
+  const GradcheckResult result =
+      gradcheck(f, inputs, {.rtol = 1e-5, .analytic_dtype = DType::float32});
+  CHECK_MESSAGE(result.ok, result.explain());
+  CHECK(result.max_rel_error > 1e-8);  // it was float32
+  CHECK(inputs[0].dtype() == DType::float64);
+  CHECK_FALSE(inputs[0].requires_grad());
+}
+
 TEST_CASE("gradcheck names the worst element") {
   const auto f = [](const std::vector<Tensor>& x) {
     return add(x[0].sum(), wrong_square(x[1], 1, 3, 0.5));

@@ -1,0 +1,161 @@
+#include "nn/recompute.h"
+
+#include <doctest/doctest.h>
+
+#include "core/autograd/grad_mode.h"
+#include "core/autograd/gradcheck.h"
+#include "core/ops/arithmetic.h"
+#include "core/random.h"
+#include "nn/nn.h"
+#include "tests/support/random_tensor.h"
+
+using namespace resgrad;
+using resgrad::testing::random_tensor;
+
+namespace {
+
+// Two convolutions with norms, a ReLU and a dropout: everything that a second run could disturb.
+std::shared_ptr<Sequential> make_net(std::uint64_t seed = 3) {
+  const init::InitScope scope(seed);
+  auto net = std::make_shared<Sequential>(std::initializer_list<ModulePtr>{
+      std::make_shared<Conv2d>(3, 4, 3, Conv2dLayerOptions{.padding = 1}),
+      std::make_shared<BatchNorm2d>(4), std::make_shared<ReLU>(), std::make_shared<Dropout>(0.5, 7),
+      std::make_shared<Conv2d>(4, 5, 1, Conv2dLayerOptions{.bias = false}),
+      std::make_shared<BatchNorm2d>(5)});
+  net->apply([](Module& module) {
+    if (auto* conv = dynamic_cast<Conv2d*>(&module)) init::he_normal_fan_in_(conv->weight());
+  });
+  return net;
+}
+
+Tensor input(std::uint64_t seed = 1) {
+  return random_tensor({2, 3, 5, 4}, seed, DType::float32, MemoryFormat::channels_last);
+}
+
+void check_same_bits(const std::vector<NamedTensor>& a, const std::vector<NamedTensor>& b) {
+  REQUIRE(a.size() == b.size());
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    CAPTURE(a[i].name);
+    CHECK(a[i].tensor.to_vector<double>() == b[i].tensor.to_vector<double>());
+    CHECK(a[i].tensor.grad().defined() == b[i].tensor.grad().defined());
+    if (!a[i].tensor.grad().defined()) continue;
+    CHECK(a[i].tensor.grad().to_vector<double>() == b[i].tensor.grad().to_vector<double>());
+  }
+}
+
+}  // namespace
+
+TEST_CASE("recomputation gives the same bits: outputs, gradients, statistics, dropout masks") {
+  for (const bool training : {true, false}) {
+    CAPTURE(training);
+    const auto kept = make_net(), recomputed = make_net();
+    recomputed->set_recompute(true);
+    for (const auto& net : {kept, recomputed}) net->set_training(training);
+    for (std::uint64_t step = 0; step < 3; ++step) {
+      Tensor a = input(step), b = input(step);
+      if (step > 0) a.set_requires_grad(), b.set_requires_grad();  // at first the weights alone
+      const Tensor ya = (*kept)(a), yb = (*recomputed)(b);
+      CHECK(ya.to_vector<double>() == yb.to_vector<double>());
+      (ya * ya).sum().backward();
+      (yb * yb).sum().backward();
+      if (step > 0) CHECK(a.grad().to_vector<double>() == b.grad().to_vector<double>());
+      check_same_bits(kept->state_dict(), recomputed->state_dict());
+    }
+  }
+}
+
+TEST_CASE("two passes through one module before backward each repeat their own random numbers") {
+  const auto kept = make_net(), recomputed = make_net();
+  recomputed->set_recompute(true);
+  const auto loss = [](Module& net) { return (net(input(1)) * net(input(2))).sum(); };
+  loss(*kept).backward();
+  loss(*recomputed).backward();
+  check_same_bits(kept->state_dict(), recomputed->state_dict());
+}
+
+TEST_CASE("recomputation may be nested") {
+  const auto kept = make_net(), recomputed = make_net();
+  recomputed->set_recompute(true);
+  for (const auto& [name, child] : recomputed->children()) child->set_recompute(true);
+  (*kept)(input()).sum().backward();
+  (*recomputed)(input()).sum().backward();
+  check_same_bits(kept->state_dict(), recomputed->state_dict());
+}
+
+TEST_CASE("recomputation passes the gradient check") {
+  const auto net = make_net();
+  net->to(DType::float64);
+  net->eval();  // no dropout: the masks of two calls differ
+  net->set_recompute(true);
+  const Tensor x = random_tensor({2, 3, 4, 3}, 1, DType::float64);
+  const GradcheckResult result =
+      gradcheck([&](const std::vector<Tensor>& in) { return (*net)(in[0]); }, {x});
+  CHECK_MESSAGE(result.ok, result.explain());
+}
+
+TEST_CASE("a module that returns its input, and one without gradients, can be recomputed") {
+  Identity identity;
+  identity.set_recompute(true);
+  Tensor x = input().set_requires_grad();
+  identity(x).sum().backward();
+  CHECK(x.grad().to_vector<float>() == std::vector<float>(static_cast<std::size_t>(x.numel()), 1));
+  CHECK(x.is_leaf());
+  CHECK_FALSE(identity(input()).requires_grad());
+
+  const auto net = make_net();
+  net->set_recompute(true);
+  const NoGradGuard no_grad;
+  CHECK_FALSE((*net)(input()).requires_grad());
+}
+
+TEST_CASE("nothing but the input is kept, and it goes after backward") {
+  ReLU inner;
+  Tensor x = input().set_requires_grad();
+  int calls = 0;
+  const auto forward = [&](const Tensor& in) {
+    ++calls;
+    return inner(in * in);
+  };
+  const Tensor y = recompute(inner, forward, x);
+  CHECK(calls == 1);
+  y.sum().backward({.retain_graph = true});
+  CHECK(calls == 2);
+  y.sum().backward();
+  CHECK(calls == 3);
+  CHECK_THROWS_AS(y.sum().backward(), StateError);
+  CHECK(calls == 3);
+}
+
+TEST_CASE("what changed between forward and backward is an error") {
+  const auto net = make_net();
+  net->set_recompute(true);
+  const auto step = [&](auto&& change) {
+    const Tensor loss = (*net)(input()).sum();
+    {
+      const NoGradGuard no_grad;
+      change();
+    }
+    loss.backward();
+  };
+  const auto change_first = [](std::vector<NamedTensor> tensors) { tensors[0].tensor.fill_(1); };
+  CHECK_NOTHROW(step([] {}));
+  CHECK_THROWS_WITH_AS(step([&] { net->eval(); }),
+                       "backward of recompute: Sequential: expected train mode as in forward, got "
+                       "evaluation mode",
+                       StateError);
+  CHECK_THROWS_AS(step([&] { change_first(net->named_parameters()); }), StateError);
+  net->eval();
+  CHECK_THROWS_AS(step([&] { change_first(net->named_buffers()); }), StateError);
+  net->train();
+  CHECK_NOTHROW(step([&] { change_first(net->named_buffers()); }));
+}
+
+TEST_CASE("the graph keeps a shared module alive") {
+  auto net = make_net();
+  net->set_recompute(true);
+  Tensor x = input().set_requires_grad();
+  const Tensor loss = (*net)(x).sum();
+  net.reset();
+  loss.backward();
+  CHECK(x.grad().defined());
+}
