@@ -20,6 +20,9 @@ constexpr std::array<unsigned char, 12> kPngEnd = {0,   0,   0,    0,    'I',  '
                                                    'N', 'D', 0xae, 0x42, 0x60, 0x82};
 constexpr std::array<unsigned char, 3> kJpegStart = {0xff, 0xd8, 0xff};
 
+// What the largest image takes without compression: 16 bits of R, G, B and alpha.
+constexpr std::uintmax_t kMaxFileBytes = kMaxPixels * 8;
+
 bool starts_with(std::span<const std::byte> bytes, std::span<const unsigned char> start) {
   return bytes.size() >= start.size() &&
          std::ranges::equal(bytes.first(start.size()), std::as_bytes(start));
@@ -100,6 +103,8 @@ Image read_image(const std::filesystem::path& file) {
   std::ifstream in(file, std::ios::binary);
   require<IoError>(!error && in.is_open(), "image: {}: expected a file that can be opened, got: {}",
                    file.string(), error ? error.message() : std::strerror(errno));
+  require<IoError>(size <= kMaxFileBytes, "image: {}: expected at most {} bytes, got {}",
+                   file.string(), kMaxFileBytes, size);
   std::vector<std::byte> bytes(size);
   in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size));
   require<IoError>(in.good() || size == 0, "image: {}: expected to read {} bytes, got {}",

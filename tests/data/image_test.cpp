@@ -218,3 +218,14 @@ TEST_CASE("a file is read as its bytes are") {
       .write(reinterpret_cast<const char*>(png.data()), static_cast<std::streamsize>(png.size()));
   CHECK(read_image(file).pixels == decode_image(png, "x").pixels);
 }
+
+TEST_CASE("a file that is too large for an image is not read") {
+  const TemporaryFolder folder;
+  const auto file = folder.path() / "image.png";
+  std::ofstream(file) << "x";
+  std::filesystem::resize_file(file, (std::uintmax_t{1} << 30) + 1);  // sparse: takes no room
+  CHECK_THROWS_WITH_AS(
+      read_image(file),
+      ("image: " + file.string() + ": expected at most 1073741824 bytes, got 1073741825").c_str(),
+      IoError);
+}
