@@ -72,6 +72,10 @@ class Dropout final : public Module {
   explicit Dropout(double p, std::uint64_t seed = 0);
   std::string class_name() const override { return "Dropout"; }
 
+  /// Calls in train mode so far. A run that goes on where another stopped sets them.
+  std::uint64_t calls() const { return calls_; }
+  void set_calls(std::uint64_t calls) { calls_ = calls; }
+
  private:
   Tensor forward(const Tensor& x) override;
   double p_;

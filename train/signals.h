@@ -4,7 +4,8 @@
 namespace resgrad {
 
 /// While it is alive, the first SIGINT or SIGTERM only sets pending(); a second one ends the
-/// process at once, as without it. At most one may be alive.
+/// process at once, as without it. SIGPIPE is ignored: whoever reads the output may go, the work
+/// goes on. At most one may be alive.
 class StopSignals {
  public:
   StopSignals();
