@@ -293,6 +293,7 @@ Header parse_header(std::string_view text, std::uint64_t data_bytes, std::string
 class Crc32 {
  public:
   void add(std::span<const std::byte> bytes) {
+    if (bytes.empty()) return;  // whose null pointer zlib takes for a wish to start again
     crc_ = ::crc32_z(crc_, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
   }
   std::string digits() const { return fmt::format("{:08x}", crc_); }

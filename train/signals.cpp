@@ -26,6 +26,7 @@ StopSignals::~StopSignals() {
   std::signal(SIGPIPE, SIG_DFL);
   std::signal(SIGINT, SIG_DFL);
   std::signal(SIGTERM, SIG_DFL);
+  received = 0;
 }
 
 int StopSignals::pending() {

@@ -13,7 +13,7 @@ class StopSignals {
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
 
-  /// The number of the signal that came, or 0.
+  /// The number of the signal that came, or 0; 0 when none is alive.
   static int pending();
 };
 

@@ -197,6 +197,7 @@ class Run {
                o_.seed, data_.test_name);
     if (found) log_resumed(*found, here);
     write_metrics();
+    unsaved_ = !here;
     last_save_ = Clock::now();
   }
 
@@ -310,11 +311,11 @@ class Run {
       if (checkpoint_due()) save(kLastFile);
     }
     recorders_->end_training();
-    require<StateError>(state_.epoch_step == 0 || state_.loss.weight() > 0 ||
-                            StopSignals::pending() != 0,
-                        "train: epoch {}: expected an update with finite values, got none: all {} "
-                        "were skipped",
-                        epoch_ + 1, state_.epoch_step);
+    require<StateError>(
+        state_.epoch_step == 0 || state_.loss.weight() > 0 || StopSignals::pending() != 0,
+        "train: epoch {}: expected an update with finite values, got none: all {} "
+        "were skipped",
+        epoch_ + 1, state_.epoch_step);
   }
 
   void finish_epoch(const Evaluation& evaluation) {

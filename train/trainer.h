@@ -27,9 +27,9 @@ struct TrainResult {
 /// For a given seed and number of threads, two runs agree bit for bit, times apart, whether they
 /// were interrupted and resumed or not: last.safetensors of finished runs are the same bytes.
 /// Loss and gradients are checked before each update; when one is not finite, on_nonfinite `stop`
-/// writes nonfinite.safetensors (the checkpoint, gradients and batch) and throws, `skip` leaves
-/// network and velocities as they were before the step.
-/// Throws  ValueError for settings out of range, or those of another run than the checkpoint's;
+/// writes nonfinite.safetensors (the checkpoint, the batch and, if there are, gradients) and
+/// throws, `skip` leaves network and velocities as they were before the step. Throws  ValueError
+/// for settings out of range, or those of another run than the checkpoint's;
 ///         IoError when files cannot be read or written; StateError when loss or a gradient is not
 ///         finite, naming step, layer and tensor, or when a whole epoch was skipped.
 TrainResult run_training(Module& net, const DataSplits& data, const RunOptions& options,

@@ -20,9 +20,9 @@ import tempfile
 import time
 from pathlib import Path
 
-RUN = ["--model", "resnet20", "--dataset", "synthetic", "--epochs", "4", "--batch-size", "16",
-       "--limit-train-batches", "12", "--limit-eval-batches", "2", "--threads", "1"]
-EVERY_STEP = ["--checkpoint-minutes", "1e-6", "--print-freq", "1"]
+RUN = ("--model resnet20 --dataset synthetic --epochs 4 --batch-size 16 --limit-train-batches 12 "
+       "--limit-eval-batches 2 --threads 1").split()
+EVERY_STEP = "--checkpoint-minutes 1e-6 --print-freq 1".split()
 
 
 class Failure(Exception):
@@ -44,8 +44,10 @@ class Program:
         def limit():
             resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
 
+        given = RUN + list(flags)
+        options = dict(zip(given[::2], given[1::2]))  # later ones count
         return subprocess.Popen(
-            [self.path, command, *RUN, "--output-dir", str(folder), *flags],
+            [self.path, command, *sum(options.items(), ()), "--output-dir", str(folder)],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             preexec_fn=limit if file_limit else None,
             env={**os.environ, "OMP_WAIT_POLICY": "passive"})
@@ -121,8 +123,7 @@ def test_stop(resgrad, folder, rng):
             got, text = resgrad.interrupt(number, "train", out, "--checkpoint-minutes", "0",
                                           "--workers", workers, steps=steps)
             check(got == code, f"expected exit code {code}, got {got}:\n{text}")
-            hint = f"--output-dir {out} "
-            check(hint in text and text.rstrip().endswith("--resume auto"), f"no hint:\n{text}")
+            check(f"--output-dir {out} --resume auto" in text and text.rstrip().endswith("--resume auto"), f"no hint:\n{text}")
             resgrad.run("train", out, "--resume", "auto", "--workers", workers)
             check_same(folder / "whole", out)
 
@@ -158,6 +159,7 @@ def test_missing_folder(resgrad, folder, rng):
     check(process.wait() == 0, text)
     check(f"{out}/last.safetensors: expected to create a file in the folder, got: No such file" in
           text, text)
+    resgrad.run("train", out, "--resume", "auto")  # removes what was being written at that moment
     check_same(folder / "whole", out)
 
 
@@ -182,7 +184,7 @@ def test_full_tmpfs(resgrad, folder, rng):
 def test_damage(resgrad, folder, rng):
     """Truncated at 200 places and every byte of the header flipped: always an error, exit code 1."""
     out = folder / "run"
-    resgrad.run("train", out, "--max-steps", "1", "--model", "resnet20")
+    resgrad.run("train", out, "--max-steps", "1")
     whole = (out / "last.safetensors").read_bytes()
     header_end = 8 + struct.unpack("<Q", whole[:8])[0]
     damaged = folder / "damaged.safetensors"
