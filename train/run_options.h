@@ -70,7 +70,8 @@ std::string to_json(const RunOptions& options);
 
 /// Those of them that decide what is computed, as a JSON object: without what says where and how
 /// fast a run works (data_path, workers, threads, isa, conv_engine, output_dir), what it shows
-/// (print_freq, quiet, profile, log_norms) and how it survives (keep, checkpoint_minutes, on_nonfinite).
+/// (print_freq, quiet, profile, log_norms) and how it survives (keep, checkpoint_minutes,
+/// on_nonfinite).
 std::string result_settings(const RunOptions& options);
 
 }  // namespace resgrad
