@@ -158,6 +158,7 @@ Checkpoint read_checkpoint(const fs::path& file) {
                                  .shortcut = fields.text("shortcut"),
                                  .stem = fields.text("stem"),
                                  .dataset = fields.text("dataset"),
+                                 .normalisation = fields.text("normalisation"),
                                  .num_classes = fields.integer("num_classes"),
                                  .epoch = fields.integer("epoch"),
                                  .step = fields.integer("step")},

@@ -62,7 +62,7 @@ std::string differing_settings(const std::string& saved, const RunOptions& optio
   Json here = Json::parse(result_settings(options));
   const Json& schedule = here["lr_scheduler"];
   if (schedule == "constant" || schedule == "step" || schedule == "multistep") {
-    for (const char* key : {"epochs", "max_steps"}) there[key] = here[key];
+    there["epochs"] = here["epochs"];
   }
   std::vector<std::string> differences;
   for (const auto& [key, value] : there.items()) {

@@ -37,8 +37,8 @@ std::optional<FoundCheckpoint> find_checkpoint(const std::string& resume,
 
 /// The settings that decide on the result and differ between the checkpoint (a result_settings())
 /// and this run: "lr is 0.1 there and 0.2 here; ...", or nothing. A setting that the checkpoint
-/// does not know had its default. `epochs` and `max_steps` may differ where the learning rate does
-/// not depend on them: with the schedules constant, step and multistep.
+/// does not know had its default. `epochs` may differ where the learning rate does not depend on
+/// it: with the schedules constant, step and multistep.
 std::string differing_settings(const std::string& saved, const RunOptions& options);
 
 }  // namespace resgrad

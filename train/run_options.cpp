@@ -9,20 +9,10 @@ namespace resgrad {
 
 namespace {
 
-constexpr std::array kWithoutEffectOnResults = {"version",
-                                                "data_path",
-                                                "workers",
-                                                "threads",
-                                                "conv_engine",
-                                                "isa",
-                                                "output_dir",
-                                                "print_freq",
-                                                "quiet",
-                                                "profile",
-                                                "log_norms",
-                                                "keep",
-                                                "checkpoint_minutes",
-                                                "on_nonfinite"};
+constexpr std::array kWithoutEffectOnResults = {
+    "version",     "data_path", "max_steps",          "recompute",   "workers", "threads",
+    "conv_engine", "isa",       "output_dir",         "print_freq",  "quiet",   "profile",
+    "log_norms",   "keep",      "checkpoint_minutes", "on_nonfinite"};
 
 nlohmann::ordered_json as_json(const RunOptions& o) {
   return {

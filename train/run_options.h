@@ -70,9 +70,9 @@ struct RunOptions {
 std::string to_json(const RunOptions& options);
 
 /// Those of them that decide what is computed, as a JSON object: without what says where and how
-/// fast a run works (data_path, workers, threads, isa, conv_engine, output_dir), what it shows
-/// (print_freq, quiet, profile, log_norms) and how it survives (keep, checkpoint_minutes,
-/// on_nonfinite).
+/// fast a run works (data_path, recompute, workers, threads, isa, conv_engine, output_dir), what it
+/// shows (print_freq, quiet, profile, log_norms), how it survives (keep, checkpoint_minutes,
+/// on_nonfinite) and where it stops (max_steps).
 std::string result_settings(const RunOptions& options);
 
 }  // namespace resgrad

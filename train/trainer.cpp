@@ -80,12 +80,13 @@ DataSplits first_batch_only(const DataSplits& data, std::int64_t batch_size) {
   return batch;
 }
 
-ScheduleOptions schedule_options(const RunOptions& o, std::int64_t steps_per_epoch,
-                                 std::int64_t total_steps) {
+// The schedule spans all epochs, wherever max_steps ends the run: a run that is cut short is the
+// beginning of the whole one.
+ScheduleOptions schedule_options(const RunOptions& o, std::int64_t steps_per_epoch) {
   return {.name = o.lr_scheduler,
           .base_lr = o.lr,
           .base_momentum = o.momentum,
-          .total_steps = total_steps,
+          .total_steps = o.epochs * steps_per_epoch,
           .steps_per_epoch = steps_per_epoch,
           .gamma = o.lr_gamma,
           .step_size_epochs = o.lr_step_size,
@@ -141,7 +142,7 @@ class Run {
         test_loader_(data_.test, eval_loader_options(data_, o_)),
         steps_per_epoch_(limited(train_loader_.batches(), o_.limit_train_batches)),
         total_steps_(limited(o_.epochs * steps_per_epoch_, o_.max_steps)),
-        schedule_(schedule_options(o_, steps_per_epoch_, total_steps_)),
+        schedule_(schedule_options(o_, steps_per_epoch_)),
         parameters_(net.named_parameters()),
         optimizer_(make_optimizer(net, o_)),
         loss_(o_.label_smoothing) {

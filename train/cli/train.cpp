@@ -33,7 +33,9 @@ void add_train_flags(CLI::App& command, RunOptions& o) {
   command.add_option("--epochs", o.epochs, "passes over the training set")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command.add_option("--max-steps", o.max_steps, "stop after so many updates; 0: no limit")
+  command
+      .add_option("--max-steps", o.max_steps,
+                  "stop after so many updates, whatever the schedule; 0: no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command.add_option("-b,--batch-size", o.batch_size, "images per update")
