@@ -11,55 +11,16 @@ python3-matplotlib suffices. Exit code 1 with one sentence when the folder is mi
 """
 import argparse
 import csv
-import math
 import re
 import sys
 from pathlib import Path
 
-import matplotlib
+import numpy as np
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402: the backend is chosen first
-import numpy as np  # noqa: E402
-from matplotlib.ticker import MaxNLocator  # noqa: E402
+from plots import (COLOURS, STYLES, InputError, add_foot, finish_axes, panels, read_metrics, save,
+                   without_suffix)
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart, with a line style each.
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
-STYLES = ["-", "--", "-.", ":"]
-GREY = "#555555"
-LEGEND_COLUMNS = 4
 COLUMNS = ("epoch", "train_loss", "test_top1")
-
-
-class InputError(Exception):
-    pass
-
-
-def read_metrics(path):
-    """The columns of one metrics.csv as arrays."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            missing = [c for c in COLUMNS if c not in (reader.fieldnames or [])]
-            if missing:
-                raise InputError(f"{path}: no column {', '.join(missing)}")
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
-    if not rows:
-        raise InputError(f"{path}: no epoch is recorded")
-    data = {c: [] for c in COLUMNS}
-    for line, row in enumerate(rows, start=2):
-        for c in COLUMNS:
-            text = row[c]
-            try:
-                value = math.nan if text == "" and c != "epoch" else float(text)
-            except (TypeError, ValueError):
-                raise InputError(f"{path}: line {line}: {c} is not a number: {text!r}") from None
-            if text and not math.isfinite(value):
-                raise InputError(f"{path}: line {line}: {c} is not finite: {text}")
-            data[c].append(value)
-    return {c: np.array(v) for c, v in data.items()}
 
 
 def read_variants(folder):
@@ -69,7 +30,8 @@ def read_variants(folder):
     runs = {}
     for path in sorted(folder.glob("*/seed*/metrics.csv")):
         if re.fullmatch(r"seed\d+", path.parent.name):
-            runs.setdefault(path.parent.parent.name, []).append(read_metrics(path))
+            runs.setdefault(path.parent.parent.name, []).append(
+                read_metrics(path, COLUMNS))
     if not runs:
         raise InputError(f"{folder}: no <variant>/seed<k>/metrics.csv in it")
     table = folder / "compare.csv"
@@ -129,38 +91,20 @@ def label_ends(axes, ends, height):
                       va="center", annotation_clip=False)
 
 
-def plot(variants, out):
-    plt.rcParams.update({
-        "font.size": 10, "axes.titlesize": 11, "axes.titleweight": "bold", "axes.edgecolor": GREY,
-        "axes.labelcolor": GREY, "xtick.color": GREY, "ytick.color": GREY, "svg.fonttype": "none",
-        "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "resgrad"})
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2))
+def plot(variants):
+    figure, (left, right) = panels(2, (10, 4.2))
     for axes, column, title, unit in (
             (left, "train_loss", "Train loss", "cross entropy (nats)"),
             (right, "test_top1", "Test accuracy", "top-1 (%)")):
         ends = draw(axes, variants, column)
-        axes.set(xlabel="epoch", ylabel=unit)
-        axes.set_title(title, loc="left")
-        axes.grid(True, color="#dddddd", lw=0.7)
-        axes.set_axisbelow(True)
-        axes.margins(x=0.01)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        finish_axes(axes, title, unit)
         if column == "train_loss":
             axes.set_ylim(bottom=0)
         label_ends(axes, ends, 0.06)
-    handles, names = left.get_legend_handles_labels()
-    rows = math.ceil(len(names) / LEGEND_COLUMNS)
-    foot = 0.08 + 0.055 * rows  # share of the figure for legend and note
-    figure.tight_layout(rect=(0, foot, 1, 1), w_pad=3)
-    figure.legend(handles, names, loc="upper left", bbox_to_anchor=(0.06, foot + 0.01),
-                  frameon=False, ncol=min(len(names), LEGEND_COLUMNS), handlelength=2.6,
-                  borderpad=0)
-    if any(len(s) > 1 for s in variants.values()):
-        figure.text(0.06, 0.025, "Line: mean over seeds. Band and ±: one standard deviation.",
-                    fontsize=8.5, color=GREY)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(f"{out}.png", dpi=160)
-    figure.savefig(f"{out}.svg", metadata={"Date": None})
+    several = any(len(s) > 1 for s in variants.values())
+    note = "Line: mean over seeds. Band and ±: one standard deviation." if several else ""
+    add_foot(figure, *left.get_legend_handles_labels(), note)
+    return figure
 
 
 def main():
@@ -170,15 +114,12 @@ def main():
     parser.add_argument("-o", "--out", metavar="OUT", type=Path,
                         help="write OUT.png and OUT.svg (default: RUN_DIR/compare)")
     args = parser.parse_args()
-    out = args.out or args.run_dir / "compare"
-    if out.suffix in (".png", ".svg"):
-        out = out.with_suffix("")
     try:
-        plot(read_variants(args.run_dir), out)
+        save(plot(read_variants(args.run_dir)),
+             without_suffix(args.out or args.run_dir / "compare"))
     except (InputError, OSError) as error:
         print(f"plot_compare: {error}", file=sys.stderr)
         return 1
-    print(f"{out}.png {out}.svg")
     return 0
 
 

@@ -122,6 +122,13 @@ void Progress::finish() {
   std::fflush(stream_);
 }
 
+void Progress::erase() {
+  if (!line_open_) return;
+  line_open_ = false;
+  std::fputs("\r\x1b[K", stream_);
+  std::fflush(stream_);
+}
+
 void Progress::show() {
   pending_ = false;
   // stdio and not fmt::print, which throws when the stream is gone

@@ -55,6 +55,8 @@ class Progress {
   void update(const ProgressState& state);
   /// Shows the last state if it was not shown and ends the line. A later update() starts a new one.
   void finish();
+  /// Takes the line off a terminal, to write something else there; the next update() draws it anew.
+  void erase();
 
  private:
   void show();

@@ -47,6 +47,7 @@ std::string to_json(const RunOptions& o) {
       {"print_freq", o.print_freq},
       {"quiet", o.quiet},
       {"profile", o.profile},
+      {"log_norms", o.log_norms},
       {"overfit_batch", o.overfit_batch},
       {"limit_train_batches", o.limit_train_batches},
       {"limit_eval_batches", o.limit_eval_batches},

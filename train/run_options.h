@@ -54,6 +54,7 @@ struct RunOptions {
   std::int64_t print_freq = 50;
   bool quiet = false;
   bool profile = false;
+  bool log_norms = false;
   bool overfit_batch = false;
   std::int64_t limit_train_batches = 0;  ///< 0: no limit
   std::int64_t limit_eval_batches = 0;

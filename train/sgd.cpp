@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/autograd/grad_mode.h"
+#include "core/autograd/observer.h"
 #include "core/kernels/sgd.h"
 
 namespace resgrad {
@@ -90,10 +91,15 @@ Sgd::Sgd(std::vector<NamedTensor> parameters, SgdOptions options)
 
 void Sgd::step() {
   NoGradGuard no_grad;
+  double bytes = 0;
   for (Slot& slot : slots_) {
     const Tensor grad = slot.parameter.grad();
-    if (grad.defined()) update(slot, grad);
+    if (!grad.defined()) continue;
+    update(slot, grad);
+    // the gradient is read, parameter and velocity are read and written
+    bytes += bytes_of(grad) + 2 * (bytes_of(slot.parameter) + bytes_of(slot.velocity));
   }
+  report({.name = "sgd", .phase = "update", .bytes = bytes});
 }
 
 void Sgd::update(Slot& slot, const Tensor& grad) const {

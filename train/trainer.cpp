@@ -17,9 +17,7 @@
 #include "nn/loss.h"
 #include "train/atomic_file.h"
 #include "train/evaluate.h"
-#include "train/logging.h"
-#include "train/profile.h"
-#include "train/progress.h"
+#include "train/recorders.h"
 #include "train/schedule.h"
 #include "train/sgd.h"
 #include "train/signals.h"
@@ -139,7 +137,8 @@ class Run {
 
   TrainResult fit() {
     const std::optional<fs::path> moved = prepare_folder(folder_);
-    log_ = make_run_logger(folder_, o_.quiet);
+    recorders_.emplace(o_, RunLength{o_.epochs, steps_per_epoch_, total_steps_});
+    log_ = recorders_->log();
     if (moved) log_->info("moved the earlier run in {} to {}", folder_.string(), moved->string());
     write_text(folder_ / "args.json", to_json(o_));
     MetricsCsv csv(folder_ / "metrics.csv");
@@ -186,14 +185,7 @@ class Run {
 
   EpochMetrics run_epoch(std::int64_t epoch) {
     const Clock::time_point start = Clock::now();
-    std::optional<Profile> profile;
-    if (o_.profile) profile.emplace();
     EpochMetrics metrics = train_epoch(epoch);
-    if (profile) {
-      log_->info("profile of epoch {}\n{}", epoch + 1,
-                 profile->table(epoch_steps_, train_seconds_));
-      profile.reset();
-    }
     if (StopSignals::pending() == 0) {
       const Evaluation evaluation =
           evaluate(net_, test_loader_, data_.test->num_classes, o_.limit_eval_batches);
@@ -208,6 +200,7 @@ class Run {
         "{:.2f} %  {:.0f} images/s  {:.1f} s",
         metrics.epoch, metrics.lr, metrics.train_loss, metrics.train_top1, data_.test_name,
         metrics.test_loss, metrics.test_top1, metrics.images_per_s, metrics.seconds);
+    recorders_->epoch(metrics);
     return metrics;
   }
 
@@ -217,36 +210,35 @@ class Run {
     Meter loss_meter, top1_meter;
     double lr = 0;
     const Clock::time_point start = Clock::now();
-    Progress progress(stdout, {.print_freq = o_.print_freq, .quiet = o_.quiet});
+    recorders_->begin_epoch();
     epoch_steps_ = 0;
     while (epoch_steps_ < steps_per_epoch_ && step_ < total_steps_ && StopSignals::pending() == 0) {
       const std::optional<data::Batch> batch = train_loader_.next();
       if (!batch) break;
+      recorders_->mark("data wait");
       lr = learning_rate(schedule_, step_);
       optimizer_.set_lr(lr);
       optimizer_.set_momentum(momentum(schedule_, step_));
       const std::int64_t n = batch->images.dim(0);
-      const Tensor logits = train_step(*batch, loss_meter);
-      top1_meter.add(
-          100 * static_cast<double>(count_hits(logits, batch->labels, 1)) / static_cast<double>(n),
-          n);
-      ++step_;
-      ++epoch_steps_;
-      const double elapsed = seconds_since(start);
-      progress.update({.epoch = epoch + 1,
-                       .epochs = o_.epochs,
-                       .step = epoch_steps_,
-                       .steps = steps_per_epoch_,
-                       .loss = loss_meter.mean(),
-                       .top1 = top1_meter.mean(),
-                       .lr = lr,
-                       .images_per_s = static_cast<double>(loss_meter.weight()) / elapsed,
-                       .wait_share = train_loader_.wait_seconds() / elapsed,
-                       .seconds_left = elapsed / static_cast<double>(epoch_steps_) *
-                                       static_cast<double>(total_steps_ - step_)});
+      const auto [loss, logits] = train_step(*batch);
+      const double top1 =
+          100 * static_cast<double>(count_hits(logits, batch->labels, 1)) / static_cast<double>(n);
+      loss_meter.add(loss, n);
+      top1_meter.add(top1, n);
+      recorders_->step({.step = ++step_,
+                        .epoch = epoch + 1,
+                        .epoch_step = ++epoch_steps_,
+                        .images = n,
+                        .loss = loss,
+                        .top1 = top1,
+                        .epoch_loss = loss_meter.mean(),
+                        .epoch_top1 = top1_meter.mean(),
+                        .lr = lr,
+                        .wait_seconds = train_loader_.wait_seconds()},
+                       net_);
     }
-    progress.finish();
     train_seconds_ = seconds_since(start);
+    recorders_->end_training();
     return {.epoch = epoch + 1,
             .step = step_,
             .lr = lr,
@@ -258,9 +250,10 @@ class Run {
             .seconds = 0};
   }
 
-  // One update. Returns the logits, without their graph.
-  Tensor train_step(const data::Batch& batch, Meter& loss_meter) {
+  // One update. Returns the loss and the logits, without their graph.
+  std::pair<double, Tensor> train_step(const data::Batch& batch) {
     optimizer_.zero_grad();
+    recorders_->mark("zero_grad");
     const Tensor logits = net_(batch.images);
     const Tensor loss = loss_(logits, batch.labels);
     const double value = loss.item();
@@ -270,8 +263,7 @@ class Run {
                         step_ + 1, value, folder_.string());
     loss.backward();
     optimizer_.step();
-    loss_meter.add(value, batch.images.dim(0));
-    return logits.detach();
+    return {value, logits.detach()};
   }
 
   Module& net_;
@@ -284,6 +276,7 @@ class Run {
   ScheduleOptions schedule_;
   Sgd optimizer_;
   CrossEntropyLoss loss_;
+  std::optional<Recorders> recorders_;
   std::shared_ptr<spdlog::logger> log_;
   std::int64_t step_ = 0, epoch_steps_ = 0;
   double train_seconds_ = 0;

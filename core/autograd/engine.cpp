@@ -5,12 +5,11 @@
 
 #include "core/autograd/grad_mode.h"
 #include "core/autograd/node.h"
+#include "core/autograd/observer.h"
 #include "core/kernels/elementwise.h"
 
 namespace resgrad {
 namespace {
-
-thread_local BackwardObserver* observer = nullptr;
 
 struct Pending {
   std::size_t missing = 0;  // gradients still to come
@@ -46,7 +45,23 @@ void accumulate(Tensor& sum, Tensor dy) {
     using T = decltype(tag);
     kernels::elementwise<T>().add(out.data<T>(), sum.data<T>(), dy.data<T>(), sum.numel());
   });
+  if (WorkObserver::active()) {
+    report({.name = "add_gradients", .phase = "backward", .bytes = 3 * bytes_of(out)});
+  }
   sum = std::move(out);
+}
+
+void report_backward(Node& node, const Tensor& dy, const std::vector<Tensor>& input_grads) {
+  if (node.reports_itself()) return;
+  Work work{.name = node.name(), .phase = "backward"};
+  // a leaf mostly takes the gradient as it is
+  if (!node.is_accumulator()) work.bytes = bytes_of(dy) + node.saved_bytes();
+  for (std::size_t i = 0; i < input_grads.size(); ++i) {
+    work.bytes += bytes_of(input_grads[i]);
+    // behind the two operands of a product may be a bias
+    if (i < 2 && input_grads[i].defined()) work.flops += 2 * node.multiply_adds();
+  }
+  report(work);
 }
 
 // The gradient as `target` takes it: checked, and in the memory format of target's output.
@@ -62,11 +77,6 @@ Tensor checked_gradient(const Tensor& dy, const Node& target, std::string_view s
 }
 
 }  // namespace
-
-BackwardObserver::BackwardObserver() : previous_(std::exchange(observer, this)) {}
-BackwardObserver::~BackwardObserver() {
-  observer = previous_;
-}
 
 void run_backward(const Tensor& root, const Tensor& dy, BackwardOptions options) {
   require<StateError>(root.requires_grad(),
@@ -92,9 +102,8 @@ void run_backward(const Tensor& root, const Tensor& dy, BackwardOptions options)
                           "backward of {}: its saved tensors were freed by an earlier backward(); "
                           "pass {{.retain_graph = true}} there to call it twice",
                           node->name());
-      if (observer != nullptr) observer->enter(*node);
       input_grads = node->backward(grad);
-      if (observer != nullptr) observer->leave(*node);
+      if (WorkObserver::active()) report_backward(*node, grad, input_grads);
       grad = Tensor();
     }
     if (!options.retain_graph && !node->is_accumulator()) {

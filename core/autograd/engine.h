@@ -8,23 +8,6 @@
 
 namespace resgrad {
 
-class Node;
-
-/// Sees each operation of backward() in this thread while it is alive; for profiling.
-class BackwardObserver {
- public:
-  BackwardObserver();
-  virtual ~BackwardObserver();
-  BackwardObserver(const BackwardObserver&) = delete;
-  BackwardObserver& operator=(const BackwardObserver&) = delete;
-
-  virtual void enter(const Node& node) = 0;
-  virtual void leave(const Node& node) = 0;
-
- private:
-  BackwardObserver* previous_;
-};
-
 /// Adds the gradient of `root`, weighted by `dy`, to grad() of every leaf that `root` depends on.
 /// Each gradient is checked once, when it reaches the node that takes it. Saved tensors are freed
 /// as soon as they were used, unless options.retain_graph. Nothing is recursive.

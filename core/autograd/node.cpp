@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/autograd/grad_mode.h"
+#include "core/autograd/observer.h"
 #include "core/kernels/elementwise.h"
 
 namespace resgrad {
@@ -14,7 +15,6 @@ class AccumulateGrad final : public Node {
 
   const char* name() const override { return "leaf"; }
   bool is_accumulator() const override { return true; }
-  void release() override {}
 
   std::vector<Tensor> backward(const Tensor& dy) override {
     const auto leaf = leaf_.lock();
@@ -54,6 +54,20 @@ Tensor SavedTensor::get(const Node& node) const {
   return tensor_;
 }
 
+double SavedTensor::bytes() const {
+  return bytes_of(tensor_);
+}
+
+double Node::saved_bytes() {
+  double bytes = 0;
+  for (const SavedTensor* tensor : saved()) bytes += tensor->bytes();
+  return bytes;
+}
+
+void Node::release() {
+  for (SavedTensor* tensor : saved()) tensor->reset();
+}
+
 Node::~Node() {
   std::vector<std::shared_ptr<Node>> doomed;
   const auto take_inputs = [&doomed](Node& node) {
@@ -91,6 +105,12 @@ void connect(Tensor& y, std::shared_ptr<Node> node, const std::vector<Input>& in
   node->shape = y.shape();
   node->dtype = y.dtype();
   node->format = y.memory_format();
+  if (WorkObserver::active() && !node->reports_itself()) {
+    Work work{.name = node->name(), .phase = "forward", .flops = 2 * node->multiply_adds()};
+    work.bytes = bytes_of(y);
+    for (const Input& input : inputs) work.bytes += bytes_of(input.tensor);
+    report(work);
+  }
   y.impl()->grad_fn = std::move(node);
 }
 

@@ -19,6 +19,8 @@ class SavedTensor {
   SavedTensor(const Tensor& tensor);  // NOLINT: implicit on purpose, a node takes plain tensors
   Tensor get(const Node& node) const;
   void reset() { tensor_ = Tensor(); }
+  /// Of the data, 0 when there are none.
+  double bytes() const;
 
  private:
   Tensor tensor_;
@@ -47,9 +49,18 @@ class Node {
   /// shape, dtype and memory format of the output and must not be changed. A gradient may be
   /// undefined: it counts as zero.
   virtual std::vector<Tensor> backward(const Tensor& dy) = 0;
-  /// Frees the saved tensors.
-  virtual void release() = 0;
+  /// The tensors that are kept for backward.
+  virtual std::vector<SavedTensor*> saved() { return {}; }
+  /// What is kept for backward, in bytes, and its end.
+  virtual double saved_bytes();
+  virtual void release();
   virtual bool is_accumulator() const { return false; }
+
+  /// Of one matrix product of forward; backward has as many for each gradient of an operand. 0 for
+  /// an operation that memory bounds.
+  virtual double multiply_adds() const { return 0; }
+  /// True when the operation calls report() itself, for its parts.
+  virtual bool reports_itself() const { return false; }
 
   bool needs_grad(std::size_t input) const { return inputs[input].node != nullptr; }
 

@@ -104,7 +104,6 @@ Tensor scalar_like(const Tensor& x, double value) {
 // Base of the binary nodes that save nothing but the shapes.
 struct BinaryNode : Node {
   BinaryNode(const Tensor& a, const Tensor& b) : a_shape(a.shape()), b_shape(b.shape()) {}
-  void release() override {}
   Shape a_shape, b_shape;
 };
 
@@ -129,7 +128,7 @@ struct SubNode final : BinaryNode {
 struct MulNode final : Node {
   MulNode(const Tensor& a, const Tensor& b) : a_(a), b_(b) {}
   const char* name() const override { return "mul"; }
-  void release() override { a_.reset(), b_.reset(); }
+  std::vector<SavedTensor*> saved() override { return {&a_, &b_}; }
   std::vector<Tensor> backward(const Tensor& dy) override {
     const Tensor a = a_.get(*this), b = b_.get(*this);
     return {needs_grad(0) ? sum_to_shape(raw_mul(dy, b), a.shape()) : Tensor(),
@@ -141,7 +140,7 @@ struct MulNode final : Node {
 struct DivNode final : Node {
   DivNode(const Tensor& a, const Tensor& b) : a_(a), b_(b) {}
   const char* name() const override { return "div"; }
-  void release() override { a_.reset(), b_.reset(); }
+  std::vector<SavedTensor*> saved() override { return {&a_, &b_}; }
   std::vector<Tensor> backward(const Tensor& dy) override {
     const Tensor a = a_.get(*this), b = b_.get(*this);
     const Tensor da = raw_div(dy, b);  // 1 / b
@@ -156,7 +155,7 @@ struct DivNode final : Node {
 struct PowNode final : Node {
   PowNode(const Tensor& a, const Tensor& b) : a_(a), b_(b) {}
   const char* name() const override { return "pow"; }
-  void release() override { a_.reset(), b_.reset(); }
+  std::vector<SavedTensor*> saved() override { return {&a_, &b_}; }
   std::vector<Tensor> backward(const Tensor& dy) override {
     const Tensor a = a_.get(*this), b = b_.get(*this);
     Tensor da, db;
@@ -182,7 +181,7 @@ struct PowNode final : Node {
 struct ExpNode final : Node {
   explicit ExpNode(const Tensor& y) : y_(y) {}
   const char* name() const override { return "exp"; }
-  void release() override { y_.reset(); }
+  std::vector<SavedTensor*> saved() override { return {&y_}; }
   std::vector<Tensor> backward(const Tensor& dy) override { return {raw_mul(dy, y_.get(*this))}; }
   SavedTensor y_;
 };
@@ -190,7 +189,7 @@ struct ExpNode final : Node {
 struct LogNode final : Node {
   explicit LogNode(const Tensor& x) : x_(x) {}
   const char* name() const override { return "log"; }
-  void release() override { x_.reset(); }
+  std::vector<SavedTensor*> saved() override { return {&x_}; }
   std::vector<Tensor> backward(const Tensor& dy) override { return {raw_div(dy, x_.get(*this))}; }
   SavedTensor x_;
 };
@@ -198,7 +197,7 @@ struct LogNode final : Node {
 struct SqrtNode final : Node {
   explicit SqrtNode(const Tensor& y) : y_(y) {}
   const char* name() const override { return "sqrt"; }
-  void release() override { y_.reset(); }
+  std::vector<SavedTensor*> saved() override { return {&y_}; }
   std::vector<Tensor> backward(const Tensor& dy) override {
     return {scaled(raw_div(dy, y_.get(*this)), 0.5)};
   }

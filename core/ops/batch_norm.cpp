@@ -48,9 +48,7 @@ struct BatchNormNode final : Node {
     if (then != Then::nothing) y_ = y;
   }
   const char* name() const override { return op_name(then_); }
-  void release() override {
-    for (SavedTensor* t : {&x_, &y_, &weight_, &mean_, &inv_std_}) t->reset();
-  }
+  std::vector<SavedTensor*> saved() override { return {&x_, &y_, &weight_, &mean_, &inv_std_}; }
 
   // With m = N * H * W and xhat = (x - mean) * inv_std:
   //   training: dx = weight * inv_std * (dy - sum(dy) / m - xhat * sum(dy * xhat) / m)

@@ -1,6 +1,9 @@
 #include "core/ops/conv2d.h"
 
+#include <algorithm>
+
 #include "core/autograd/node.h"
+#include "core/autograd/observer.h"
 #include "core/kernels/batch_norm.h"
 #include "core/kernels/conv2d.h"
 #include "core/ops/require.h"
@@ -33,19 +36,58 @@ std::int64_t rows(const Conv2dDims& d) {
   return d.n * d.h_out() * d.w_out();
 }
 
-// Runs f(engine, workspace) with the engine that is planned for the pass.
+constexpr const char* phase_name(Conv2dPass pass) {
+  switch (pass) {
+    case Conv2dPass::forward:
+      return "forward";
+    case Conv2dPass::backward_input:
+      return "backward_input";
+    case Conv2dPass::backward_weight:
+      return "backward_weight";
+  }
+  return "?";
+}
+
+// "3x3 64->128 /2 @32x32": taps, channels, stride unless 1, input size.
+std::string describe(const Conv2dDims& d) {
+  return fmt::format(
+      "{}x{} {}->{}{}{}{} @{}x{}", d.k_h, d.k_w, d.c_in, d.c_out,
+      d.groups > 1 ? fmt::format(" g{}", d.groups) : "",
+      d.stride_h > 1 || d.stride_w > 1 ? fmt::format(" /{}", std::max(d.stride_h, d.stride_w)) : "",
+      d.dilation_h > 1 || d.dilation_w > 1
+          ? fmt::format(" d{}", std::max(d.dilation_h, d.dilation_w))
+          : "",
+      d.h_in, d.w_in);
+}
+
+// Every pass reads or writes each of input, weights and output once.
+Work work_of(const Conv2dDims& d, Conv2dPass pass, std::string_view engine,
+             std::size_t element_bytes) {
+  const std::int64_t elements =
+      d.n * d.c_in * d.h_in * d.w_in + d.c_out * d.group_in() * d.k_h * d.k_w + rows(d) * d.c_out;
+  return {.name = "conv2d",
+          .phase = phase_name(pass),
+          .flops = 2 * static_cast<double>(d.macs()),
+          .bytes = static_cast<double>(elements) * static_cast<double>(element_bytes),
+          .engine = engine,
+          .shape = describe(d)};
+}
+
+// Runs f(engine, workspace) with the engine that is planned for the pass, and reports it.
 template <class T, class F>
 void run(const Conv2dDims& d, Conv2dPass pass, F&& f) {
   const kernels::Conv2dEngine<T>& engine = kernels::plan_conv2d<T>(d, pass);
   const Storage workspace(engine.workspace_bytes(d, pass));
   f(engine, workspace.data());
+  if (WorkObserver::active()) report(work_of(d, pass, engine.name(), sizeof(T)));
 }
 
 struct Conv2dNode final : Node {
   Conv2dNode(const Tensor& x, const Tensor& weight, const Conv2dDims& d)
       : x_(x), weight_(weight), dims_(d) {}
   const char* name() const override { return "conv2d"; }
-  void release() override { x_.reset(), weight_.reset(); }
+  bool reports_itself() const override { return true; }
+  std::vector<SavedTensor*> saved() override { return {&x_, &weight_}; }
 
   std::vector<Tensor> backward(const Tensor& dy_any) override {
     const Conv2dDims& d = dims_;
@@ -73,6 +115,7 @@ struct Conv2dNode final : Node {
         const Storage sums(scratch * sizeof(double));
         kernels::batch_norm<T>().channel_sum(db.data<T>(), dy.data<T>(), rows(d), d.c_out,
                                              reinterpret_cast<double*>(sums.data()));
+        report({.name = "conv2d bias", .phase = "backward", .bytes = bytes_of(dy)});
       }
     });
     return {dx, dw, db};
@@ -137,6 +180,7 @@ Tensor conv2d(const Tensor& x_any, const Tensor& weight, const Tensor& bias,
     });
     if (bias.defined()) {
       kernels::batch_norm<T>().add_bias(y.data<T>(), bias.data<T>(), rows(d), d.c_out);
+      report({.name = "conv2d bias", .phase = "forward", .bytes = 2 * bytes_of(y)});
     }
   });
   return record<Conv2dNode>(y.reordered(x_any.memory_format()),

@@ -19,7 +19,7 @@ Tensor raw_log_softmax(const Tensor& x) {
 struct LogSoftmaxNode final : Node {
   explicit LogSoftmaxNode(const Tensor& y) : y_(y) {}
   const char* name() const override { return "log_softmax"; }
-  void release() override { y_.reset(); }
+  std::vector<SavedTensor*> saved() override { return {&y_}; }
   std::vector<Tensor> backward(const Tensor& dy) override {
     const Tensor y = y_.get(*this);
     Tensor dx = Tensor::empty_like(y);
@@ -36,7 +36,7 @@ struct CrossEntropyNode final : Node {
   CrossEntropyNode(const Tensor& log_probs, const Tensor& labels, double smoothing)
       : log_probs_(log_probs), labels_(labels), smoothing_(smoothing) {}
   const char* name() const override { return "cross_entropy"; }
-  void release() override { log_probs_.reset(), labels_.reset(); }
+  std::vector<SavedTensor*> saved() override { return {&log_probs_, &labels_}; }
   std::vector<Tensor> backward(const Tensor& dy) override {
     const Tensor log_probs = log_probs_.get(*this), labels = labels_.get(*this);
     Tensor dx = Tensor::empty_like(log_probs);

@@ -27,10 +27,16 @@ Tensor product(const Tensor& a, Transpose ta, const Tensor& b, Transpose tb) {
   return y;
 }
 
+// Of a [m, k] and a [k, n] matrix in either layout, whose product is [m, n].
+double product_macs(const Shape& y, std::int64_t k) {
+  return static_cast<double>(numel(y)) * static_cast<double>(k);
+}
+
 struct MatmulNode final : Node {
   MatmulNode(const Tensor& a, const Tensor& b) : a_(a), b_(b) {}
   const char* name() const override { return "matmul"; }
-  void release() override { a_.reset(), b_.reset(); }
+  std::vector<SavedTensor*> saved() override { return {&a_, &b_}; }
+  double multiply_adds() const override { return product_macs(shape, a_.get(*this).dim(1)); }
   std::vector<Tensor> backward(const Tensor& dy) override {
     const Tensor a = a_.get(*this), b = b_.get(*this);
     return {needs_grad(0) ? product(dy, Transpose::no, b, Transpose::yes) : Tensor(),
@@ -42,7 +48,8 @@ struct MatmulNode final : Node {
 struct LinearNode final : Node {
   LinearNode(const Tensor& x, const Tensor& weight) : x_(x), weight_(weight) {}
   const char* name() const override { return "linear"; }
-  void release() override { x_.reset(), weight_.reset(); }
+  std::vector<SavedTensor*> saved() override { return {&x_, &weight_}; }
+  double multiply_adds() const override { return product_macs(shape, x_.get(*this).dim(1)); }
   std::vector<Tensor> backward(const Tensor& dy) override {
     const Tensor x = x_.get(*this), weight = weight_.get(*this);
     return {needs_grad(0) ? product(dy, Transpose::no, weight, Transpose::no) : Tensor(),

@@ -52,6 +52,7 @@ struct MaxPoolNode final : Node {
   MaxPoolNode(std::shared_ptr<Storage> argmax, const Pool2dDims& d)
       : argmax_(std::move(argmax)), dims_(d) {}
   const char* name() const override { return "max_pool2d"; }
+  double saved_bytes() override { return static_cast<double>(argmax_->bytes()); }
   void release() override { argmax_ = nullptr; }
   std::vector<Tensor> backward(const Tensor& dy_any) override {
     const Tensor dy = dy_any.reordered(kChannelsLast);
@@ -71,7 +72,6 @@ struct MaxPoolNode final : Node {
 struct AvgPoolNode final : Node {
   explicit AvgPoolNode(const Pool2dDims& d) : dims_(d) {}
   const char* name() const override { return "avg_pool2d"; }
-  void release() override {}
   std::vector<Tensor> backward(const Tensor& dy_any) override {
     const Tensor dy = dy_any.reordered(kChannelsLast);
     Tensor dx = empty_input(dy, dims_);

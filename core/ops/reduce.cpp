@@ -72,7 +72,6 @@ struct SumNode final : Node {
         kept_dims_(axes.kept_dims),
         scale_(scale) {}
   const char* name() const override { return op_; }
-  void release() override {}
   std::vector<Tensor> backward(const Tensor& dy) override {
     Tensor dx = Tensor::empty(x_shape_, dy.dtype(), x_format_);
     if (dx.numel() == 0) return {dx};
@@ -95,7 +94,7 @@ struct SumNode final : Node {
 struct MaxNode final : Node {
   MaxNode(const Tensor& x, const Tensor& y, const Axes& axes) : x_(x), y_(y), axes_(axes) {}
   const char* name() const override { return "max"; }
-  void release() override { x_.reset(), y_.reset(); }
+  std::vector<SavedTensor*> saved() override { return {&x_, &y_}; }
   std::vector<Tensor> backward(const Tensor& dy) override {
     const Tensor x = x_.get(*this), y = y_.get(*this).view(axes_.kept_dims);
     Tensor dx = Tensor::empty_like(x);

@@ -20,7 +20,7 @@ Tensor masked(const Tensor& dy, const Tensor& y) {
 struct ReluNode final : Node {
   explicit ReluNode(const Tensor& y) : y_(y) {}
   const char* name() const override { return "relu"; }
-  void release() override { y_.reset(); }
+  std::vector<SavedTensor*> saved() override { return {&y_}; }
   std::vector<Tensor> backward(const Tensor& dy) override { return {masked(dy, y_.get(*this))}; }
   SavedTensor y_;
 };
@@ -28,7 +28,7 @@ struct ReluNode final : Node {
 struct AddReluNode final : Node {
   explicit AddReluNode(const Tensor& y) : y_(y) {}
   const char* name() const override { return "add_relu"; }
-  void release() override { y_.reset(); }
+  std::vector<SavedTensor*> saved() override { return {&y_}; }
   std::vector<Tensor> backward(const Tensor& dy) override {
     const Tensor g = masked(dy, y_.get(*this));
     return {g, g};

@@ -22,7 +22,6 @@ void assign(Out&& out, const Source& source) {
 struct ReshapeNode final : Node {
   explicit ReshapeNode(const Tensor& x) : x_shape_(x.shape()) {}
   const char* name() const override { return "reshape"; }
-  void release() override {}
   std::vector<Tensor> backward(const Tensor& dy) override {
     return {dy.reordered(MemoryFormat::contiguous).view(x_shape_)};
   }
@@ -45,7 +44,6 @@ struct PermuteNode final : Node {
     for (std::size_t i = 0; i < order.size(); ++i) inverse_[order[i]] = i;
   }
   const char* name() const override { return "permute"; }
-  void release() override {}
   std::vector<Tensor> backward(const Tensor& dy) override { return {permuted(dy, inverse_)}; }
   std::vector<std::size_t> inverse_;
 };
@@ -89,7 +87,6 @@ struct SliceNode final : Node {
   SliceNode(const Tensor& x, Box box)
       : x_shape_(x.shape()), x_format_(x.memory_format()), box_(std::move(box)) {}
   const char* name() const override { return "slice"; }
-  void release() override {}
   std::vector<Tensor> backward(const Tensor& dy) override {
     Tensor dx = Tensor::zeros(x_shape_, dy.dtype(), x_format_);
     insert(dx, dy, box_);
@@ -105,7 +102,6 @@ struct ConcatenateNode final : Node {
     for (const Tensor& t : tensors) sizes_.push_back(t.shape()[axis]);
   }
   const char* name() const override { return "concatenate"; }
-  void release() override {}
   std::vector<Tensor> backward(const Tensor& dy) override {
     std::vector<Tensor> grads;
     std::int64_t begin = 0;
@@ -130,7 +126,6 @@ struct ConcatenateNode final : Node {
 struct ZeroPadNode final : Node {
   ZeroPadNode(const Tensor& x, Box box) : x_shape_(x.shape()), box_(std::move(box)) {}
   const char* name() const override { return "zero_pad"; }
-  void release() override {}
   std::vector<Tensor> backward(const Tensor& dy) override {
     Tensor dx = Tensor::empty(x_shape_, dy.dtype(), dy.memory_format());
     extract(dx, dy, box_);
@@ -142,7 +137,6 @@ struct ZeroPadNode final : Node {
 
 struct ToFormatNode final : Node {
   const char* name() const override { return "to_memory_format"; }
-  void release() override {}
   // the engine brings the gradient into the memory format of the input
   std::vector<Tensor> backward(const Tensor& dy) override { return {dy}; }
 };
@@ -162,7 +156,6 @@ Tensor converted(const Tensor& x, DType dtype) {
 struct ToDtypeNode final : Node {
   explicit ToDtypeNode(const Tensor& x) : x_dtype_(x.dtype()) {}
   const char* name() const override { return "to_dtype"; }
-  void release() override {}
   std::vector<Tensor> backward(const Tensor& dy) override { return {converted(dy, x_dtype_)}; }
   DType x_dtype_;
 };

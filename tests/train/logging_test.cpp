@@ -24,6 +24,18 @@ TEST_CASE("the log file gets every message at once, and appends") {
   CHECK(text.find(" warning second\n") != std::string::npos);
 }
 
+TEST_CASE("before_line comes before each message on the console, and on no other") {
+  const TemporaryFolder folder;
+  int calls = 0;
+  const auto count = [&calls] { ++calls; };
+  make_run_logger(folder.path(), true, count)->info("to the file alone");
+  CHECK(calls == 0);
+  const auto log = make_run_logger(folder.path(), false, count);
+  log->info("a message on the console, which is part of the test");
+  log->debug("below the level that is shown");
+  CHECK(calls == 1);
+}
+
 TEST_CASE("a log that cannot be opened is an error that names the file") {
   try {
     make_run_logger("/dev/null/folder", true);

@@ -199,6 +199,20 @@ TEST_CASE("the width is that of the terminal at each draw") {
   ::close(controller);
 }
 
+TEST_CASE("a line that was erased leaves the terminal free and comes back") {
+  const File file(std::tmpfile());
+  Progress progress(file.get(), {.terminal = true});
+  progress.erase();
+  CHECK_EQ(contents(file.get()), "");
+  progress.update(at_step(1, 10));
+  const std::string line = '\r' + format_progress(at_step(1, 10), 79) + "\x1b[K";
+  progress.erase();
+  progress.erase();
+  CHECK_EQ(contents(file.get()), line + "\r\x1b[K");
+  progress.update(at_step(1, 10));
+  CHECK_EQ(contents(file.get()), line + "\r\x1b[K" + line);
+}
+
 TEST_CASE("a stream that fails does not stop the run") {
   const File full(std::fopen("/dev/full", "we"));
   if (full == nullptr) return;

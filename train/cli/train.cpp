@@ -93,7 +93,11 @@ void add_train_flags(CLI::App& command, RunOptions& o) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command.add_flag("--quiet", o.quiet, "print errors only; the log file is written all the same");
-  command.add_flag("--profile", o.profile, "print where the time of each epoch went");
+  command.add_flag(
+      "--profile", o.profile,
+      "print where the time of each epoch went; trace the first steps to profile.json");
+  command.add_flag("--log-norms", o.log_norms,
+                   "norms of weights and gradients in the TensorBoard events");
   command.add_flag("--overfit-batch", o.overfit_batch,
                    "train and evaluate on the first batch alone, to check a set-up");
   command.add_option("--limit-train-batches", o.limit_train_batches, "per epoch; 0: no limit")

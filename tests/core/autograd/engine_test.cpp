@@ -28,7 +28,6 @@ Tensor leaf(double value) {
 struct FakeNode final : Node {
   explicit FakeNode(std::vector<Tensor> grads) : grads_(std::move(grads)) {}
   const char* name() const override { return "fake"; }
-  void release() override {}
   std::vector<Tensor> backward(const Tensor&) override { return grads_; }
   std::vector<Tensor> grads_;
 };
@@ -356,23 +355,4 @@ TEST_CASE("an exception in a hook leaves the process usable") {
   CHECK(grad_enabled());
   mul(x, x).backward();
   CHECK(x.grad().item() == 4);
-}
-
-TEST_CASE("an observer sees every operation once, entering before leaving, while it is alive") {
-  struct Recorder final : BackwardObserver {
-    void enter(const Node& node) override { calls.push_back(std::string("+") + node.name()); }
-    void leave(const Node& node) override { calls.push_back(std::string("-") + node.name()); }
-    std::vector<std::string> calls;
-  };
-  const Tensor x = leaf(2);
-  Recorder outer;
-  {
-    Recorder inner;  // the latest one sees it
-    exp(mul(x, x)).backward();
-    CHECK(inner.calls ==
-          std::vector<std::string>{"+exp", "-exp", "+mul", "-mul", "+leaf", "-leaf"});
-  }
-  CHECK(outer.calls.empty());
-  neg(x).backward();
-  CHECK(outer.calls.size() == 4);
 }

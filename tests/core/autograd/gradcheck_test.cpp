@@ -18,7 +18,7 @@ struct WrongSquareNode final : Node {
   WrongSquareNode(const Tensor& x, double factor, std::int64_t at, double extra)
       : x_(x), factor_(factor), at_(at), extra_(extra) {}
   const char* name() const override { return "wrong_square"; }
-  void release() override { x_.reset(); }
+  std::vector<SavedTensor*> saved() override { return {&x_}; }
   std::vector<Tensor> backward(const Tensor& dy) override {
     Tensor dx = mul(mul(x_.get(*this), dy), 2 * factor_);
     dx.data<double>()[at_] += extra_;

@@ -1,0 +1,84 @@
+"""The plot scripts on made-up runs: pictures that are there, and errors in one sentence."""
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+HEADER = "epoch,step,lr,train_loss,train_top1,test_loss,test_top1,images_per_s,seconds\n"
+
+
+def run(script, *arguments):
+    return subprocess.run([sys.executable, "-B", SCRIPTS / script, *arguments],
+                          capture_output=True, text=True, check=False)
+
+
+class Plots(unittest.TestCase):
+    def setUp(self):
+        self.temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(self.temporary.cleanup)
+        self.root = Path(self.temporary.name)
+
+    def make_run(self, name, rows=None, steps=None):
+        folder = self.root / name
+        folder.mkdir(parents=True)
+        if rows is None:
+            # the second epoch was not evaluated
+            rows = "1,10,0.1,2,20,1.9,25,900,5\n2,20,0.05,1.5,40,,,900,5\n3,30,0,1,60,1.2,55,900,5\n"
+        (folder / "metrics.csv").write_text(HEADER + rows)
+        if steps is not None:
+            (folder / "metrics.jsonl").write_text(steps)
+        return folder
+
+    def check_pictures(self, result, out):
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertEqual(result.stdout, f"{out}.png {out}.svg\n")
+        self.assertEqual(Path(f"{out}.png").read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
+        return Path(f"{out}.svg").read_text(encoding="utf-8")
+
+    def check_error(self, result, text):
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual(result.stdout, "")
+        self.assertIn(text, result.stderr)
+        self.assertEqual(result.stderr.count("\n"), 1)
+
+    def test_one_run(self):
+        run_dir = self.make_run("r20", steps='{"step":5,"lr":0.1}\n{"step":25,"lr":0.01}\n{"st')
+        svg = self.check_pictures(run("plot_run.py", run_dir), run_dir / "run")
+        for text in ("Loss", "Accuracy", "Learning rate", "r20", "evaluation"):
+            self.assertIn(f">{text}<", svg)
+
+    def test_many_runs(self):
+        a, b = self.make_run("x/a"), self.make_run("x/b", rows="1,10,0.1,2,20,,,900,5\n")
+        out = self.root / "pictures" / "both"
+        svg = self.check_pictures(run("plot_run.py", a, b, "-o", f"{out}.png"), out)
+        self.assertIn(">a<", svg)
+        self.assertIn(">b<", svg)
+        result = run("plot_run.py", a, b)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("several runs need -o", result.stderr)
+        self.assertEqual(run("plot_run.py", a, a, "-o", out).returncode, 2)
+
+    def test_compare(self):
+        for variant in ("post", "pre"):
+            for seed in (1, 2):
+                self.make_run(f"c/{variant}/seed{seed}")
+        out = self.root / "c" / "compare"
+        svg = self.check_pictures(run("plot_compare.py", self.root / "c"), out)
+        self.assertIn(">post (2 seeds)<", svg)
+        self.assertIn("one standard deviation", svg)
+
+    def test_errors(self):
+        self.check_error(run("plot_run.py", self.root / "none"), "no such folder")
+        self.check_error(run("plot_run.py", self.root), "metrics.csv: cannot be read")
+        self.check_error(run("plot_run.py", self.make_run("empty", rows="")), "no epoch is recorded")
+        bad = self.make_run("bad", rows="1,10,0.1,two,20,,,900,5\n")
+        self.check_error(run("plot_run.py", bad), "line 2: train_loss is not a number: 'two'")
+        torn = self.make_run("torn", steps='{"step":5,"lr":0.1}\n{"step":6}\n')
+        self.check_error(run("plot_run.py", torn), "line 2: not a record of a step")
+        self.check_error(run("plot_compare.py", self.root), "no <variant>/seed<k>/metrics.csv")
+
+
+if __name__ == "__main__":
+    unittest.main()
