@@ -77,11 +77,11 @@ void run(benchmark::State& state, const Conv2dEngine<float>& engine, Conv2dPass 
   measure(state, {.flops = 2 * static_cast<double>(d.macs())}, [&] {
     switch (pass) {
       case Conv2dPass::forward:
-        return engine.forward(py, px, pw, d, workspace.data());
+        return engine.forward(py, {px}, pw, d, workspace.data());
       case Conv2dPass::backward_input:
         return engine.backward_input(px, py, pw, d, workspace.data());
       case Conv2dPass::backward_weight:
-        return engine.backward_weight(pw, py, px, d, workspace.data());
+        return engine.backward_weight(pw, py, {px}, d, workspace.data());
     }
   });
 }

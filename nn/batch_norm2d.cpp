@@ -1,6 +1,7 @@
 #include "nn/batch_norm2d.h"
 
 #include "core/autograd/grad_mode.h"
+#include "core/ops/batch_norm_relu_conv2d.h"
 
 namespace resgrad {
 
@@ -27,6 +28,13 @@ Tensor BatchNorm2d::forward(const Tensor& x) {
 
 Tensor BatchNorm2d::then_relu(const Tensor& x) {
   Tensor y = batch_norm_relu(x, weight_, bias_, running_mean_, running_var_, options());
+  count_batch();
+  return y;
+}
+
+Tensor BatchNorm2d::then_relu_conv(const Tensor& x, const Conv2d& conv) {
+  Tensor y = batch_norm_relu_conv2d(x, weight_, bias_, running_mean_, running_var_, conv.weight(),
+                                    conv.bias(), options(), conv.options());
   count_batch();
   return y;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/ops/batch_norm.h"
+#include "nn/conv2d.h"
 #include "nn/module.h"
 
 namespace resgrad {
@@ -24,9 +25,10 @@ class BatchNorm2d final : public Module {
   /// Source  Goyal et al. 2017, arXiv:1706.02677, section 5.1.
   void zero_init();
 
-  /// relu((*this)(x)) and relu((*this)(x) + residual) as one operation, for modules that hold a
-  /// norm with a ReLU behind it. Observers do not see these calls.
+  /// relu((*this)(x)), conv(relu((*this)(x))) and relu((*this)(x) + residual) as one operation, for
+  /// modules that hold a norm with a ReLU behind it. Observers do not see these calls.
   Tensor then_relu(const Tensor& x);
+  Tensor then_relu_conv(const Tensor& x, const Conv2d& conv);
   Tensor then_add_relu(const Tensor& x, const Tensor& residual);
 
  private:

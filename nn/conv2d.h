@@ -24,6 +24,7 @@ class Conv2d final : public Module {
   std::string class_name() const override { return "Conv2d"; }
   const Tensor& weight() const { return weight_; }
   const Tensor& bias() const { return bias_; }
+  const Conv2dOptions& options() const { return options_; }
 
  private:
   Tensor forward(const Tensor& x) override;

@@ -5,19 +5,24 @@
 
 namespace resgrad {
 
+template <class M>
+M* Sequential::child_as(std::size_t i, std::size_t count) const {
+  return i < count ? dynamic_cast<M*>(children()[i].second.get()) : nullptr;
+}
+
 Tensor Sequential::apply_first(std::size_t count, const Tensor& x) {
   const bool joined = !CallObserver::active();
   Tensor y = x;
   for (std::size_t i = 0; i < count; ++i) {
-    Module& module = *children()[i].second;
-    auto* norm = dynamic_cast<BatchNorm2d*>(&module);
-    const bool before_relu = norm != nullptr && i + 1 < count &&
-                             dynamic_cast<ReLU*>(children()[i + 1].second.get()) != nullptr;
-    if (joined && before_relu) {
-      y = norm->then_relu(y);
-      ++i;
+    auto* const norm = child_as<BatchNorm2d>(i, count);
+    if (!joined || norm == nullptr || child_as<ReLU>(i + 1, count) == nullptr) {
+      y = (*children()[i].second)(y);
+    } else if (const auto* conv = child_as<Conv2d>(i + 2, count); conv != nullptr) {
+      y = norm->then_relu_conv(y, *conv);
+      i += 2;
     } else {
-      y = module(y);
+      y = norm->then_relu(y);
+      i += 1;
     }
   }
   return y;

@@ -7,8 +7,9 @@
 namespace resgrad {
 
 /// Modules applied one after the other; children are named "0", "1", ...
-/// A BatchNorm2d with a ReLU right behind it runs as one operation, unless an observer wants to see
-/// both; the result is the same.
+/// A BatchNorm2d with a ReLU right behind it runs as one operation, with the Conv2d behind both if
+/// there is one, unless an observer wants to see each; the result is the same, with a convolution
+/// up to rounding.
 class Sequential final : public Module {
  public:
   Sequential() = default;
@@ -25,6 +26,9 @@ class Sequential final : public Module {
  private:
   Tensor forward(const Tensor& x) override { return apply_first(children().size(), x); }
   Tensor apply_first(std::size_t count, const Tensor& x);
+  /// Child number i as an M; null if it is something else or not among the first `count`.
+  template <class M>
+  M* child_as(std::size_t i, std::size_t count) const;
 };
 
 }  // namespace resgrad

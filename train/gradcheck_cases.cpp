@@ -6,6 +6,7 @@
 #include "core/kernels/conv2d.h"
 #include "core/ops/arithmetic.h"
 #include "core/ops/batch_norm.h"
+#include "core/ops/batch_norm_relu_conv2d.h"
 #include "core/ops/conv2d.h"
 #include "core/ops/cross_entropy.h"
 #include "core/ops/dropout.h"
@@ -215,6 +216,39 @@ void add_batch_norm(Catalogue& all) {
   }
 }
 
+void add_batch_norm_relu_conv2d(Catalogue& all) {
+  struct Setting {
+    const char* detail;
+    Shape x, w;
+    Conv2dOptions options;
+  };
+  const Setting settings[] = {
+      {"3x3", {2, 3, 4, 5}, {2, 3, 3, 3}, {.padding = 1}},
+      {"1x1", {2, 3, 3, 5}, {4, 3, 1, 1}, {}},
+      {"stride 2 groups 2", {2, 4, 5, 4}, {6, 2, 3, 3}, {.stride = 2, .padding = 1, .groups = 2}},
+      {"per axis", {1, 2, 6, 5}, {2, 2, 3, 2}, {.stride = {2, 1}, .padding = {1, 2}}},
+  };
+  for (const Setting& s : settings) {
+    for (bool training : {true, false}) {
+      for (MemoryFormat format : {kContiguous, kChannelsLast}) {
+        const std::int64_t channels = s.x[1];
+        all.add(
+            "batch_norm_relu_conv2d",
+            fmt::format("{} {} {}", s.detail, training ? "training" : "evaluation", name(format)),
+            [training, channels, options = s.options](const Tensors& t) {
+              Tensor mean = uniform({channels}, -1, 1, kContiguous, 3);
+              Tensor var = uniform({channels}, 0.5, 2, kContiguous, 4);
+              return batch_norm_relu_conv2d(t[0], t[1], t[2], mean, var, t[3], t[4],
+                                            {.training = training, .eps = 1e-3}, options);
+            },
+            {uniform(s.x, -1, 1, format), uniform({channels}, 0.5, 1.5, kContiguous, 1),
+             uniform({channels}, -1, 1, kContiguous, 2), uniform(s.w, -1, 1, kContiguous, 5),
+             uniform({s.w[0]}, -1, 1, kContiguous, 6)});
+      }
+    }
+  }
+}
+
 void add_pool(Catalogue& all) {
   const std::pair<const char*, Pool2dOptions> settings[] = {
       {"2x2", {.kernel = 2}},
@@ -330,6 +364,7 @@ std::vector<GradcheckCase> op_gradcheck_cases() {
   add_arithmetic(all);
   add_conv2d(all);
   add_batch_norm(all);
+  add_batch_norm_relu_conv2d(all);
   add_pool(all);
   add_reduce(all);
   add_matmul(all);

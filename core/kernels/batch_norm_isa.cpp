@@ -1,5 +1,6 @@
 #include "core/kernels/batch_norm.h"
 
+#include "core/kernels/normalise_isa.h"
 #include "core/kernels/pack_isa.h"
 #include "core/kernels/range_isa.h"
 
@@ -61,7 +62,7 @@ void for_each_element(std::int64_t rows, std::int64_t channels, const T* const (
           r < wide.rows ? wide.width : wide.rest, [&]<class V>(std::int64_t c)
                                                       __attribute__((always_inline)) {
                                                         V values[kCount];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
                                                         for (int k = 0; k < kCount; ++k)
                                                           values[k] = get<V>(of[k] + c);
                                                         body.template operator()<V>(
@@ -225,29 +226,62 @@ void apply(T* y, const T* x, const T* scale, const T* shift, const T* residual, 
   pass(y, x, scale, shift, residual, rows, channels);
 }
 
-// The gradient that reaches the normalisation: dy, or what a ReLU with output y lets through.
-template <bool kMask, class V, class T>
-RESGRAD_INLINE V gradient(const T* dy, const T* y, std::int64_t i) {
-  const V g = get<V>(dy + i);
-  if constexpr (kMask) return get<V>(y + i) > V{} ? g : V{};
-  return g;
+template <class T>
+void normalise_pixel(T* y, const T* x, const T* scale, const T* shift, std::int64_t channels) {
+  for_each_pack<T>(
+      channels, [&]<class V>(std::int64_t c) __attribute__((always_inline)) {
+        put<V>(y + c, normalise(get<V>(x + c), get<V>(scale + c), get<V>(shift + c)));
+      });
 }
 
-template <bool kMask, bool kStore, class T>
-void backward_reduce_as(T* sum_dy, T* sum_dy_xhat, T* g_out, const T* dy, const T* y, const T* x,
-                        const T* mean, const T* inv_std, std::int64_t rows, std::int64_t channels,
-                        double* scratch) {
-  const Factors<T, 1> factors({mean}, channels, widen(rows, channels, kSumColumns<T>));
-  const T* means = factors.of[0];
+enum class Masked { no, by_output, by_input };
+
+// Calls f.operator()<how>() with what the mask goes by.
+template <class T, class F>
+void with_mask(const ReluMask<T>& mask, const F& f) {
+  if (mask.y != nullptr) {
+    f.template operator()<Masked::by_output>();
+  } else if (mask.scale != nullptr) {
+    f.template operator()<Masked::by_input>();
+  } else {
+    f.template operator()<Masked::no>();
+  }
+}
+
+template <Masked kMask, bool kStore, class T>
+void sum_gradients(double* scratch, T* g_out, const T* dy, const ReluMask<T>& mask, const T* x,
+                   const T* mean, std::int64_t rows, std::int64_t channels) {
+  constexpr bool kByInput = kMask == Masked::by_input;
+  // without scale and shift, the mean in their place is not read
+  const Factors<T, 3> factors({mean, kByInput ? mask.scale : mean, kByInput ? mask.shift : mean},
+                              channels, widen(rows, channels, kSumColumns<T>));
+  const T *means = factors.of[0], *scales = factors.of[1], *shifts = factors.of[2];
+  const T* y = mask.y;
   sum_rows<T>(
       scratch, rows, channels,
       [=]<class V>(std::int64_t i, std::int64_t c, V * first, V * second)
           __attribute__((always_inline)) {
-            const V g = gradient<kMask, V>(dy, y, i);
+            const V value = get<V>(x + i);
+            V g = get<V>(dy + i);
+            if constexpr (kMask == Masked::by_output) g = get<V>(y + i) > V{} ? g : V{};
+            if constexpr (kByInput) {
+              const V output = normalise(value, get<V>(scales + c), get<V>(shifts + c));
+              g = output > V{} ? g : V{};
+            }
             if constexpr (kStore) put<V>(g_out + i, g);
             *first = g;
-            *second = g * (get<V>(x + i) - get<V>(means + c));
+            *second = g * (value - get<V>(means + c));
           });
+}
+
+template <class T>
+void backward_reduce(T* sum_dy, T* sum_dy_xhat, T* g, const T* dy, const ReluMask<T>& mask,
+                     const T* x, const T* mean, const T* inv_std, std::int64_t rows,
+                     std::int64_t channels, double* scratch) {
+  with_mask(mask, [&]<Masked kMask>() {
+    const auto pass = g != nullptr ? sum_gradients<kMask, true, T> : sum_gradients<kMask, false, T>;
+    pass(scratch, g, dy, mask, x, mean, rows, channels);
+  });
   for (std::int64_t c = 0; c < channels; ++c) {
     sum_dy[c] = static_cast<T>(block_sum(scratch, channels, 0, c));
     sum_dy_xhat[c] =
@@ -256,32 +290,29 @@ void backward_reduce_as(T* sum_dy, T* sum_dy_xhat, T* g_out, const T* dy, const 
 }
 
 template <class T>
-void backward_reduce(T* sum_dy, T* sum_dy_xhat, T* g, const T* dy, const T* y, const T* x,
-                     const T* mean, const T* inv_std, std::int64_t rows, std::int64_t channels,
-                     double* scratch) {
-  const bool mask = y != nullptr, stores = g != nullptr;
-  const auto pass =
-      mask ? (stores ? backward_reduce_as<true, true, T> : backward_reduce_as<true, false, T>)
-           : (stores ? backward_reduce_as<false, true, T> : backward_reduce_as<false, false, T>);
-  pass(sum_dy, sum_dy_xhat, g, dy, y, x, mean, inv_std, rows, channels, scratch);
-}
-
-template <bool kMask, class T>
-void backward_input_as(T* dx, const T* dy, const T* y, const T* x, const T* a, const T* b,
-                       const T* k, std::int64_t rows, std::int64_t channels) {
-  for_each_element<T, 3>(
-      rows, channels,
-      {a, b, k}, [=]<class V>(std::int64_t i, const V(&factor)[3]) __attribute__((always_inline)) {
-        const V g = gradient<kMask, V>(dy, y, i);
-        put<V>(dx + i, factor[0] * g + (factor[1] * get<V>(x + i) + factor[2]));
-      });
-}
-
-template <class T>
-void backward_input(T* dx, const T* dy, const T* y, const T* x, const T* a, const T* b, const T* k,
-                    std::int64_t rows, std::int64_t channels) {
-  const auto pass = y != nullptr ? backward_input_as<true, T> : backward_input_as<false, T>;
-  pass(dx, dy, y, x, a, b, k, rows, channels);
+void backward_input(T* dx, const T* dy, const ReluMask<T>& mask, const T* x, const T* a, const T* b,
+                    const T* k, std::int64_t rows, std::int64_t channels) {
+  const T* y = mask.y;
+  if (mask.scale != nullptr) {
+    for_each_element<T, 5>(
+        rows, channels, {a, b, k, mask.scale, mask.shift},
+        [=]<class V>(std::int64_t i, const V(&factor)[5]) __attribute__((always_inline)) {
+          const V value = get<V>(x + i);
+          const V g = normalise(value, factor[3], factor[4]) > V{} ? get<V>(dy + i) : V{};
+          put<V>(dx + i, factor[0] * g + (factor[1] * value + factor[2]));
+        });
+    return;
+  }
+  const auto pass = [&]<bool kMask>() {
+    for_each_element<T, 3>(
+        rows, channels, {a, b, k},
+        [=]<class V>(std::int64_t i, const V(&factor)[3]) __attribute__((always_inline)) {
+          V g = get<V>(dy + i);
+          if constexpr (kMask) g = get<V>(y + i) > V{} ? g : V{};
+          put<V>(dx + i, factor[0] * g + (factor[1] * get<V>(x + i) + factor[2]));
+        });
+  };
+  y != nullptr ? pass.template operator()<true>() : pass.template operator()<false>();
 }
 
 template <class T>
@@ -311,7 +342,8 @@ void add_bias(T* y, const T* bias, std::int64_t rows, std::int64_t channels) {
 
 template <class T>
 BatchNormKernels<T> batch_norm() {
-  return {moments<T>, apply<T>, backward_reduce<T>, backward_input<T>, channel_sum<T>, add_bias<T>};
+  return {moments<T>,        apply<T>,       normalise_pixel<T>, backward_reduce<T>,
+          backward_input<T>, channel_sum<T>, add_bias<T>};
 }
 template BatchNormKernels<float> batch_norm();
 template BatchNormKernels<double> batch_norm();

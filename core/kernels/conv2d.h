@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/kernels/conv2d_input.h"
+
 namespace resgrad::kernels {
 
 struct Conv2dDims {
@@ -39,13 +41,13 @@ class Conv2dEngine {
   /// Bytes of 64-byte aligned scratch that the pass needs on the current number of threads.
   virtual std::size_t workspace_bytes(const Conv2dDims& d, Conv2dPass pass) const = 0;
   /// y = conv(x, w).
-  virtual void forward(T* y, const T* x, const T* w, const Conv2dDims& d,
+  virtual void forward(T* y, const Conv2dInput<T>& x, const T* w, const Conv2dDims& d,
                        std::byte* workspace) const = 0;
   /// dx = the gradient of x: the transposed convolution of dy with w.
   virtual void backward_input(T* dx, const T* dy, const T* w, const Conv2dDims& d,
                               std::byte* workspace) const = 0;
-  /// dw = the gradient of w: the correlation of x with dy.
-  virtual void backward_weight(T* dw, const T* dy, const T* x, const Conv2dDims& d,
+  /// dw = the gradient of w: the correlation of x, normalised as forward saw it, with dy.
+  virtual void backward_weight(T* dw, const T* dy, const Conv2dInput<T>& x, const Conv2dDims& d,
                                std::byte* workspace) const = 0;
 };
 

@@ -32,11 +32,11 @@ void lay_out(DirectPlan& p, Conv2dPass pass) {
   p.block = std::min(p.block, rows);
 
   const bool pointwise = g.taps_h == 1 && g.taps_w == 1 && g.step_h == 1 && g.step_w == 1;
-  const bool in_place = pointwise && g.first_h == 0 && g.first_w == 0 && g.grid_h == g.source_h &&
-                        g.grid_w == g.source_w && !gradient && g.channels < kInPlaceChannels;
+  p.in_place = pointwise && g.first_h == 0 && g.first_w == 0 && g.grid_h == g.source_h &&
+               g.grid_w == g.source_w && !gradient && g.channels < kInPlaceChannels;
   WorkspaceLayout layout;
   p.packed_size = (g.taps_h * line * p.target.columns + 15) / 16 * 16;
-  p.gathered_size = in_place ? 0 : p.block * p.gathered_row;
+  p.gathered_size = p.block * p.gathered_row;
   p.result_size = p.block * p.result_row;
   p.packed = layout.add(p.packed_size * (gradient ? p.threads : 1));
   p.gathered = layout.add(p.gathered_size * p.threads);
@@ -115,7 +115,7 @@ class DirectConv2d final : public Conv2dEngine<float> {
     return static_cast<std::size_t>(floats) * sizeof(float);
   }
 
-  void forward(float* y, const float* x, const float* w, const Conv2dDims& d,
+  void forward(float* y, const Conv2dInput<float>& x, const float* w, const Conv2dDims& d,
                std::byte* workspace) const override {
     direct<float>().convolve(y, x, w, plan_forward(d, Conv2dPass::forward),
                              reinterpret_cast<float*>(workspace));
@@ -124,11 +124,11 @@ class DirectConv2d final : public Conv2dEngine<float> {
   void backward_input(float* dx, const float* dy, const float* w, const Conv2dDims& d,
                       std::byte* workspace) const override {
     for_each_backward_input(d, [&](const DirectPlan& plan) {
-      direct<float>().convolve(dx, dy, w, plan, reinterpret_cast<float*>(workspace));
+      direct<float>().convolve(dx, {dy}, w, plan, reinterpret_cast<float*>(workspace));
     });
   }
 
-  void backward_weight(float* dw, const float* dy, const float* x, const Conv2dDims& d,
+  void backward_weight(float* dw, const float* dy, const Conv2dInput<float>& x, const Conv2dDims& d,
                        std::byte* workspace) const override {
     direct<float>().backward_weight(dw, dy, x, plan_forward(d, Conv2dPass::backward_weight),
                                     reinterpret_cast<float*>(workspace));

@@ -78,7 +78,7 @@ class GroupedConv2d final : public Conv2dEngine<float> {
     return static_cast<std::size_t>(make_plan(d, pass).floats) * sizeof(float);
   }
 
-  void forward(float* y, const float* x, const float* w, const Conv2dDims& d,
+  void forward(float* y, const Conv2dInput<float>& x, const float* w, const Conv2dDims& d,
                std::byte* workspace) const override {
     grouped<float>().forward(y, x, w, make_plan(d, Conv2dPass::forward), floats(workspace));
   }
@@ -89,7 +89,7 @@ class GroupedConv2d final : public Conv2dEngine<float> {
                                     floats(workspace));
   }
 
-  void backward_weight(float* dw, const float* dy, const float* x, const Conv2dDims& d,
+  void backward_weight(float* dw, const float* dy, const Conv2dInput<float>& x, const Conv2dDims& d,
                        std::byte* workspace) const override {
     grouped<float>().backward_weight(dw, dy, x, make_plan(d, Conv2dPass::backward_weight),
                                      floats(workspace));

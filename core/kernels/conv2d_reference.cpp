@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/kernels/batch_norm.h"
 #include "core/kernels/conv2d.h"
 #include "core/kernels/gemm.h"
 
@@ -26,12 +27,10 @@ struct Plan {
             std::clamp<std::int64_t>(kColumnBytes / (std::max<std::int64_t>(1, d.w_out() * depth) *
                                                      static_cast<std::int64_t>(sizeof(T))),
                                      1, std::max<std::int64_t>(1, d.h_out()))),
-        // a pointwise convolution reads x as it lies
+        // a pointwise convolution reads a plain x as it lies
         direct(taps == 1 && d.stride_h == 1 && d.stride_w == 1 && d.pad_h == 0 && d.pad_w == 0),
-        column_bytes(direct
-                         ? 0
-                         : align64(static_cast<std::size_t>(lines_per_chunk * d.w_out() * depth) *
-                                   sizeof(T))),
+        column_bytes(
+            align64(static_cast<std::size_t>(lines_per_chunk * d.w_out() * depth) * sizeof(T))),
         weight_bytes(align64(static_cast<std::size_t>(d.c_out * depth) * sizeof(T))) {}
 
   std::int64_t taps, depth, lines_per_chunk;
@@ -73,12 +72,15 @@ void for_each_tap(Column* columns, Image* images, std::int64_t n, std::int64_t h
 }
 
 template <class T>
-void im2col(T* columns, const T* x, std::int64_t n, std::int64_t h_begin, std::int64_t h_end,
-            std::int64_t group, const Conv2dDims& d) {
+void im2col(T* columns, const Conv2dInput<T>& x, std::int64_t n, std::int64_t h_begin,
+            std::int64_t h_end, std::int64_t group, const Conv2dDims& d) {
   const std::int64_t c = d.group_in();
-  for_each_tap<T>(columns, x, n, h_begin, h_end, group, d, [c](T* column, const T* pixel) {
+  const auto normalise = batch_norm<T>().normalise;
+  for_each_tap<T>(columns, x.x, n, h_begin, h_end, group, d, [&](T* column, const T* pixel) {
     if (pixel == nullptr) {
       std::fill_n(column, c, T{0});
+    } else if (x.scale != nullptr) {
+      normalise(column, pixel, x.scale + group * c, x.shift + group * c, c);
     } else {
       std::copy_n(pixel, c, column);
     }
@@ -139,7 +141,7 @@ class ReferenceConv2d final : public Conv2dEngine<T> {
     return threads * plan.column_bytes + weights * plan.weight_bytes;
   }
 
-  void forward(T* y, const T* x, const T* w, const Conv2dDims& d,
+  void forward(T* y, const Conv2dInput<T>& x, const T* w, const Conv2dDims& d,
                std::byte* workspace) const override {
     const Plan<T> plan(d);
     T* packed = reinterpret_cast<T*>(workspace);
@@ -182,7 +184,7 @@ class ReferenceConv2d final : public Conv2dEngine<T> {
     });
   }
 
-  void backward_weight(T* dw, const T* dy, const T* x, const Conv2dDims& d,
+  void backward_weight(T* dw, const T* dy, const Conv2dInput<T>& x, const Conv2dDims& d,
                        std::byte* workspace) const override {
     const Plan<T> plan(d);
     const std::int64_t threads = omp_get_max_threads();
@@ -221,10 +223,11 @@ class ReferenceConv2d final : public Conv2dEngine<T> {
   }
 
   // The input patches of a chunk as a matrix [rows, depth]: gathered into `column`, or x itself.
-  static Matrix<const T> patches(T* column, const T* x, std::int64_t n, std::int64_t h_begin,
-                                 std::int64_t h_end, std::int64_t group, std::int64_t row,
-                                 const Conv2dDims& d, const Plan<T>& plan) {
-    if (plan.direct) return {x + row * d.c_in + group * d.group_in(), d.c_in};
+  static Matrix<const T> patches(T* column, const Conv2dInput<T>& x, std::int64_t n,
+                                 std::int64_t h_begin, std::int64_t h_end, std::int64_t group,
+                                 std::int64_t row, const Conv2dDims& d, const Plan<T>& plan) {
+    if (plan.direct && x.scale == nullptr)
+      return {x.x + row * d.c_in + group * d.group_in(), d.c_in};
     im2col(column, x, n, h_begin, h_end, group, d);
     return {column, plan.depth};
   }

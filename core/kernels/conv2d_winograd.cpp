@@ -85,7 +85,7 @@ class WinogradConv2d final : public Conv2dEngine<float> {
     return static_cast<std::size_t>(plan_winograd(d, pass).floats) * sizeof(float);
   }
 
-  void forward(float* y, const float* x, const float* w, const Conv2dDims& d,
+  void forward(float* y, const Conv2dInput<float>& x, const float* w, const Conv2dDims& d,
                std::byte* workspace) const override {
     winograd<float>().convolve(y, x, w, plan_winograd(d, Conv2dPass::forward),
                                reinterpret_cast<float*>(workspace));
@@ -93,11 +93,11 @@ class WinogradConv2d final : public Conv2dEngine<float> {
 
   void backward_input(float* dx, const float* dy, const float* w, const Conv2dDims& d,
                       std::byte* workspace) const override {
-    winograd<float>().convolve(dx, dy, w, plan_winograd(d, Conv2dPass::backward_input),
+    winograd<float>().convolve(dx, {dy}, w, plan_winograd(d, Conv2dPass::backward_input),
                                reinterpret_cast<float*>(workspace));
   }
 
-  void backward_weight(float* dw, const float* dy, const float* x, const Conv2dDims& d,
+  void backward_weight(float* dw, const float* dy, const Conv2dInput<float>& x, const Conv2dDims& d,
                        std::byte* workspace) const override {
     winograd<float>().backward_weight(dw, dy, x, plan_winograd(d, Conv2dPass::backward_weight),
                                       reinterpret_cast<float*>(workspace));

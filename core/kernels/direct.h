@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "core/kernels/conv2d_input.h"
+
 namespace resgrad::kernels {
 
 /// Which source pixels each position of a grid of n images of grid_h x grid_w positions reads:
@@ -36,6 +38,7 @@ struct DirectPlan {
   std::int64_t threads;
   std::int64_t lines;                                    // of taps that are gathered at a time
   std::int64_t block;                                    // rows that are gathered at a time
+  bool in_place;                                         // plain rows are the pixels as they lie
   std::int64_t gathered_row, result_row;                 // row strides
   std::int64_t packed, gathered, result;                 // offsets
   std::int64_t gathered_size, result_size, packed_size;  // of one thread's part; packed: of all
@@ -46,9 +49,10 @@ template <class T>
 struct DirectKernels {
   std::int64_t lanes;  // columns must be a multiple of this
   /// y at the positions of the grid = the sum of taps of x times weights.
-  void (*convolve)(T* y, const T* x, const T* w, const DirectPlan& plan, T* workspace);
+  void (*convolve)(T* y, const Conv2dInput<T>& x, const T* w, const DirectPlan& plan, T* workspace);
   /// dw = the sum over positions of taps of x times dy.
-  void (*backward_weight)(T* dw, const T* dy, const T* x, const DirectPlan& plan, T* workspace);
+  void (*backward_weight)(T* dw, const T* dy, const Conv2dInput<T>& x, const DirectPlan& plan,
+                          T* workspace);
 };
 
 /// For float.

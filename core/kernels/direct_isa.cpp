@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include "core/kernels/microkernel_isa.h"
+#include "core/kernels/normalise_isa.h"
 #include "core/kernels/range_isa.h"
 
 namespace resgrad::kernels::RESGRAD_ISA {
@@ -37,23 +38,40 @@ RESGRAD_INLINE void copy_over(float* to, const float* from, std::int64_t count) 
   for (std::int64_t i = 0; i < count; i += kLanes) store(to + i, load(from + i));
 }
 
+// Copies some pixels of the input.
+template <bool kNormalise>
+RESGRAD_INLINE void copy_pixels(float* to, const float* from, std::int64_t pixels,
+                                std::int64_t channels, const Conv2dInput<float>& x) {
+  if constexpr (kNormalise) {
+    for (std::int64_t i = 0; i < pixels; ++i) {
+      copy_normalised(to + i * channels, from + i * channels, x.scale, x.shift, channels);
+    }
+  } else {
+    copy(to, from, pixels * channels);
+  }
+}
+
 // The pixels under a line of taps at the border: tap 0 is at pixel w of the line, of which only a
 // part may lie inside.
-void gather_border(float* to, const float* line, std::int64_t w, const TapGrid& g) {
+template <bool kNormalise>
+void gather_border(float* to, const float* line, std::int64_t w, const Conv2dInput<float>& x,
+                   const TapGrid& g) {
   const std::int64_t c = g.channels;
   const std::int64_t begin = least(w < 0 ? -w : 0, g.taps_w);
   const std::int64_t end = most(begin, least(g.source_w - w, g.taps_w));
   fill_zero(to, begin * c);
-  copy(to + begin * c, line + (w + begin) * c, (end - begin) * c);
+  copy_pixels<kNormalise>(to + begin * c, line + (w + begin) * c, end - begin, c, x);
   fill_zero(to + end * c, (g.taps_w - end) * c);
 }
 
 // gathered[row] = the pixels under the taps of lines [lines.begin, lines.end) of each row's
 // position. Pixels under one line of taps are neighbours in memory.
-void gather(float* gathered, const float* x, Range rows, Range lines, const DirectPlan& plan) {
+template <bool kNormalise>
+void gather_as(float* gathered, const Conv2dInput<float>& x, Range rows, Range lines,
+               const DirectPlan& plan) {
   const TapGrid& g = plan.grid;
   const std::int64_t c = g.channels, run = g.taps_w * c, to_row = plan.gathered_row;
-  const float* x_end = x + g.n * g.source_h * g.source_w * c;
+  const float* x_end = x.x + g.n * g.source_h * g.source_w * c;
   for_each_line(rows, g, [&](auto row, auto n, auto i, auto j, auto count) {
     const std::int64_t w = j * g.step_w + g.first_w;
     // of the positions from j on, [begin, end) have all taps inside of the source
@@ -67,20 +85,30 @@ void gather(float* gathered, const float* x, Range rows, Range lines, const Dire
         for (std::int64_t k = 0; k < count; ++k) fill_zero(to + k * to_row, run);
         continue;
       }
-      const float* from = x + (n * g.source_h + h) * g.source_w * c;
+      const float* from = x.x + (n * g.source_h + h) * g.source_w * c;
       const bool may_read_on = x_end - from >= g.source_w * c + kLanes;
       for (std::int64_t k = 0; k < begin; ++k) {
-        gather_border(to + k * to_row, from, w + k * g.step_w, g);
+        gather_border<kNormalise>(to + k * to_row, from, w + k * g.step_w, x, g);
       }
       for (std::int64_t k = begin; k < end; ++k) {
         const float* pixels = from + (w + k * g.step_w) * c;
-        may_read_on ? copy_over(to + k * to_row, pixels, run) : copy(to + k * to_row, pixels, run);
+        if (!kNormalise && may_read_on) {
+          copy_over(to + k * to_row, pixels, run);
+        } else {
+          copy_pixels<kNormalise>(to + k * to_row, pixels, g.taps_w, c, x);
+        }
       }
       for (std::int64_t k = end; k < count; ++k) {
-        gather_border(to + k * to_row, from, w + k * g.step_w, g);
+        gather_border<kNormalise>(to + k * to_row, from, w + k * g.step_w, x, g);
       }
     }
   });
+}
+
+void gather(float* gathered, const Conv2dInput<float>& x, Range rows, Range lines,
+            const DirectPlan& plan) {
+  x.scale != nullptr ? gather_as<true>(gathered, x, rows, lines, plan)
+                     : gather_as<false>(gathered, x, rows, lines, plan);
 }
 
 // Whether the rows of the product are the pixels of the result as they lie.
@@ -163,10 +191,11 @@ Upcoming::Range next_pixels(const float* x, Range rows, Range share, const TapGr
   return {pixel_of(x, rows.end, g), pixel_of(x, end, g)};
 }
 
-void convolve(float* y, const float* x, const float* w, const DirectPlan& plan, float* workspace) {
+void convolve(float* y, const Conv2dInput<float>& x, const float* w, const DirectPlan& plan,
+              float* workspace) {
   const TapGrid& g = plan.grid;
   const std::int64_t columns = plan.target.columns, line = g.taps_w * g.channels;
-  const bool reads = plan.gathered_size == 0;  // in place: the rows are the pixels of x
+  const bool reads = plan.in_place && x.scale == nullptr;
   const bool writes = writes_in_place(g, plan.target);
   const int threads = static_cast<int>(plan.threads);
 #pragma omp parallel num_threads(threads)
@@ -182,11 +211,11 @@ void convolve(float* y, const float* x, const float* w, const DirectPlan& plan, 
       const Range rows = part(share, block, blocks);
       float* result = writes ? y + rows.begin * columns : own_result;
       const std::int64_t result_row = writes ? columns : plan.result_row;
-      Upcoming upcoming{next_pixels(x, rows, share, g), {}};
+      Upcoming upcoming{next_pixels(x.x, rows, share, g), {}};
       for (std::int64_t i = 0; i < g.taps_h; i += plan.lines) {
         const Range lines{i, least(g.taps_h, i + plan.lines)};
         if (!reads) gather(gathered, x, rows, lines, plan);
-        multiply(result, result_row, reads ? x + rows.begin * g.channels : gathered,
+        multiply(result, result_row, reads ? x.x + rows.begin * g.channels : gathered,
                  reads ? g.channels : plan.gathered_row, workspace + plan.packed, size(rows),
                  {lines.begin * line, lines.end * line}, writes, plan, upcoming);
       }
@@ -223,8 +252,8 @@ void add_weights(float* dw, const float* sums, std::int64_t parts, const DirectP
   }
 }
 
-void backward_weight(float* dw, const float* dy, const float* x, const DirectPlan& plan,
-                     float* workspace) {
+void backward_weight(float* dw, const float* dy, const Conv2dInput<float>& x,
+                     const DirectPlan& plan, float* workspace) {
   const TapGrid& g = plan.grid;
   const std::int64_t columns = plan.target.columns, line = g.taps_w * g.channels;
   const int threads = static_cast<int>(plan.threads);
@@ -244,7 +273,7 @@ void backward_weight(float* dw, const float* dy, const float* x, const DirectPla
         copy(gradient + r * plan.result_row, dy + (rows.begin + r) * columns, columns);
       }
       const std::int64_t next = least(share.end, rows.end + count) - rows.end;
-      Upcoming upcoming{next_pixels(x, rows, share, g),
+      Upcoming upcoming{next_pixels(x.x, rows, share, g),
                         {dy + rows.end * columns, dy + (rows.end + next) * columns}};
       for (std::int64_t i = 0; i < g.taps_h; i += plan.lines) {
         const Range lines{i, least(g.taps_h, i + plan.lines)};

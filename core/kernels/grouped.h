@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "core/kernels/conv2d_input.h"
+
 namespace resgrad::kernels {
 
 /// One pass and how it is cut. Images are worked on in bands of lines; the channels of a band that
@@ -28,11 +30,12 @@ struct GroupedKernels {
   std::int64_t lanes;         // of a vector
   std::int64_t tile_columns;  // results along a line that are computed together; even
   /// y = conv(x, w).
-  void (*forward)(T* y, const T* x, const T* w, const GroupedPlan& plan, T* workspace);
+  void (*forward)(T* y, const Conv2dInput<T>& x, const T* w, const GroupedPlan& plan, T* workspace);
   /// dx = the transposed convolution of dy with w.
   void (*backward_input)(T* dx, const T* dy, const T* w, const GroupedPlan& plan, T* workspace);
   /// dw = the correlation of x with dy.
-  void (*backward_weight)(T* dw, const T* dy, const T* x, const GroupedPlan& plan, T* workspace);
+  void (*backward_weight)(T* dw, const T* dy, const Conv2dInput<T>& x, const GroupedPlan& plan,
+                          T* workspace);
 };
 
 /// For float.

@@ -2,6 +2,7 @@
 
 #include <omp.h>
 
+#include "core/kernels/normalise_isa.h"
 #include "core/kernels/range_isa.h"
 #include "core/kernels/vector_isa.h"
 
@@ -112,13 +113,22 @@ struct Window {
   std::int64_t line, column, lines, columns;
 };
 
-// to[line][column][0 .. kWidth) = the channels from `channel` on, zero outside of the image.
-template <int kWidth>
-void copy_window(float* to, const float* image, std::int64_t h, std::int64_t w,
-                 std::int64_t channels, std::int64_t channel, const Window& window) {
+// to[line][column][0 .. kWidth) = the channels from `channel` on of an image, which is given as the
+// input whose x is its first pixel; zero outside of the image.
+template <int kWidth, bool kNormalise>
+void copy_window_as(float* to, const Conv2dInput<float>& image, std::int64_t h, std::int64_t w,
+                    std::int64_t channels, std::int64_t channel, const Window& window) {
   const std::int64_t count = least(kWidth, channels - channel);
   const std::int64_t begin = least(most(-window.column, 0), window.columns);
   const std::int64_t end = most(begin, least(window.columns, w - window.column));
+  const auto copy_pixel = [&](float* pixel, const float* from, std::int64_t floats)
+      __attribute__((always_inline)) {
+    if constexpr (kNormalise) {
+      copy_normalised(pixel, from, image.scale + channel, image.shift + channel, floats);
+    } else {
+      copy(pixel, from, floats);
+    }
+  };
   for (std::int64_t i = 0; i < window.lines; ++i, to += window.columns * kWidth) {
     const std::int64_t line = window.line + i;
     if (line < 0 || line >= h) {
@@ -127,19 +137,27 @@ void copy_window(float* to, const float* image, std::int64_t h, std::int64_t w,
     }
     fill_zero(to, begin * kWidth);
     fill_zero(to + end * kWidth, (window.columns - end) * kWidth);
-    const float* from = image + (line * w + window.column + begin) * channels + channel;
+    const float* from = image.x + (line * w + window.column + begin) * channels + channel;
     float* pixel = to + begin * kWidth;
     if (count == kWidth) {
       for (std::int64_t j = begin; j < end; ++j, from += channels, pixel += kWidth) {
-        copy(pixel, from, kWidth);
+        copy_pixel(pixel, from, kWidth);
       }
     } else {
       for (std::int64_t j = begin; j < end; ++j, from += channels, pixel += kWidth) {
-        copy(pixel, from, count);
+        copy_pixel(pixel, from, count);
         fill_zero(pixel + count, kWidth - count);
       }
     }
   }
+}
+
+template <int kWidth>
+void copy_window(float* to, const Conv2dInput<float>& image, std::int64_t h, std::int64_t w,
+                 std::int64_t channels, std::int64_t channel, const Window& window) {
+  const auto copy_all =
+      image.scale != nullptr ? copy_window_as<kWidth, true> : copy_window_as<kWidth, false>;
+  copy_all(to, image, h, w, channels, channel, window);
 }
 
 // Makes the compiler compute and load in the order of the source text. Left alone it keeps every
@@ -311,7 +329,7 @@ void for_each_band(const GroupedPlan& p, const F& f) {
 }
 
 template <int kGroup, int kStride, bool kTransposed>
-void convolve(float* y, const float* x, const GroupedPlan& p, float* workspace) {
+void convolve(float* y, const Conv2dInput<float>& x, const GroupedPlan& p, float* workspace) {
   using Along = Taps<kStride, kTransposed>;
   constexpr int kWidth = slab_inputs(kGroup);
   constexpr std::int64_t kSlabWeights = kTaps * kGroup * kLanes;
@@ -319,12 +337,13 @@ void convolve(float* y, const float* x, const GroupedPlan& p, float* workspace) 
   {
     float* source = workspace + p.source + omp_get_thread_num() * p.source_size;
     for_each_band(p, [&](std::int64_t n, Range band) {
-      const float* image = x + n * p.source_h * p.source_w * p.channels;
+      const float* image = x.x + n * p.source_h * p.source_w * p.channels;
       float* result = y + n * p.result_h * p.result_w * p.channels;
       const Window window = kTransposed ? Window{band.begin / kStride, 0, p.lines, p.columns}
                                         : Window{band.begin * kStride - 1, -1, p.lines, p.columns};
       for (std::int64_t c = 0; c < p.channels; c += kWidth) {
-        copy_window<kWidth>(source, image, p.source_h, p.source_w, p.channels, c, window);
+        copy_window<kWidth>(source, {image, x.scale, x.shift}, p.source_h, p.source_w, p.channels,
+                            c, window);
         for (std::int64_t k = c; k < least(c + kWidth, p.channels); k += kLanes) {
           convolve_band<kGroup, kStride, kTransposed>(
               result, source,
@@ -425,7 +444,8 @@ void sum_gradients(float* dw, const float* parts, const GroupedPlan& p) {
 }
 
 template <int kGroup, int kStride>
-void correlate(const float* dy, const float* x, const GroupedPlan& p, float* workspace) {
+void correlate(const float* dy, const Conv2dInput<float>& x, const GroupedPlan& p,
+               float* workspace) {
   constexpr int kWidth = slab_inputs(kGroup);
   constexpr std::int64_t kSlabWeights = kTaps * kGroup * kLanes;
 #pragma omp parallel num_threads(static_cast <int>(p.threads))
@@ -436,14 +456,14 @@ void correlate(const float* dy, const float* x, const GroupedPlan& p, float* wor
     float* gradient = workspace + p.gradient + thread * p.gradient_size;
     fill_zero(sums, p.weights_size);
     for_each_band(p, [&](std::int64_t n, Range band) {
-      const float* x_image = x + n * p.source_h * p.source_w * p.channels;
+      const float* x_image = x.x + n * p.source_h * p.source_w * p.channels;
       const float* dy_image = dy + n * p.result_h * p.result_w * p.channels;
       const Range x_lines = {most(0, band.begin * kStride - 1),
                              least(p.source_h, (band.end - 1) * kStride + 2)};
       for (std::int64_t c = 0; c < p.channels; c += kWidth) {
-        copy_window<kWidth>(source, x_image, p.source_h, p.source_w, p.channels, c,
-                            {x_lines.begin, 0, size(x_lines), p.columns});
-        copy_window<kWidth>(gradient, dy_image, p.result_h, p.result_w, p.channels, c,
+        copy_window<kWidth>(source, {x_image, x.scale, x.shift}, p.source_h, p.source_w, p.channels,
+                            c, {x_lines.begin, 0, size(x_lines), p.columns});
+        copy_window<kWidth>(gradient, {dy_image}, p.result_h, p.result_w, p.channels, c,
                             {band.begin, -1, size(band), p.result_w + 2});
         for (std::int64_t k = c; k < least(c + kWidth, p.channels); k += kLanes) {
           float* sum = sums + k / kLanes * kSlabWeights;
@@ -480,7 +500,8 @@ void with_constants(const GroupedPlan& p, const F& f) {
   if (p.group == 16) with_stride.template operator()<16>();
 }
 
-void forward(float* y, const float* x, const float* w, const GroupedPlan& p, float* workspace) {
+void forward(float* y, const Conv2dInput<float>& x, const float* w, const GroupedPlan& p,
+             float* workspace) {
   pack_weights(workspace + p.weights, w, p, false);
   with_constants(
       p, [&]<int kGroup, int kStride>() { convolve<kGroup, kStride, false>(y, x, p, workspace); });
@@ -490,11 +511,11 @@ void backward_input(float* dx, const float* dy, const float* w, const GroupedPla
                     float* workspace) {
   pack_weights(workspace + p.weights, w, p, true);
   with_constants(p, [&]<int kGroup, int kStride>() {
-    convolve<kGroup, kStride, kStride != 1>(dx, dy, p, workspace);
+    convolve<kGroup, kStride, kStride != 1>(dx, {dy}, p, workspace);
   });
 }
 
-void backward_weight(float* dw, const float* dy, const float* x, const GroupedPlan& p,
+void backward_weight(float* dw, const float* dy, const Conv2dInput<float>& x, const GroupedPlan& p,
                      float* workspace) {
   with_constants(
       p, [&]<int kGroup, int kStride>() { correlate<kGroup, kStride>(dy, x, p, workspace); });

@@ -9,6 +9,8 @@
 
 #include <cstdint>
 
+#include "core/kernels/conv2d_input.h"
+
 namespace resgrad::kernels {
 
 constexpr std::int64_t kWinogradPlanes = 36;
@@ -48,9 +50,11 @@ struct WinogradKernels {
   std::int64_t lanes;  // channels must be a multiple of this
   std::int64_t panel;  // columns that the product takes at a time
   /// y = conv(x, w), or with plan.flip the gradient of the input from x = dy.
-  void (*convolve)(T* y, const T* x, const T* w, const WinogradPlan& plan, T* workspace);
+  void (*convolve)(T* y, const Conv2dInput<T>& x, const T* w, const WinogradPlan& plan,
+                   T* workspace);
   /// dw = the correlation of x with dy.
-  void (*backward_weight)(T* dw, const T* dy, const T* x, const WinogradPlan& plan, T* workspace);
+  void (*backward_weight)(T* dw, const T* dy, const Conv2dInput<T>& x, const WinogradPlan& plan,
+                          T* workspace);
 };
 
 /// For float.

@@ -49,17 +49,30 @@ struct Worker {
 // ---- between images and planes
 
 // planes[p][i] = the input tile number i of a range.
-void source_to_planes(float* planes, const float* x, Range tiles, const Worker& worker) {
+template <bool kNormalise>
+void source_to_planes_as(float* planes, const Conv2dInput<float>& x, Range tiles,
+                         const Worker& worker) {
   const WinogradPlan& plan = worker.plan;
   for_each_tile(tiles, plan, [&](auto i, auto n, auto th, auto tw) {
     const auto tile =
-        find_tile<6>(x, worker.zeros, n, 4 * th - 1, 4 * tw - 1, plan.h, plan.w, plan.c);
+        find_tile<6>(x.x, worker.zeros, n, 4 * th - 1, 4 * tw - 1, plan.h, plan.w, plan.c);
     float* to = planes + i * plan.source.row;
     for (std::int64_t c = 0; c < plan.c; c += kLanes) {
-      transform_in(to + c, plan.source.plane, tile, c,
-                   [](Vector* t, const Vector* f) { transform_input(t, f); });
+      const auto transform = [](Vector* t, const Vector* f) { transform_input(t, f); };
+      if constexpr (kNormalise) {
+        transform_in(to + c, plan.source.plane, tile, c, transform,
+                     Normalise{load(x.scale + c), load(x.shift + c)});
+      } else {
+        transform_in(to + c, plan.source.plane, tile, c, transform, Plain{});
+      }
     }
   });
+}
+
+void source_to_planes(float* planes, const Conv2dInput<float>& x, Range tiles,
+                      const Worker& worker) {
+  x.scale != nullptr ? source_to_planes_as<true>(planes, x, tiles, worker)
+                     : source_to_planes_as<false>(planes, x, tiles, worker);
 }
 
 // The same for tiles of the output's gradient and a range of its channels.
@@ -70,8 +83,9 @@ void gradient_to_planes(float* planes, const float* dy, Range tiles, Range chann
     const auto tile = find_tile<4>(dy, worker.zeros, n, 4 * th, 4 * tw, plan.h, plan.w, plan.k);
     float* to = planes + i * plan.product.row;
     for (std::int64_t c = channels.begin; c < channels.end; c += kLanes, to += kLanes) {
-      transform_in(to, plan.product.plane, tile, c,
-                   [](Vector* t, const Vector* f) { transform_gradient(t, f); });
+      transform_in(
+          to, plan.product.plane, tile, c,
+          [](Vector* t, const Vector* f) { transform_gradient(t, f); }, Plain{});
     }
   });
 }
@@ -239,7 +253,7 @@ void for_each_block(const Worker& worker, const F& f) {
   }
 }
 
-void convolve_columns(float* y, const float* x, const float* w, const Worker& worker) {
+void convolve_columns(float* y, const Conv2dInput<float>& x, const float* w, const Worker& worker) {
   const WinogradPlan& plan = worker.plan;
   const Range all{0, plan.tiles}, own = worker.share(all);
   source_to_planes(worker.source + own.begin * plan.source.row, x, own, worker);
@@ -251,7 +265,7 @@ void convolve_columns(float* y, const float* x, const float* w, const Worker& wo
   });
 }
 
-void convolve_chunks(float* y, const float* x, const float* w, const Worker& worker) {
+void convolve_chunks(float* y, const Conv2dInput<float>& x, const float* w, const Worker& worker) {
   const WinogradPlan& plan = worker.plan;
   const bool together = plan.sharing == WinogradSharing::planes;
   const std::int64_t i = together ? worker.thread : 0, parts = together ? worker.threads : 1;
@@ -272,7 +286,7 @@ void convolve_chunks(float* y, const float* x, const float* w, const Worker& wor
   });
 }
 
-void convolve(float* y, const float* x, const float* w, const WinogradPlan& plan,
+void convolve(float* y, const Conv2dInput<float>& x, const float* w, const WinogradPlan& plan,
               float* workspace) {
   fill_zero(workspace + plan.zeros, 6 * plan.c);
   const int threads = static_cast<int>(plan.threads);
@@ -284,7 +298,8 @@ void convolve(float* y, const float* x, const float* w, const WinogradPlan& plan
   }
 }
 
-void backward_weight_columns(float* dw, const float* dy, const float* x, const Worker& worker) {
+void backward_weight_columns(float* dw, const float* dy, const Conv2dInput<float>& x,
+                             const Worker& worker) {
   const WinogradPlan& plan = worker.plan;
   const Range all{0, plan.tiles}, own = worker.share(all);
   source_to_planes(worker.source + own.begin * plan.source.row, x, own, worker);
@@ -296,8 +311,8 @@ void backward_weight_columns(float* dw, const float* dy, const float* x, const W
   });
 }
 
-void backward_weight_chunks(float* dw, const float* dy, const float* x, const float* first_weight,
-                            const Worker& worker) {
+void backward_weight_chunks(float* dw, const float* dy, const Conv2dInput<float>& x,
+                            const float* first_weight, const Worker& worker) {
   const WinogradPlan& plan = worker.plan;
   const bool together = plan.sharing == WinogradSharing::planes;
   const std::int64_t i = together ? worker.thread : 0, parts = together ? worker.threads : 1;
@@ -322,8 +337,8 @@ void backward_weight_chunks(float* dw, const float* dy, const float* x, const fl
                     {0, plan.k}, plan);
 }
 
-void backward_weight(float* dw, const float* dy, const float* x, const WinogradPlan& plan,
-                     float* workspace) {
+void backward_weight(float* dw, const float* dy, const Conv2dInput<float>& x,
+                     const WinogradPlan& plan, float* workspace) {
   fill_zero(workspace + plan.zeros, 6 * (plan.c > plan.k ? plan.c : plan.k));
   const int threads = static_cast<int>(plan.threads);
 #pragma omp parallel num_threads(threads)

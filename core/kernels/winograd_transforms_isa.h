@@ -2,6 +2,7 @@
 // elements of a row or column, then in two dimensions on tiles in memory.
 #pragma once
 
+#include "core/kernels/normalise_isa.h"
 #include "core/kernels/vector_isa.h"
 
 namespace resgrad::kernels::RESGRAD_ISA {
@@ -73,6 +74,7 @@ RESGRAD_INLINE void fetch_early(const float* p) {
 template <int kSize>
 struct Tile {
   const float* row[kSize];          // first column inside; rows outside point to zeros
+  std::int64_t top, bottom;         // rows inside
   std::int64_t begin, end, stride;  // columns inside; floats from one pixel to the next
   std::int64_t below;               // floats from a pixel to that of the tile below
 };
@@ -86,6 +88,8 @@ RESGRAD_INLINE Tile<kSize> find_tile(const float* images, const float* zeros, st
   tile.begin = w < 0 ? -w : 0;
   tile.end = width - w < kSize ? width - w : kSize;
   tile.stride = channels;
+  tile.top = h < 0 ? -h : 0;
+  tile.bottom = height - h < kSize ? height - h : kSize;
   tile.below = 4 * width * channels;
   for (int i = 0; i < kSize; ++i) {
     const bool inside = h + i >= 0 && h + i < height;
@@ -96,10 +100,11 @@ RESGRAD_INLINE Tile<kSize> find_tile(const float* images, const float* zeros, st
 }
 
 // 36 planes = the transform of one vector of channels of a tile, which `transform` brings from
-// kSize to 6 elements in each dimension.
-template <int kSize, class Transform>
+// kSize to 6 elements in each dimension, after `prepare` has been applied to the pixels inside.
+template <int kSize, class Transform, class Prepare>
 RESGRAD_INLINE void transform_in(float* to, std::int64_t plane, const Tile<kSize>& tile,
-                                 std::int64_t channel, const Transform& transform) {
+                                 std::int64_t channel, const Transform& transform,
+                                 const Prepare& prepare) {
   Vector half[6][kSize];
   std::int64_t offset = channel;
   for (int j = 0; j < kSize; ++j) {
@@ -107,7 +112,13 @@ RESGRAD_INLINE void transform_in(float* to, std::int64_t plane, const Tile<kSize
     if (j >= tile.begin && j < tile.end) {
       Vector pixels[kSize];
 #pragma GCC unroll 6
-      for (int i = 0; i < kSize; ++i) pixels[i] = load(tile.row[i] + offset);
+      for (int i = 0; i < kSize; ++i) pixels[i] = prepare(load(tile.row[i] + offset));
+      if constexpr (Prepare::kMovesZero) {
+#pragma GCC unroll 6
+        for (int i = 0; i < kSize; ++i) {
+          if (i < tile.top || i >= tile.bottom) pixels[i] = Vector{};
+        }
+      }
 #pragma GCC unroll 4
       for (int i = kSize - 4; i < kSize; ++i) fetch_early(tile.row[i] + offset + tile.below);
       transform(column, pixels);

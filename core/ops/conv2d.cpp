@@ -1,188 +1,44 @@
 #include "core/ops/conv2d.h"
 
-#include <algorithm>
-
 #include "core/autograd/node.h"
-#include "core/autograd/observer.h"
-#include "core/kernels/batch_norm.h"
-#include "core/kernels/conv2d.h"
-#include "core/ops/require.h"
+#include "core/ops/conv2d_passes.h"
 
 namespace resgrad {
 namespace {
 
-using kernels::Conv2dDims;
-using kernels::Conv2dPass;
+constexpr const char* kOp = "conv2d";
 constexpr MemoryFormat kChannelsLast = MemoryFormat::channels_last;
 
-Conv2dDims dims_of(const Tensor& x, const Tensor& weight, const Conv2dOptions& o) {
-  return {.n = x.dim(0),
-          .c_in = x.dim(1),
-          .h_in = x.dim(2),
-          .w_in = x.dim(3),
-          .c_out = weight.dim(0),
-          .k_h = weight.dim(2),
-          .k_w = weight.dim(3),
-          .stride_h = o.stride.h,
-          .stride_w = o.stride.w,
-          .pad_h = o.padding.h,
-          .pad_w = o.padding.w,
-          .dilation_h = o.dilation.h,
-          .dilation_w = o.dilation.w,
-          .groups = o.groups};
-}
-
-std::int64_t rows(const Conv2dDims& d) {
-  return d.n * d.h_out() * d.w_out();
-}
-
-constexpr const char* phase_name(Conv2dPass pass) {
-  switch (pass) {
-    case Conv2dPass::forward:
-      return "forward";
-    case Conv2dPass::backward_input:
-      return "backward_input";
-    case Conv2dPass::backward_weight:
-      return "backward_weight";
-  }
-  return "?";
-}
-
-// "3x3 64->128 /2 @32x32": taps, channels, stride unless 1, input size.
-std::string describe(const Conv2dDims& d) {
-  return fmt::format(
-      "{}x{} {}->{}{}{}{} @{}x{}", d.k_h, d.k_w, d.c_in, d.c_out,
-      d.groups > 1 ? fmt::format(" g{}", d.groups) : "",
-      d.stride_h > 1 || d.stride_w > 1 ? fmt::format(" /{}", std::max(d.stride_h, d.stride_w)) : "",
-      d.dilation_h > 1 || d.dilation_w > 1
-          ? fmt::format(" d{}", std::max(d.dilation_h, d.dilation_w))
-          : "",
-      d.h_in, d.w_in);
-}
-
-// Every pass reads or writes each of input, weights and output once.
-Work work_of(const Conv2dDims& d, Conv2dPass pass, std::string_view engine,
-             std::size_t element_bytes) {
-  const std::int64_t elements =
-      d.n * d.c_in * d.h_in * d.w_in + d.c_out * d.group_in() * d.k_h * d.k_w + rows(d) * d.c_out;
-  return {.name = "conv2d",
-          .phase = phase_name(pass),
-          .flops = 2 * static_cast<double>(d.macs()),
-          .bytes = static_cast<double>(elements) * static_cast<double>(element_bytes),
-          .engine = engine,
-          .shape = describe(d)};
-}
-
-// Runs f(engine, workspace) with the engine that is planned for the pass, and reports it.
-template <class T, class F>
-void run(const Conv2dDims& d, Conv2dPass pass, F&& f) {
-  const kernels::Conv2dEngine<T>& engine = kernels::plan_conv2d<T>(d, pass);
-  const Storage workspace(engine.workspace_bytes(d, pass));
-  f(engine, workspace.data());
-  if (WorkObserver::active()) report(work_of(d, pass, engine.name(), sizeof(T)));
-}
-
 struct Conv2dNode final : Node {
-  Conv2dNode(const Tensor& x, const Tensor& weight, const Conv2dDims& d)
+  Conv2dNode(const Tensor& x, const Tensor& weight, const kernels::Conv2dDims& d)
       : x_(x), weight_(weight), dims_(d) {}
-  const char* name() const override { return "conv2d"; }
+  const char* name() const override { return kOp; }
   bool reports_itself() const override { return true; }
   std::vector<SavedTensor*> saved() override { return {&x_, &weight_}; }
 
   std::vector<Tensor> backward(const Tensor& dy_any) override {
-    const Conv2dDims& d = dims_;
     const Tensor weight = weight_.get(*this), dy = dy_any.reordered(kChannelsLast);
-    const DType dtype = dy.dtype();
     Tensor dx, dw, db;
-    visit_floating(dtype, "conv2d", [&](auto tag) {
-      using T = decltype(tag);
-      if (needs_grad(0)) {
-        dx = Tensor::empty({d.n, d.c_in, d.h_in, d.w_in}, dtype, kChannelsLast);
-        run<T>(d, Conv2dPass::backward_input, [&](const auto& engine, std::byte* workspace) {
-          engine.backward_input(dx.data<T>(), dy.data<T>(), weight.data<T>(), d, workspace);
-        });
-      }
-      if (needs_grad(1)) {
-        const Tensor x = x_.get(*this);
-        dw = Tensor::empty(weight.shape(), dtype);
-        run<T>(d, Conv2dPass::backward_weight, [&](const auto& engine, std::byte* workspace) {
-          engine.backward_weight(dw.data<T>(), dy.data<T>(), x.data<T>(), d, workspace);
-        });
-      }
-      if (needs_grad(2)) {
-        db = Tensor::empty({d.c_out}, dtype);
-        const auto scratch = static_cast<std::size_t>(kernels::batch_norm_scratch(d.c_out));
-        const Storage sums(scratch * sizeof(double));
-        kernels::batch_norm<T>().channel_sum(db.data<T>(), dy.data<T>(), rows(d), d.c_out,
-                                             reinterpret_cast<double*>(sums.data()));
-        report({.name = "conv2d bias", .phase = "backward", .bytes = bytes_of(dy)});
-      }
-    });
+    if (needs_grad(0)) dx = conv2d_backward_input(kOp, dy, weight, dims_);
+    if (needs_grad(1)) dw = conv2d_backward_weight(kOp, dy, {x_.get(*this)}, dims_);
+    if (needs_grad(2)) db = conv2d_backward_bias(dy, dims_);
     return {dx, dw, db};
   }
 
   SavedTensor x_;  // in channels_last
   SavedTensor weight_;
-  Conv2dDims dims_;
+  kernels::Conv2dDims dims_;
 };
-
-void check(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o) {
-  require_rank("conv2d", "x", x, 4);
-  require_rank("conv2d", "weight", weight, 4);
-  require_floating("conv2d", "x", x);
-  require_dtype("conv2d", "weight", weight, x.dtype());
-  const auto at_least = [](std::string_view argument, Pair2d value, std::int64_t minimum) {
-    require<ValueError>(value.h >= minimum && value.w >= minimum,
-                        "conv2d: {}: expected at least {}, got ({}, {})", argument, minimum,
-                        value.h, value.w);
-  };
-  at_least("stride", o.stride, 1);
-  at_least("padding", o.padding, 0);
-  at_least("dilation", o.dilation, 1);
-  require<ValueError>(o.groups >= 1, "conv2d: groups: expected at least 1, got {}", o.groups);
-  const std::int64_t c_in = x.dim(1), c_out = weight.dim(0);
-  require<ShapeError>(c_in % o.groups == 0,
-                      "conv2d: x: expected channels divisible by groups={}, got {}", o.groups,
-                      x.shape());
-  require<ShapeError>(weight.dim(1) == c_in / o.groups && weight.dim(2) >= 1 && weight.dim(3) >= 1,
-                      "conv2d: weight: expected {} for input {} with groups={}, got {}",
-                      shape_pattern({-1, c_in / o.groups, -1, -1}), x.shape(), o.groups,
-                      weight.shape());
-  require<ShapeError>(c_out % o.groups == 0 && c_out >= 1,
-                      "conv2d: weight: expected output channels divisible by groups={}, got {}",
-                      o.groups, weight.shape());
-  const auto extent = [](std::int64_t k, std::int64_t dilation) { return dilation * (k - 1) + 1; };
-  require<ShapeError>(
-      x.dim(2) + 2 * o.padding.h >= extent(weight.dim(2), o.dilation.h) &&
-          x.dim(3) + 2 * o.padding.w >= extent(weight.dim(3), o.dilation.w),
-      "conv2d: x: expected height and width of at least the kernel {} with dilation "
-      "({}, {}), got {} with padding ({}, {})",
-      weight.shape(), o.dilation.h, o.dilation.w, x.shape(), o.padding.h, o.padding.w);
-  if (bias.defined()) {
-    require_shape("conv2d", "bias", bias, {c_out});
-    require_dtype("conv2d", "bias", bias, x.dtype());
-  }
-}
 
 }  // namespace
 
 Tensor conv2d(const Tensor& x_any, const Tensor& weight, const Tensor& bias,
               const Conv2dOptions& options) {
-  check(x_any, weight, bias, options);
-  const Conv2dDims d = dims_of(x_any, weight, options);
+  check_conv2d(x_any, weight, bias, options);
+  const kernels::Conv2dDims d = conv2d_dims(x_any, weight, options);
   const Tensor x = x_any.reordered(kChannelsLast);
   const Tensor w = weight.reordered(MemoryFormat::contiguous);
-  Tensor y = Tensor::empty({d.n, d.c_out, d.h_out(), d.w_out()}, x.dtype(), kChannelsLast);
-  visit_floating(x.dtype(), "conv2d", [&](auto tag) {
-    using T = decltype(tag);
-    run<T>(d, Conv2dPass::forward, [&](const auto& engine, std::byte* workspace) {
-      engine.forward(y.data<T>(), x.data<T>(), w.data<T>(), d, workspace);
-    });
-    if (bias.defined()) {
-      kernels::batch_norm<T>().add_bias(y.data<T>(), bias.data<T>(), rows(d), d.c_out);
-      report({.name = "conv2d bias", .phase = "forward", .bytes = 2 * bytes_of(y)});
-    }
-  });
+  const Tensor y = conv2d_forward(kOp, {x}, w, bias, d);
   return record<Conv2dNode>(y.reordered(x_any.memory_format()),
                             {{"x", x_any}, {"weight", weight}, {"bias", bias}}, x, w, d);
 }

@@ -1,11 +1,12 @@
 // Checks of the float convolution engines: every pass against the reference engine in double, under
-// every instruction set, on one and two threads.
+// every instruction set, on one and two threads, with plain and with normalised inputs.
 #pragma once
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <string>
 
 #include "core/kernels/conv2d.h"
@@ -26,6 +27,7 @@ template <class T>
 struct EngineProblem {
   kernels::Conv2dDims d;
   Tensor x, w, dy;
+  Tensor scale, shift;  // of an input that is normalised while it is loaded
 
   EngineProblem(const kernels::Conv2dDims& dims, std::uint64_t seed)
       : d(dims),
@@ -35,6 +37,33 @@ struct EngineProblem {
 
   static Tensor make(const Shape& shape, std::uint64_t seed, MemoryFormat format) {
     return random_tensor(shape, seed, dtype_of<T>(), format);
+  }
+
+  // The same convolution of relu(scale * x + shift). Most shifts are not 0, so that padding which
+  // was normalised too would show.
+  EngineProblem normalised(std::uint64_t seed) const {
+    EngineProblem other = *this;
+    other.scale = make({d.c_in}, seed, MemoryFormat::contiguous);
+    other.shift = make({d.c_in}, seed + 1, MemoryFormat::contiguous);
+    return other;
+  }
+
+  // The same with the input written out by plain loops.
+  EngineProblem written_out() const {
+    EngineProblem other = *this;
+    other.x = x.clone(), other.scale = Tensor(), other.shift = Tensor();
+    T* values = other.x.template data<T>();
+    for (std::int64_t i = 0; i < x.numel(); ++i) {
+      const std::int64_t c = i % d.c_in;
+      const T v = values[i] * scale.data<T>()[c] + shift.data<T>()[c];
+      values[i] = v > 0 ? v : 0;
+    }
+    return other;
+  }
+
+  kernels::Conv2dInput<T> input() const {
+    if (!scale.defined()) return {x.data<T>()};
+    return {x.data<T>(), scale.data<T>(), shift.data<T>()};
   }
 
   // A pass, into memory that holds NaN before, with a workspace that holds NaN too.
@@ -51,11 +80,11 @@ struct EngineProblem {
     out.fill_(NAN);
     T* to = out.data<T>();
     if (pass == kernels::Conv2dPass::forward) {
-      engine.forward(to, x.data<T>(), w.data<T>(), d, workspace.data());
+      engine.forward(to, input(), w.data<T>(), d, workspace.data());
     } else if (pass == kernels::Conv2dPass::backward_input) {
       engine.backward_input(to, dy.data<T>(), w.data<T>(), d, workspace.data());
     } else {
-      engine.backward_weight(to, dy.data<T>(), x.data<T>(), d, workspace.data());
+      engine.backward_weight(to, dy.data<T>(), input(), d, workspace.data());
     }
     const std::byte* end = workspace.data() + bytes;
     CHECK_MESSAGE(std::all_of(end, end + kGuardBytes, [](std::byte b) { return b == kGuard; }),
@@ -85,12 +114,13 @@ inline std::string describe(const EngineCase& c, const kernels::Conv2dDims& d,
       d.c_out, d.h_in, d.w_in, d.k_h, d.k_w, d.stride_h, d.stride_w, d.pad_h, d.pad_w);
 }
 
-/// Compares the passes that the engine supports, on one and two threads, twice each.
-inline void check_engine(const EngineCase& c, const kernels::Conv2dDims& d, std::uint64_t seed) {
-  const EngineProblem<float> problem(d, seed);
-  const EngineProblem<double> exact(d, seed);
-  for (auto pass : {kernels::Conv2dPass::forward, kernels::Conv2dPass::backward_input,
-                    kernels::Conv2dPass::backward_weight}) {
+/// Compares the passes that the engine supports with those of `exact` on the reference engine, on
+/// one and two threads, twice each.
+inline void check_passes(const EngineCase& c, const EngineProblem<float>& problem,
+                         const EngineProblem<double>& exact,
+                         std::initializer_list<kernels::Conv2dPass> passes) {
+  const kernels::Conv2dDims& d = problem.d;
+  for (auto pass : passes) {
     const Tensor want = exact.run(kernels::reference_conv2d<double>(), pass);
     for_each_isa([&](kernels::Isa) {
       if (!c.engine.supports(d, pass)) return;
@@ -102,6 +132,18 @@ inline void check_engine(const EngineCase& c, const kernels::Conv2dDims& d, std:
       }
     });
   }
+}
+
+/// All passes with a plain input, and those that read the input with a normalised one.
+inline void check_engine(const EngineCase& c, const kernels::Conv2dDims& d, std::uint64_t seed) {
+  using kernels::Conv2dPass;
+  const EngineProblem<float> problem(d, seed);
+  const EngineProblem<double> exact(d, seed);
+  check_passes(c, problem, exact,
+               {Conv2dPass::forward, Conv2dPass::backward_input, Conv2dPass::backward_weight});
+  INFO("input normalised while it is loaded");
+  check_passes(c, problem.normalised(seed + 3), exact.normalised(seed + 3).written_out(),
+               {Conv2dPass::forward, Conv2dPass::backward_weight});
 }
 
 /// Taps k x k, padded by half of them.

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/support/conv2d_engines.h"
 #include "tests/support/conv_dims.h"
 #include "tests/support/guards.h"
 #include "tests/support/random_tensor.h"
@@ -37,13 +38,13 @@ struct Problem {
     out.fill_(NAN);
     switch (pass) {
       case Conv2dPass::forward:
-        engine.forward(out.data<T>(), x.data<T>(), w.data<T>(), d, workspace.data());
+        engine.forward(out.data<T>(), {x.data<T>()}, w.data<T>(), d, workspace.data());
         break;
       case Conv2dPass::backward_input:
         engine.backward_input(out.data<T>(), dy.data<T>(), w.data<T>(), d, workspace.data());
         break;
       case Conv2dPass::backward_weight:
-        engine.backward_weight(out.data<T>(), dy.data<T>(), x.data<T>(), d, workspace.data());
+        engine.backward_weight(out.data<T>(), dy.data<T>(), {x.data<T>()}, d, workspace.data());
         break;
     }
     return out;
@@ -76,6 +77,24 @@ TEST_CASE("the reference engine agrees with seven loops in all passes") {
     const std::uint64_t seed = pick_seed();
     check_reference<float>(d, seed);
     check_reference<double>(d, seed);
+  }));
+}
+
+TEST_CASE("the reference engine normalises what it loads, and no padding") {
+  CHECK(rc::check("float and double, pointwise included", [] {
+    Conv2dDims d = pick_conv2d_dims();
+    if (pick(0, 3) == 0) d.k_h = d.k_w = d.stride_h = d.stride_w = 1, d.pad_h = d.pad_w = 0;
+    const std::uint64_t seed = pick_seed();
+    const auto check = [&]<class T>(T) {
+      const EngineProblem<T> problem = EngineProblem<T>(d, seed).normalised(seed + 3);
+      for (Conv2dPass pass : {Conv2dPass::forward, Conv2dPass::backward_weight}) {
+        const auto& engine = kernels::reference_conv2d<T>();
+        expect(all_close(problem.run(engine, pass), problem.written_out().run(engine, pass),
+                         rounding(dtype_of<T>())));
+      }
+    };
+    check(float{});
+    check(double{});
   }));
 }
 

@@ -1,0 +1,140 @@
+#include "core/ops/batch_norm_passes.h"
+
+#include <cmath>
+
+#include "core/autograd/grad_mode.h"
+#include "core/autograd/node.h"
+#include "core/kernels/batch_norm.h"
+#include "core/ops/require.h"
+
+namespace resgrad {
+namespace {
+
+// Calls f(channel) for each channel. Per-channel arithmetic is tiny beside the passes over x.
+template <class F>
+void for_each_channel(std::int64_t channels, F&& f) {
+  for (std::int64_t c = 0; c < channels; ++c) f(c);
+}
+
+Storage scratch_for(std::int64_t channels) {
+  return Storage(static_cast<std::size_t>(kernels::batch_norm_scratch(channels)) * sizeof(double));
+}
+
+double* doubles(const Storage& storage) {
+  return reinterpret_cast<double*>(storage.data());
+}
+
+}  // namespace
+
+void check_batch_norm(std::string_view op, const Tensor& x, const Tensor& weight,
+                      const Tensor& bias, const Tensor& running_mean, const Tensor& running_var,
+                      const BatchNormOptions& options) {
+  require_rank(op, "x", x, 4);
+  require_floating(op, "x", x);
+  const std::int64_t channels = x.dim(1);
+  for (const auto& [argument, tensor] :
+       {Input{"weight", weight}, Input{"bias", bias}, Input{"running_mean", running_mean},
+        Input{"running_var", running_var}}) {
+    require_shape(op, argument, tensor, {channels});
+    require_dtype(op, argument, tensor, x.dtype());
+  }
+  require<ValueError>(options.momentum >= 0 && options.momentum <= 1 && options.eps >= 0,
+                      "{}: options: expected momentum in [0, 1] and eps >= 0, got {} and {}", op,
+                      options.momentum, options.eps);
+  const std::int64_t rows = channels == 0 ? 0 : x.numel() / channels;
+  require<ShapeError>(!options.training || rows >= 2,
+                      "{}: x: expected more than one value per channel in training, got {}", op,
+                      x.shape());
+}
+
+BatchNormFactors batch_norm_factors(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                                    Tensor& running_mean, Tensor& running_var,
+                                    const BatchNormOptions& options) {
+  const std::int64_t channels = x.dim(1), rows = channels == 0 ? 0 : x.numel() / channels;
+  BatchNormFactors factors;
+  for (Tensor* t : {&factors.mean, &factors.inv_std, &factors.scale, &factors.shift}) {
+    *t = Tensor::empty({channels}, x.dtype());
+  }
+  visit_floating(x.dtype(), "batch_norm", [&](auto tag) {
+    using T = decltype(tag);
+    T* m = factors.mean.data<T>();
+    T* s = factors.inv_std.data<T>();
+    if (options.training) {
+      const Storage scratch = scratch_for(channels);
+      kernels::batch_norm<T>().moments(m, s, x.data<T>(), rows, channels, doubles(scratch));
+      const NoGradGuard no_grad;
+      running_mean.bump_version();
+      running_var.bump_version();
+      const T fresh = static_cast<T>(options.momentum), old = T{1} - fresh;
+      const T unbias = static_cast<T>(static_cast<double>(rows) / static_cast<double>(rows - 1));
+      for_each_channel(channels, [&](std::int64_t c) {
+        T& mean_c = running_mean.data<T>()[c];
+        T& var_c = running_var.data<T>()[c];
+        mean_c = old * mean_c + fresh * m[c];
+        var_c = old * var_c + fresh * unbias * s[c];
+      });
+    } else {
+      factors.mean.copy_(running_mean);
+      factors.inv_std.copy_(running_var);
+    }
+    for_each_channel(channels, [&](std::int64_t c) {
+      s[c] = T{1} / std::sqrt(s[c] + static_cast<T>(options.eps));
+      T& scale = factors.scale.data<T>()[c];
+      scale = weight.data<T>()[c] * s[c];
+      factors.shift.data<T>()[c] = bias.data<T>()[c] - m[c] * scale;
+    });
+  });
+  return factors;
+}
+
+// With m = N * H * W and xhat = (x - mean) * inv_std:
+//   training: dx = weight * inv_std * (dy - sum(dy) / m - xhat * sum(dy * xhat) / m)
+//   evaluation: dx = weight * inv_std * dy
+// both of which are a * dy + b * x + k with factors per channel. With a ReLU behind, dy stands for
+// the gradient that it lets through.
+BatchNormGradients batch_norm_gradients(const BatchNormBackward& b) {
+  const Tensor &x = b.x, &dy = b.dy;
+  const std::int64_t channels = x.dim(1), rows = x.numel() / channels;
+  BatchNormGradients result;
+  result.dweight = Tensor::empty({channels}, x.dtype());
+  result.dbias = Tensor::empty({channels}, x.dtype());
+  if (b.wants_masked_dy) result.masked_dy = Tensor::empty_like(x);
+  visit_floating(x.dtype(), "batch_norm", [&](auto tag) {
+    using T = decltype(tag);
+    const auto& kernel = kernels::batch_norm<T>();
+    const T *mean = b.factors.mean.data<T>(), *inv_std = b.factors.inv_std.data<T>();
+    const T *scale = b.factors.scale.data<T>(), *shift = b.factors.shift.data<T>();
+    const kernels::ReluMask<T> mask =
+        b.relu == ReluBehind::output_kept     ? kernels::ReluMask<T>{.y = b.y.data<T>()}
+        : b.relu == ReluBehind::output_redone ? kernels::ReluMask<T>{.scale = scale, .shift = shift}
+                                              : kernels::ReluMask<T>{};
+    T* sum_dy = result.dbias.data<T>();
+    T* sum_dy_xhat = result.dweight.data<T>();
+    T* masked_dy = b.wants_masked_dy ? result.masked_dy.data<T>() : nullptr;
+    const Storage scratch = scratch_for(channels);
+    kernel.backward_reduce(sum_dy, sum_dy_xhat, masked_dy, dy.data<T>(), mask, x.data<T>(), mean,
+                           inv_std, rows, channels, doubles(scratch));
+    if (!b.wants_dx) return;
+    result.dx = b.overwrites_dy ? dy : Tensor::empty_like(x);
+    Tensor factors = Tensor::zeros({2, channels}, x.dtype());
+    const T* a = scale;
+    T* b_x = factors.data<T>();
+    T* k = b_x + channels;
+    for_each_channel(channels, [&](std::int64_t c) {
+      if (!b.training) return;
+      const T count = static_cast<T>(rows);
+      b_x[c] = -a[c] * inv_std[c] * sum_dy_xhat[c] / count;
+      k[c] = -a[c] * sum_dy[c] / count - b_x[c] * mean[c];
+    });
+    if (masked_dy != nullptr) {
+      kernel.backward_input(result.dx.data<T>(), masked_dy, {}, x.data<T>(), a, b_x, k, rows,
+                            channels);
+    } else {
+      kernel.backward_input(result.dx.data<T>(), dy.data<T>(), mask, x.data<T>(), a, b_x, k, rows,
+                            channels);
+    }
+  });
+  return result;
+}
+
+}  // namespace resgrad

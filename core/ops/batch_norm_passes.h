@@ -1,0 +1,53 @@
+// The steps of a batch norm that the operations which contain one share: checks, statistics and
+// gradients. Activations are in channels_last here.
+#pragma once
+
+#include <string_view>
+
+#include "core/ops/batch_norm.h"
+
+namespace resgrad {
+
+/// Throws what batch_norm() documents, in the name of `op`.
+void check_batch_norm(std::string_view op, const Tensor& x, const Tensor& weight,
+                      const Tensor& bias, const Tensor& running_mean, const Tensor& running_var,
+                      const BatchNormOptions& options);
+
+/// What normalising makes of x, per channel [C]: scale * x + shift, where scale = weight * inv_std,
+/// shift = bias - mean * scale and inv_std = 1 / sqrt(var + eps).
+struct BatchNormFactors {
+  Tensor mean, inv_std, scale, shift;
+};
+
+/// From the statistics of x, by which the running ones are updated, or in evaluation from those.
+BatchNormFactors batch_norm_factors(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                                    Tensor& running_mean, Tensor& running_var,
+                                    const BatchNormOptions& options);
+
+/// The ReLU behind a batch norm, for its gradients.
+enum class ReluBehind {
+  none,
+  output_kept,   // the mask is y > 0
+  output_redone  // the mask is scale * x + shift > 0
+};
+
+struct BatchNormGradients {
+  Tensor dx, dweight, dbias;
+  Tensor masked_dy;  // what the ReLU lets through, if it was asked for
+};
+
+/// What batch_norm_gradients() computes, and from what.
+struct BatchNormBackward {
+  Tensor dy, x;
+  Tensor y;  // with ReluBehind::output_kept
+  BatchNormFactors factors;
+  ReluBehind relu;
+  bool training;
+  bool wants_dx;
+  bool wants_masked_dy;
+  bool overwrites_dy;  // dx takes the memory of dy
+};
+
+BatchNormGradients batch_norm_gradients(const BatchNormBackward& b);
+
+}  // namespace resgrad

@@ -1,0 +1,183 @@
+#include "core/ops/conv2d_passes.h"
+
+#include <algorithm>
+
+#include "core/autograd/observer.h"
+#include "core/kernels/batch_norm.h"
+#include "core/ops/require.h"
+
+namespace resgrad {
+namespace {
+
+using kernels::Conv2dDims;
+using kernels::Conv2dPass;
+constexpr MemoryFormat kChannelsLast = MemoryFormat::channels_last;
+
+std::int64_t rows(const Conv2dDims& d) {
+  return d.n * d.h_out() * d.w_out();
+}
+
+constexpr const char* phase_name(Conv2dPass pass) {
+  switch (pass) {
+    case Conv2dPass::forward:
+      return "forward";
+    case Conv2dPass::backward_input:
+      return "backward_input";
+    case Conv2dPass::backward_weight:
+      return "backward_weight";
+  }
+  return "?";
+}
+
+// "3x3 64->128 /2 @32x32": taps, channels, stride unless 1, input size.
+std::string describe(const Conv2dDims& d) {
+  return fmt::format(
+      "{}x{} {}->{}{}{}{} @{}x{}", d.k_h, d.k_w, d.c_in, d.c_out,
+      d.groups > 1 ? fmt::format(" g{}", d.groups) : "",
+      d.stride_h > 1 || d.stride_w > 1 ? fmt::format(" /{}", std::max(d.stride_h, d.stride_w)) : "",
+      d.dilation_h > 1 || d.dilation_w > 1
+          ? fmt::format(" d{}", std::max(d.dilation_h, d.dilation_w))
+          : "",
+      d.h_in, d.w_in);
+}
+
+// Every pass reads or writes each of input, weights and output once.
+Work work_of(std::string_view op, const Conv2dDims& d, Conv2dPass pass, std::string_view engine,
+             std::size_t element_bytes) {
+  const std::int64_t elements =
+      d.n * d.c_in * d.h_in * d.w_in + d.c_out * d.group_in() * d.k_h * d.k_w + rows(d) * d.c_out;
+  return {.name = op,
+          .phase = phase_name(pass),
+          .flops = 2 * static_cast<double>(d.macs()),
+          .bytes = static_cast<double>(elements) * static_cast<double>(element_bytes),
+          .engine = engine,
+          .shape = describe(d)};
+}
+
+// Runs f(engine, workspace) with the engine that is planned for the pass, and reports it.
+template <class T, class F>
+void run(std::string_view op, const Conv2dDims& d, Conv2dPass pass, F&& f) {
+  const kernels::Conv2dEngine<T>& engine = kernels::plan_conv2d<T>(d, pass);
+  const Storage workspace(engine.workspace_bytes(d, pass));
+  f(engine, workspace.data());
+  if (WorkObserver::active()) report(work_of(op, d, pass, engine.name(), sizeof(T)));
+}
+
+template <class T>
+kernels::Conv2dInput<T> input_of(const Conv2dOperand& operand) {
+  if (!operand.scale.defined()) return {operand.x.data<T>()};
+  return {operand.x.data<T>(), operand.scale.data<T>(), operand.shift.data<T>()};
+}
+
+}  // namespace
+
+void check_conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                  const Conv2dOptions& o) {
+  require_rank("conv2d", "x", x, 4);
+  require_rank("conv2d", "weight", weight, 4);
+  require_floating("conv2d", "x", x);
+  require_dtype("conv2d", "weight", weight, x.dtype());
+  const auto at_least = [](std::string_view argument, Pair2d value, std::int64_t minimum) {
+    require<ValueError>(value.h >= minimum && value.w >= minimum,
+                        "conv2d: {}: expected at least {}, got ({}, {})", argument, minimum,
+                        value.h, value.w);
+  };
+  at_least("stride", o.stride, 1);
+  at_least("padding", o.padding, 0);
+  at_least("dilation", o.dilation, 1);
+  require<ValueError>(o.groups >= 1, "conv2d: groups: expected at least 1, got {}", o.groups);
+  const std::int64_t c_in = x.dim(1), c_out = weight.dim(0);
+  require<ShapeError>(c_in % o.groups == 0,
+                      "conv2d: x: expected channels divisible by groups={}, got {}", o.groups,
+                      x.shape());
+  require<ShapeError>(weight.dim(1) == c_in / o.groups && weight.dim(2) >= 1 && weight.dim(3) >= 1,
+                      "conv2d: weight: expected {} for input {} with groups={}, got {}",
+                      shape_pattern({-1, c_in / o.groups, -1, -1}), x.shape(), o.groups,
+                      weight.shape());
+  require<ShapeError>(c_out % o.groups == 0 && c_out >= 1,
+                      "conv2d: weight: expected output channels divisible by groups={}, got {}",
+                      o.groups, weight.shape());
+  const auto extent = [](std::int64_t k, std::int64_t dilation) { return dilation * (k - 1) + 1; };
+  require<ShapeError>(
+      x.dim(2) + 2 * o.padding.h >= extent(weight.dim(2), o.dilation.h) &&
+          x.dim(3) + 2 * o.padding.w >= extent(weight.dim(3), o.dilation.w),
+      "conv2d: x: expected height and width of at least the kernel {} with dilation "
+      "({}, {}), got {} with padding ({}, {})",
+      weight.shape(), o.dilation.h, o.dilation.w, x.shape(), o.padding.h, o.padding.w);
+  if (bias.defined()) {
+    require_shape("conv2d", "bias", bias, {c_out});
+    require_dtype("conv2d", "bias", bias, x.dtype());
+  }
+}
+
+Conv2dDims conv2d_dims(const Tensor& x, const Tensor& weight, const Conv2dOptions& o) {
+  return {.n = x.dim(0),
+          .c_in = x.dim(1),
+          .h_in = x.dim(2),
+          .w_in = x.dim(3),
+          .c_out = weight.dim(0),
+          .k_h = weight.dim(2),
+          .k_w = weight.dim(3),
+          .stride_h = o.stride.h,
+          .stride_w = o.stride.w,
+          .pad_h = o.padding.h,
+          .pad_w = o.padding.w,
+          .dilation_h = o.dilation.h,
+          .dilation_w = o.dilation.w,
+          .groups = o.groups};
+}
+
+Tensor conv2d_forward(std::string_view op, const Conv2dOperand& x, const Tensor& weight,
+                      const Tensor& bias, const Conv2dDims& d) {
+  Tensor y = Tensor::empty({d.n, d.c_out, d.h_out(), d.w_out()}, x.x.dtype(), kChannelsLast);
+  visit_floating(y.dtype(), "conv2d", [&](auto tag) {
+    using T = decltype(tag);
+    run<T>(op, d, Conv2dPass::forward, [&](const auto& engine, std::byte* workspace) {
+      engine.forward(y.data<T>(), input_of<T>(x), weight.data<T>(), d, workspace);
+    });
+    if (bias.defined()) {
+      kernels::batch_norm<T>().add_bias(y.data<T>(), bias.data<T>(), rows(d), d.c_out);
+      report({.name = "conv2d bias", .phase = "forward", .bytes = 2 * bytes_of(y)});
+    }
+  });
+  return y;
+}
+
+Tensor conv2d_backward_input(std::string_view op, const Tensor& dy, const Tensor& weight,
+                             const Conv2dDims& d) {
+  Tensor dx = Tensor::empty({d.n, d.c_in, d.h_in, d.w_in}, dy.dtype(), kChannelsLast);
+  visit_floating(dy.dtype(), "conv2d", [&](auto tag) {
+    using T = decltype(tag);
+    run<T>(op, d, Conv2dPass::backward_input, [&](const auto& engine, std::byte* workspace) {
+      engine.backward_input(dx.data<T>(), dy.data<T>(), weight.data<T>(), d, workspace);
+    });
+  });
+  return dx;
+}
+
+Tensor conv2d_backward_weight(std::string_view op, const Tensor& dy, const Conv2dOperand& x,
+                              const Conv2dDims& d) {
+  Tensor dw = Tensor::empty({d.c_out, d.group_in(), d.k_h, d.k_w}, dy.dtype());
+  visit_floating(dy.dtype(), "conv2d", [&](auto tag) {
+    using T = decltype(tag);
+    run<T>(op, d, Conv2dPass::backward_weight, [&](const auto& engine, std::byte* workspace) {
+      engine.backward_weight(dw.data<T>(), dy.data<T>(), input_of<T>(x), d, workspace);
+    });
+  });
+  return dw;
+}
+
+Tensor conv2d_backward_bias(const Tensor& dy, const Conv2dDims& d) {
+  Tensor db = Tensor::empty({d.c_out}, dy.dtype());
+  visit_floating(dy.dtype(), "conv2d", [&](auto tag) {
+    using T = decltype(tag);
+    const auto scratch = static_cast<std::size_t>(kernels::batch_norm_scratch(d.c_out));
+    const Storage sums(scratch * sizeof(double));
+    kernels::batch_norm<T>().channel_sum(db.data<T>(), dy.data<T>(), rows(d), d.c_out,
+                                         reinterpret_cast<double*>(sums.data()));
+  });
+  report({.name = "conv2d bias", .phase = "backward", .bytes = bytes_of(dy)});
+  return db;
+}
+
+}  // namespace resgrad
