@@ -21,6 +21,7 @@ packages=(
   libspdlog-dev libfmt-dev           # log, text
   libcli11-dev nlohmann-json3-dev    # command line, JSON
   libpng-dev libturbojpeg0-dev       # image files
+  zlib1g-dev                         # checksums of checkpoints
   doctest-dev librapidcheck-dev      # tests
   python3                            # checks that run as tests
   python3-matplotlib                 # plots

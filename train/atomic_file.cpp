@@ -5,8 +5,12 @@
 
 #include <atomic>
 #include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <optional>
+#include <string_view>
 #include <utility>
 
 #include "core/check.h"
@@ -15,6 +19,8 @@ namespace resgrad {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::string_view kMark = ".tmp-";
 
 // Repeats a call that a signal interrupted.
 template <class F>
@@ -28,6 +34,20 @@ fs::path folder_of(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
+// The PID in the name of a temporary, or nothing for the name of another file.
+std::optional<pid_t> owner_of(const std::string& name) {
+  const std::size_t mark = name.rfind(kMark);
+  if (!name.starts_with('.') || mark == std::string::npos) return std::nullopt;
+  const char* const end = name.data() + name.size();
+  pid_t pid = 0;
+  unsigned count = 0;
+  const auto [dash, error] = std::from_chars(name.data() + mark + kMark.size(), end, pid);
+  if (error != std::errc() || pid <= 0 || dash == end || *dash != '-') return std::nullopt;
+  const auto [last, count_error] = std::from_chars(dash + 1, end, count);
+  if (count_error != std::errc() || last != end) return std::nullopt;
+  return pid;
+}
+
 }  // namespace
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
@@ -36,7 +56,7 @@ AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
                    path_.string());
   do {
     temporary_ = folder_of(path_) /
-                 fmt::format(".{}.tmp-{}-{}", path_.filename().string(), ::getpid(), count++);
+                 fmt::format(".{}{}{}-{}", path_.filename().string(), kMark, ::getpid(), count++);
     fd_ = retry(
         [&] { return ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); });
     // a process of this number that was killed may have left one
@@ -59,11 +79,14 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
   }
 }
 
-void AtomicFile::commit() {
+void AtomicFile::flush() {
   require<StateError>(fd_ != -1, "write: {}: expected an open file, got a committed one",
                       path_.string());
-  // the contents before the name: otherwise a crash can leave the new name with no contents
   if (retry([&] { return ::fsync(fd_); }) == -1) fail("flush");
+}
+
+void AtomicFile::commit() {
+  flush();  // the contents before the name: otherwise a crash can leave the name with no contents
   // close() frees the descriptor even when it fails, so it is not repeated
   const int closed = ::close(std::exchange(fd_, -1));
   if (closed == -1 && errno != EINTR) fail("close");
@@ -91,6 +114,17 @@ void write_file_atomically(const fs::path& path, std::span<const std::byte> byte
   AtomicFile file(path);
   file.write(bytes);
   file.commit();
+}
+
+void remove_stale_temporaries(const fs::path& folder) {
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    const std::optional<pid_t> pid = owner_of(entry.path().filename().string());
+    if (!pid) continue;
+    const bool runs = *pid != ::getpid() && (::kill(*pid, 0) == 0 || errno == EPERM);
+    std::error_code ignored;
+    if (!runs) fs::remove(entry.path(), ignored);
+  }
 }
 
 }  // namespace resgrad

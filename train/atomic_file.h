@@ -9,7 +9,8 @@ namespace resgrad {
 
 /// A file under construction: a hidden temporary beside `path` that takes its place on commit().
 /// Until then, and when anything fails, a file at `path` stays as it was. The temporary is removed
-/// by the destructor; only a killed process leaves it behind, as `.NAME.tmp-PID-COUNT`.
+/// by the destructor; only a killed process leaves it behind, as `.NAME.tmp-PID-COUNT`, for
+/// remove_stale_temporaries().
 /// Permissions are those of a new file; a symbolic link at `path` is replaced, not followed.
 class AtomicFile {
  public:
@@ -21,6 +22,8 @@ class AtomicFile {
 
   /// Appends all of `bytes`; throws IoError, such as on a full disk.
   void write(std::span<const std::byte> bytes);
+  /// Flushes the contents to the disk. Throws IoError.
+  void flush();
   /// Flushes the file to the disk, renames it to `path` and flushes the folder, so that after a
   /// power failure there is the old or the new file, never a part. Call once, last.
   void commit();
@@ -35,5 +38,9 @@ class AtomicFile {
 /// Writes `bytes` to `path` by an AtomicFile.
 /// Throws  IoError as AtomicFile does.
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
+
+/// Removes the temporaries that killed processes left in `folder`: those whose PID is this process
+/// or none that runs. Call before this process writes there. Files that cannot be removed stay.
+void remove_stale_temporaries(const std::filesystem::path& folder);
 
 }  // namespace resgrad

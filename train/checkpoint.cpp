@@ -1,80 +1,186 @@
 #include "train/checkpoint.h"
 
 #include <charconv>
+#include <nlohmann/json.hpp>
 
 #include "core/check.h"
+#include "train/atomic_file.h"
 #include "train/safetensors.h"
 
 namespace resgrad {
 namespace {
 
-constexpr const char* kFormatVersion = "1";
-constexpr std::string_view kModelPrefix = "model.";
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
 
-std::int64_t to_int(const std::filesystem::path& file, const std::string& key,
-                    const std::string& text) {
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  require<IoError>(error == std::errc() && end == text.data() + text.size() && !text.empty(),
-                   "checkpoint: {}: {}: expected an integer, got {}", file.string(), key, text);
-  return value;
+constexpr const char* kFormatVersion = "2";
+constexpr std::string_view kModelPrefix = "model.", kOptimizerPrefix = "optimizer.";
+
+void add_tensors(TensorFile& to, std::string_view prefix, const std::vector<NamedTensor>& tensors) {
+  for (const NamedTensor& t : tensors) {
+    to.tensors.push_back({std::string(prefix) + t.name, t.tensor.detach()});
+  }
+}
+
+std::vector<NamedTensor> tensors_under(std::string_view prefix, const TensorFile& file) {
+  std::vector<NamedTensor> tensors;
+  for (const NamedTensor& t : file.tensors) {
+    if (t.name.starts_with(prefix)) tensors.push_back({t.name.substr(prefix.size()), t.tensor});
+  }
+  return tensors;
+}
+
+std::string to_text(const TrainState& s) {
+  return Json{{"epoch_step", s.epoch_step},
+              {"images", s.loss.weight()},
+              {"loss_sum", s.loss.sum()},
+              {"top1_sum", s.top1.sum()},
+              {"seconds", s.seconds},
+              {"best_top1", s.best_top1},
+              {"skipped", s.skipped},
+              {"train_images", s.train_images},
+              {"dropout_calls", s.dropout_calls},
+              {"settings", Json::parse(s.settings)},
+              {"machine", s.machine},
+              {"metrics", metrics_csv(s.epochs)}}
+      .dump();
+}
+
+TrainState parse_state(const std::string& text, const fs::path& file) {
+  try {
+    const Json json = Json::parse(text);
+    const auto images = json.at("images").get<std::int64_t>();
+    return {.epoch_step = json.at("epoch_step"),
+            .loss = Meter(json.at("loss_sum"), images),
+            .top1 = Meter(json.at("top1_sum"), images),
+            .seconds = json.at("seconds"),
+            .best_top1 = json.at("best_top1"),
+            .skipped = json.at("skipped"),
+            .train_images = json.at("train_images"),
+            .epochs = parse_metrics_csv(json.at("metrics").get<std::string>(), file.string()),
+            .dropout_calls = json.at("dropout_calls"),
+            .settings = json.at("settings").dump(),
+            .machine = json.at("machine")};
+  } catch (const Json::exception& error) {
+    throw IoError(fmt::format("checkpoint: {}: training: expected the state of a run, got: {}",
+                              file.string(), error.what()));
+  }
+}
+
+// The fields of the metadata, each required.
+class Fields {
+ public:
+  Fields(const TensorFile& contents, const fs::path& file) : contents_(contents), file_(file) {}
+
+  const std::string& text(const std::string& key) const {
+    const auto found = contents_.metadata.find(key);
+    require<IoError>(found != contents_.metadata.end(),
+                     "checkpoint: {}: expected the metadata field {}, found none (not a file of "
+                     "resgrad train?)",
+                     file_.string(), key);
+    return found->second;
+  }
+
+  std::int64_t integer(const std::string& key) const {
+    const std::string& digits = text(key);
+    const char* const end = digits.data() + digits.size();
+    std::int64_t value = 0;
+    const auto [stop, error] = std::from_chars(digits.data(), end, value);
+    require<IoError>(error == std::errc() && stop == end,
+                     "checkpoint: {}: {}: expected an integer, got \"{}\"", file_.string(), key,
+                     digits);
+    return value;
+  }
+
+ private:
+  const TensorFile& contents_;
+  const fs::path& file_;
+};
+
+// Makes room for a new `file`. A hard link leaves `file` in its place meanwhile; where there are
+// none, it is moved.
+void keep_previous(const fs::path& file, int keep) {
+  std::error_code ignored;
+  if (keep < 1 || !fs::exists(file, ignored)) return;
+  for (int n = keep; n >= 2; --n) {
+    fs::rename(previous_file(file, n - 1), previous_file(file, n), ignored);
+  }
+  fs::remove(previous_file(file, 1), ignored);
+  std::error_code error;
+  fs::create_hard_link(file, previous_file(file, 1), error);
+  if (error) fs::rename(file, previous_file(file, 1), ignored);
 }
 
 }  // namespace
 
-void save_weights(const std::filesystem::path& file, const Module& net,
-                  const CheckpointInfo& info) {
-  TensorFile contents;
-  for (const NamedTensor& t : net.state_dict()) {
-    contents.tensors.push_back({std::string(kModelPrefix) + t.name, t.tensor.detach()});
-  }
-  contents.metadata = {
-      {"format", "resgrad"},
-      {"format_version", kFormatVersion},
-      {"model", info.model},
-      {"activation", info.activation},
-      {"shortcut", info.shortcut},
-      {"stem", info.stem},
-      {"dataset", info.dataset},
-      {"normalisation", info.normalisation.empty() ? info.dataset : info.normalisation},
-      {"num_classes", std::to_string(info.num_classes)},
-      {"epoch", std::to_string(info.epoch)},
-      {"step", std::to_string(info.step)}};
-  write_safetensors(file, contents);
+fs::path previous_file(const fs::path& file, int n) {
+  return file.parent_path() /
+         fmt::format("{}.{}{}", file.stem().string(), n, file.extension().string());
 }
 
-CheckpointInfo read_checkpoint_info(const std::filesystem::path& file) {
+void write_checkpoint(const fs::path& file, const Checkpoint& checkpoint, int keep) {
+  const CheckpointInfo& info = checkpoint.info;
+  TensorFile contents{.metadata = {{"format", "resgrad"},
+                                   {"format_version", kFormatVersion},
+                                   {"model", info.model},
+                                   {"activation", info.activation},
+                                   {"shortcut", info.shortcut},
+                                   {"stem", info.stem},
+                                   {"dataset", info.dataset},
+                                   {"normalisation",
+                                    info.normalisation.empty() ? info.dataset : info.normalisation},
+                                   {"num_classes", std::to_string(info.num_classes)},
+                                   {"epoch", std::to_string(info.epoch)},
+                                   {"step", std::to_string(info.step)}},
+                      .checksum = true};
+  if (checkpoint.state) contents.metadata["training"] = to_text(*checkpoint.state);
+  add_tensors(contents, kModelPrefix, checkpoint.model);
+  add_tensors(contents, kOptimizerPrefix, checkpoint.optimizer);
+  add_tensors(contents, "", checkpoint.others);
+  AtomicFile out(file);
+  write_safetensors(out, contents);
+  out.flush();  // the new one is safe on the disk before the old ones move
+  keep_previous(file, keep);
+  out.commit();
+}
+
+Checkpoint read_checkpoint(const fs::path& file) {
   const TensorFile contents = read_safetensors(file);
-  const auto field = [&](const std::string& key) {
-    const auto found = contents.metadata.find(key);
-    require<IoError>(found != contents.metadata.end(),
-                     "checkpoint: {}: expected the metadata field {}, found none (not a file of "
-                     "resgrad train?)",
-                     file.string(), key);
-    return found->second;
-  };
-  require<IoError>(field("format_version") == kFormatVersion,
+  const Fields fields(contents, file);
+  require<IoError>(fields.text("format_version") == kFormatVersion,
                    "checkpoint: {}: expected format version {}, got {}", file.string(),
-                   kFormatVersion, field("format_version"));
-  return {.model = field("model"),
-          .activation = field("activation"),
-          .shortcut = field("shortcut"),
-          .stem = field("stem"),
-          .dataset = field("dataset"),
-          .normalisation = field("normalisation"),
-          .num_classes = to_int(file, "num_classes", field("num_classes")),
-          .epoch = to_int(file, "epoch", field("epoch")),
-          .step = to_int(file, "step", field("step"))};
+                   kFormatVersion, fields.text("format_version"));
+  require<IoError>(contents.checksum,
+                   "checkpoint: {}: expected a checksum, found none: the file is damaged",
+                   file.string());
+  Checkpoint checkpoint{.info = {.model = fields.text("model"),
+                                 .activation = fields.text("activation"),
+                                 .shortcut = fields.text("shortcut"),
+                                 .stem = fields.text("stem"),
+                                 .dataset = fields.text("dataset"),
+                                 .normalisation = fields.text("normalisation"),
+                                 .num_classes = fields.integer("num_classes"),
+                                 .epoch = fields.integer("epoch"),
+                                 .step = fields.integer("step")},
+                        .model = tensors_under(kModelPrefix, contents),
+                        .optimizer = tensors_under(kOptimizerPrefix, contents)};
+  const auto training = contents.metadata.find("training");
+  if (training != contents.metadata.end()) {
+    checkpoint.state = parse_state(training->second, file);
+  }
+  return checkpoint;
 }
 
-void load_weights(const std::filesystem::path& file, Module& net) {
-  std::vector<NamedTensor> state;
-  for (NamedTensor& t : read_safetensors(file).tensors) {
-    if (t.name.starts_with(kModelPrefix)) {
-      state.push_back({t.name.substr(kModelPrefix.size()), std::move(t.tensor)});
-    }
-  }
-  net.load_state_dict(state);
+void save_weights(const fs::path& file, const Module& net, const CheckpointInfo& info) {
+  write_checkpoint(file, {.info = info, .model = net.state_dict(), .optimizer = {}});
+}
+
+CheckpointInfo read_checkpoint_info(const fs::path& file) {
+  return read_checkpoint(file).info;
+}
+
+void load_weights(const fs::path& file, Module& net) {
+  net.load_state_dict(read_checkpoint(file).model);
 }
 
 }  // namespace resgrad

@@ -1,31 +1,71 @@
-// Files of weights: the state of a network under the prefix `model.`, with what is needed to build
-// the network again in the metadata.
+// Checkpoints: one safetensors file with the network under `model.`, the optimiser under
+// `optimizer.` and everything else in the metadata, with a checksum over all of it. Weights files
+// are checkpoints without a training state.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
-#include <map>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "nn/module.h"
+#include "train/metrics.h"
 
 namespace resgrad {
 
-/// What a weights file says about itself. Text fields that were left to the family are empty.
+/// What a file says about its network. Text fields that were left to the family are empty.
 struct CheckpointInfo {
   std::string model = {}, activation = {}, shortcut = {}, stem = {}, dataset = {};
   /// What data::normalisation() takes; empty: that of the data set.
   std::string normalisation = {};
   std::int64_t num_classes = 10;
-  std::int64_t epoch = 0, step = 0;
+  std::int64_t epoch = 0;  ///< epochs that are finished, evaluation included
+  std::int64_t step = 0;   ///< updates done
 };
 
-/// Writes the parameters and buffers of `net`, atomically. Throws IoError.
+/// Where a training run stands, beside its tensors. Nothing here depends on time once an epoch is
+/// finished, so that equal runs end with equal files.
+struct TrainState {
+  std::int64_t epoch_step = 0;  ///< updates done of the epoch that has begun
+  Meter loss, top1;             ///< of that epoch
+  double seconds = 0;           ///< spent on the updates of that epoch
+  double best_top1 = -1;
+  std::int64_t skipped = 0;  ///< updates that were left out since they were not finite
+  std::int64_t train_images = 0;
+  std::vector<EpochMetrics> epochs;          ///< finished ones, without times
+  std::vector<std::uint64_t> dropout_calls;  ///< of the dropout layers, in the order of apply()
+  std::string settings = "{}";               ///< result_settings()
+  std::string machine;                       ///< what the bits depend on beside the settings
+};
+
+struct Checkpoint {
+  CheckpointInfo info;
+  std::vector<NamedTensor> model, optimizer;
+  std::optional<TrainState> state = {};  ///< nothing in a weights file
+  std::vector<NamedTensor> others = {};  ///< under their own names, not read back
+};
+
+/// The name of the n-th earlier file: last.safetensors, last.1.safetensors (n = 1), ...
+std::filesystem::path previous_file(const std::filesystem::path& file, int n);
+
+/// Writes the file atomically. With keep > 0 a file that is there becomes previous_file(file, 1),
+/// that one number 2, and so on up to `keep`; when writing fails, all stay as they were. At any
+/// moment there is a whole `file`, once there was one.
+/// Throws  IoError that names the file and the reason.
+void write_checkpoint(const std::filesystem::path& file, const Checkpoint& checkpoint,
+                      int keep = 0);
+
+/// Throws  IoError when the file cannot be read, is damaged, has no checksum, is not of ours or of
+///         another format version.
+Checkpoint read_checkpoint(const std::filesystem::path& file);
+
+/// The network alone: writes parameters and buffers of `net`, atomically. Throws IoError.
 void save_weights(const std::filesystem::path& file, const Module& net, const CheckpointInfo& info);
-
-/// Reads what the file says about itself. Throws IoError when it is damaged or not of ours.
+/// Reads what the file says about itself. Throws IoError as read_checkpoint().
 CheckpointInfo read_checkpoint_info(const std::filesystem::path& file);
-
-/// Loads the weights into `net`. Throws ValueError that lists every tensor that differs.
+/// Loads the weights into `net`. Throws IoError as read_checkpoint(), ValueError that lists every
+/// tensor that differs.
 void load_weights(const std::filesystem::path& file, Module& net);
 
 }  // namespace resgrad

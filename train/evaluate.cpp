@@ -1,6 +1,7 @@
 #include "train/evaluate.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include "core/autograd/grad_mode.h"
@@ -45,6 +46,7 @@ std::int64_t count_hits(const Tensor& logits, const Tensor& labels, std::int64_t
 
 Evaluation evaluate(Module& net, data::Loader& loader, int classes, std::int64_t limit_batches,
                     Tta tta) {
+  const auto start = std::chrono::steady_clock::now();
   const bool was_training = net.is_training();
   net.eval();
   const NoGradGuard no_grad;
@@ -78,6 +80,7 @@ Evaluation evaluate(Module& net, data::Loader& loader, int classes, std::int64_t
   result.loss = loss_sum / n;
   result.top1 = 100 * static_cast<double>(hits1) / n;
   result.top5 = 100 * static_cast<double>(hits5) / n;
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }
 

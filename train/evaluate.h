@@ -24,6 +24,7 @@ struct Evaluation {
   std::vector<std::int64_t> confusion;
   /// A signal ended it early: the figures cover what was seen.
   bool interrupted = false;
+  double seconds = 0;  ///< spent
 };
 
 /// Runs `net` in evaluation mode, without gradients, over one epoch of `loader`, at most

@@ -57,7 +57,7 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
 }
 
 struct Position {
-  const std::filesystem::path& path;
+  const std::string& name;
   std::size_t line;
 };
 
@@ -67,15 +67,15 @@ T parse_number(const Position& at, std::string_view cell) {
   const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
   bool ok = error == std::errc() && end == cell.data() + cell.size();
   if constexpr (std::is_floating_point_v<T>) ok = ok && !std::isnan(value);
-  require<IoError>(ok, "metrics: {}: line {}: expected a number, got \"{}\"", at.path.string(),
-                   at.line, cell);
+  require<IoError>(ok, "metrics: {}: line {}: expected a number, got \"{}\"", at.name, at.line,
+                   cell);
   return value;
 }
 
 EpochMetrics parse_row(const Position& at, std::string_view row) {
   const std::vector<std::string_view> cells = split(row, ',');
   require<IoError>(cells.size() == 2 + kColumns.size(),
-                   "metrics: {}: line {}: expected {} cells, got {}", at.path.string(), at.line,
+                   "metrics: {}: line {}: expected {} cells, got {}", at.name, at.line,
                    2 + kColumns.size(), cells.size());
   EpochMetrics metrics;
   metrics.epoch = parse_number<std::int64_t>(at, cells[0]);
@@ -99,30 +99,28 @@ double Meter::mean() const {
   return sum_ / static_cast<double>(weight_);
 }
 
-MetricsCsv::MetricsCsv(std::filesystem::path path, const std::vector<EpochMetrics>& earlier)
-    : path_(std::move(path)) {
+std::string metrics_csv(const std::vector<EpochMetrics>& epochs) {
   std::string text(kHeader);
-  for (const EpochMetrics& metrics : earlier) text += format_row(metrics);
-  write_file_atomically(path_, std::as_bytes(std::span(text)));
-  file_.reset(std::fopen(path_.c_str(), "abe"));
-  require<IoError>(file_ != nullptr, "metrics: {}: expected to open it for appending, got: {}",
-                   path_.string(), strerror(errno));
-  // a row is one write: nothing waits in a buffer when the process is killed
-  std::setvbuf(file_.get(), nullptr, _IONBF, 0);
+  for (const EpochMetrics& metrics : epochs) text += format_row(metrics);
+  return text;
 }
 
-void MetricsCsv::append(const EpochMetrics& metrics) {
-  const std::string row = format_row(metrics);
-  std::fseek(file_.get(), 0, SEEK_END);
-  const long size = std::ftell(file_.get());
-  errno = 0;
-  if (std::fwrite(row.data(), 1, row.size(), file_.get()) == row.size()) return;
-  const int error = errno;
-  // without part of a row the file can still be read and continued
-  const bool restored = size >= 0 && ::ftruncate(::fileno(file_.get()), size) == 0;
-  throw IoError(fmt::format("metrics: {}: expected to append a row of {} bytes, got: {}{}",
-                            path_.string(), row.size(), strerror(error),
-                            restored ? "" : "; the last row may be incomplete"));
+std::vector<EpochMetrics> parse_metrics_csv(std::string_view text, const std::string& name) {
+  require<IoError>(text.starts_with(kHeader), "metrics: {}: expected the header {}, got {}", name,
+                   kHeader.substr(0, kHeader.size() - 1), text.substr(0, text.find('\n')));
+  std::vector<std::string_view> lines = split(text.substr(kHeader.size()), '\n');
+  require<IoError>(lines.back().empty(),
+                   "metrics: {}: line {}: expected an end of line, got the end of the file", name,
+                   lines.size() + 1);
+  lines.pop_back();
+  std::vector<EpochMetrics> rows;
+  for (std::size_t i = 0; i < lines.size(); ++i) rows.push_back(parse_row({name, i + 2}, lines[i]));
+  return rows;
+}
+
+void write_metrics_csv(const std::filesystem::path& path, const std::vector<EpochMetrics>& epochs) {
+  const std::string text = metrics_csv(epochs);
+  write_file_atomically(path, std::as_bytes(std::span(text)));
 }
 
 std::vector<EpochMetrics> read_metrics_csv(const std::filesystem::path& path) {
@@ -136,19 +134,7 @@ std::vector<EpochMetrics> read_metrics_csv(const std::filesystem::path& path) {
   file.read(text.data(), std::ssize(text));
   require<IoError>(file.good(), "metrics: {}: expected to read {} bytes, got {}", path.string(),
                    bytes, file.gcount());
-  require<IoError>(text.starts_with(kHeader), "metrics: {}: expected the header {}, got {}",
-                   path.string(), kHeader.substr(0, kHeader.size() - 1),
-                   std::string_view(text).substr(0, text.find('\n')));
-  std::vector<std::string_view> lines = split(std::string_view(text).substr(kHeader.size()), '\n');
-  require<IoError>(lines.back().empty(),
-                   "metrics: {}: line {}: expected an end of line, got the end of the file",
-                   path.string(), lines.size() + 1);
-  lines.pop_back();
-  std::vector<EpochMetrics> rows;
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    rows.push_back(parse_row({path, i + 2}, lines[i]));
-  }
-  return rows;
+  return parse_metrics_csv(text, path.string());
 }
 
 }  // namespace resgrad

@@ -3,10 +3,10 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
 #include <filesystem>
 #include <limits>
-#include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace resgrad {
@@ -14,11 +14,16 @@ namespace resgrad {
 /// Weighted mean of values as they come, such as the losses of batches weighted by their images.
 class Meter {
  public:
+  Meter() = default;
+  /// One that goes on from the sum and weight of another.
+  Meter(double sum, std::int64_t weight) : sum_(sum), weight_(weight) {}
   /// Throws  ValueError when weight is negative.
   void add(double value, std::int64_t weight = 1);
   void reset() { *this = Meter(); }
   /// NaN before anything was added.
   double mean() const;
+  /// Sum of value * weight.
+  double sum() const { return sum_; }
   /// Sum of the weights.
   std::int64_t weight() const { return weight_; }
 
@@ -40,32 +45,23 @@ struct EpochMetrics {
   double seconds = std::numeric_limits<double>::quiet_NaN();       ///< evaluation included
 };
 
-/// Writes metrics.csv: the header
+/// The text of metrics.csv: the header
 ///   epoch,step,lr,train_loss,train_top1,test_loss,test_top1,images_per_s,seconds
 /// and a row per epoch. Values that a seed decides are printed with as many digits as give the same
 /// double back, so files of equal runs differ in the last two columns only; images_per_s has one
-/// decimal, seconds three. A NaN is an empty cell. Each row is in the file when append() returns.
-class MetricsCsv {
- public:
-  /// Creates the file, or replaces it, with the header and `earlier` rows, such as those that a
-  /// resumed run keeps.  Throws  IoError when it cannot be written.
-  explicit MetricsCsv(std::filesystem::path path, const std::vector<EpochMetrics>& earlier = {});
-  /// Throws  IoError when the row could not be written in full; the file then ends with the row
-  /// before.
-  void append(const EpochMetrics& metrics);
+/// decimal, seconds three. A NaN is an empty cell.
+std::string metrics_csv(const std::vector<EpochMetrics>& epochs);
 
- private:
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
+/// Reads such a text; `name` stands for it in messages.
+/// Throws  IoError that names file and line when the header differs, a row has another number of
+///         cells, a cell is not a number, or the last line has no end.
+std::vector<EpochMetrics> parse_metrics_csv(std::string_view text, const std::string& name);
 
-  std::filesystem::path path_;
-  std::unique_ptr<std::FILE, Close> file_;
-};
+/// Writes the text as a file, atomically: a few hundred rows at most, so all of them each time.
+/// Throws  IoError.
+void write_metrics_csv(const std::filesystem::path& path, const std::vector<EpochMetrics>& epochs);
 
-/// Reads what MetricsCsv wrote.
-/// Throws  IoError that names file and line when the file is missing, its header differs, a row has
-///         another number of cells, a cell is not a number, or the last line has no end.
+/// Reads such a file. Throws  IoError as parse_metrics_csv() and when it cannot be read.
 std::vector<EpochMetrics> read_metrics_csv(const std::filesystem::path& path);
 
 }  // namespace resgrad

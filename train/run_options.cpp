@@ -1,13 +1,21 @@
 #include "train/run_options.h"
 
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "train/version.h"
 
 namespace resgrad {
 
-std::string to_json(const RunOptions& o) {
-  const nlohmann::ordered_json json = {
+namespace {
+
+constexpr std::array kWithoutEffectOnResults = {
+    "version",     "data_path", "max_steps",          "recompute",   "workers", "threads",
+    "conv_engine", "isa",       "output_dir",         "print_freq",  "quiet",   "profile",
+    "log_norms",   "keep",      "checkpoint_minutes", "on_nonfinite"};
+
+nlohmann::ordered_json as_json(const RunOptions& o) {
+  return {
       {"version", kVersion},
       {"model", o.model},
       {"activation", o.activation},
@@ -45,6 +53,9 @@ std::string to_json(const RunOptions& o) {
       {"conv_engine", o.conv_engine},
       {"isa", o.isa},
       {"output_dir", o.output_dir},
+      {"checkpoint_minutes", o.checkpoint_minutes},
+      {"keep", o.keep},
+      {"on_nonfinite", o.on_nonfinite},
       {"print_freq", o.print_freq},
       {"quiet", o.quiet},
       {"profile", o.profile},
@@ -53,7 +64,18 @@ std::string to_json(const RunOptions& o) {
       {"limit_train_batches", o.limit_train_batches},
       {"limit_eval_batches", o.limit_eval_batches},
   };
-  return json.dump(2) + "\n";
+}
+
+}  // namespace
+
+std::string to_json(const RunOptions& options) {
+  return as_json(options).dump(2) + "\n";
+}
+
+std::string result_settings(const RunOptions& options) {
+  nlohmann::ordered_json json = as_json(options);
+  for (const char* key : kWithoutEffectOnResults) json.erase(key);
+  return json.dump();
 }
 
 }  // namespace resgrad

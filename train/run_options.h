@@ -51,7 +51,11 @@ struct RunOptions {
   int threads = 0;  ///< 0: all cores
   std::string conv_engine = "auto";
   std::string isa = "auto";
-  std::string output_dir;  ///< empty: runs/<model>
+  std::string output_dir;          ///< empty: runs/<model>
+  std::string resume;              ///< "auto", a checkpoint or its folder; empty: start anew
+  double checkpoint_minutes = 10;  ///< between checkpoints within an epoch, 0: none
+  int keep = 2;                    ///< earlier checkpoints beside the last
+  std::string on_nonfinite = "stop";
   std::int64_t print_freq = 50;
   bool quiet = false;
   bool profile = false;
@@ -61,7 +65,14 @@ struct RunOptions {
   std::int64_t limit_eval_batches = 0;
 };
 
-/// The settings and the version of the program as a JSON object.
+/// The settings and the version of the program as a JSON object. `resume` is left out: it belongs
+/// to a start, not to the run.
 std::string to_json(const RunOptions& options);
+
+/// Those of them that decide what is computed, as a JSON object: without what says where and how
+/// fast a run works (data_path, recompute, workers, threads, isa, conv_engine, output_dir), what it
+/// shows (print_freq, quiet, profile, log_norms), how it survives (keep, checkpoint_minutes,
+/// on_nonfinite) and where it stops (max_steps).
+std::string result_settings(const RunOptions& options);
 
 }  // namespace resgrad

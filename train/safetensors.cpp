@@ -1,5 +1,7 @@
 #include "train/safetensors.h"
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -14,7 +16,6 @@
 #include <utility>
 
 #include "core/check.h"
-#include "train/atomic_file.h"
 
 namespace resgrad {
 namespace {
@@ -26,6 +27,9 @@ using Json = nlohmann::json;
 constexpr std::uint64_t kLengthBytes = 8;
 constexpr std::uint64_t kMaxHeader = 100'000'000;
 constexpr std::string_view kMetadata = "__metadata__";
+constexpr std::string_view kChecksum = "checksum";
+constexpr std::string_view kCrc32 = "crc32:";
+constexpr std::string_view kNoDigits = "00000000";
 
 struct DTypeName {
   DType dtype;
@@ -282,6 +286,37 @@ Header parse_header(std::string_view text, std::uint64_t data_bytes, std::string
   return header;
 }
 
+// ---- checksum
+// ------------------------------------------------------------------------------------
+
+// CRC-32 of bytes as they come.
+class Crc32 {
+ public:
+  void add(std::span<const std::byte> bytes) {
+    if (bytes.empty()) return;  // whose null pointer zlib takes for a wish to start again
+    crc_ = ::crc32_z(crc_, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
+  }
+  std::string digits() const { return fmt::format("{:08x}", crc_); }
+
+ private:
+  uLong crc_ = ::crc32_z(0, nullptr, 0);
+};
+
+// The digits of the checksum in the text of a header of our writer with this metadata.
+std::span<char> checksum_digits(std::string& header,
+                                const std::map<std::string, std::string>& metadata) {
+  const auto found = metadata.find(std::string(kChecksum));
+  if (found == metadata.end() || !found->second.starts_with(kCrc32) ||
+      found->second.size() != kCrc32.size() + kNoDigits.size()) {
+    return {};
+  }
+  const std::string field = fmt::format(R"("{}":"{}")", kChecksum, found->second);
+  const std::size_t position = header.find(field);
+  if (position == std::string::npos) return {};  // spaced or escaped in another way
+  return std::span(header).subspan(position + field.size() - 1 - kNoDigits.size(),
+                                   kNoDigits.size());
+}
+
 // ---- reading
 // -------------------------------------------------------------------------------------
 
@@ -298,11 +333,26 @@ TensorFile read(std::uint64_t file_bytes, std::string_view file, const ReadNext&
   read_next(std::as_writable_bytes(std::span(text)));
   Header header = parse_header(text, file_bytes - kLengthBytes - text.size(), file);
 
-  TensorFile contents{.metadata = std::move(header.metadata)};
+  const std::span<char> digits = checksum_digits(text, header.metadata);
+  const std::string expected(digits.begin(), digits.end());
+  std::ranges::copy(kNoDigits.substr(0, digits.size()), digits.begin());
+  Crc32 crc;
+  crc.add(length);
+  crc.add(std::as_bytes(std::span(text)));
+
+  TensorFile contents{.metadata = std::move(header.metadata), .checksum = !digits.empty()};
   for (Entry& e : header.entries) {
     Tensor tensor = Tensor::empty(std::move(*e.shape), *e.dtype);
     if (tensor.byte_size() != 0) read_next({tensor.bytes(), tensor.byte_size()});
+    if (contents.checksum) crc.add({tensor.bytes(), tensor.byte_size()});
     contents.tensors.push_back({std::move(e.name), std::move(tensor)});
+  }
+  if (contents.checksum) {
+    require<IoError>(crc.digits() == expected,
+                     "safetensors: {}: expected the checksum {} that it states, got {}: the file "
+                     "is damaged",
+                     file, expected, crc.digits());
+    contents.metadata.erase(std::string(kChecksum));
   }
   return contents;
 }
@@ -372,14 +422,26 @@ std::string header_text(const std::vector<NamedTensor>& tensors,
 
 using WriteNext = std::function<void(std::span<const std::byte>)>;
 
-void write(const TensorFile& contents, const WriteNext& write_next) {
-  const std::vector<NamedTensor> tensors = in_file_order(contents.tensors);
-  const std::string header = header_text(tensors, contents.metadata);
-  write_next(std::as_bytes(std::span(header)));
+void write_data(const std::vector<NamedTensor>& tensors, const WriteNext& write_next) {
   for (const NamedTensor& t : tensors) {
     const Tensor values = t.tensor.reordered(MemoryFormat::contiguous);
     if (values.byte_size() != 0) write_next({values.bytes(), values.byte_size()});
   }
+}
+
+void write(const TensorFile& contents, const WriteNext& write_next) {
+  const std::vector<NamedTensor> tensors = in_file_order(contents.tensors);
+  auto metadata = contents.metadata;
+  if (contents.checksum) metadata[std::string(kChecksum)] = fmt::format("{}{}", kCrc32, kNoDigits);
+  std::string header = header_text(tensors, metadata);
+  if (contents.checksum) {
+    Crc32 crc;
+    crc.add(std::as_bytes(std::span(header)));
+    write_data(tensors, [&crc](std::span<const std::byte> bytes) { crc.add(bytes); });
+    std::ranges::copy(crc.digits(), checksum_digits(header, metadata).begin());
+  }
+  write_next(std::as_bytes(std::span(header)));
+  write_data(tensors, write_next);
 }
 
 }  // namespace
@@ -410,8 +472,12 @@ TensorFile parse_safetensors(std::span<const std::byte> bytes, std::string_view 
 
 void write_safetensors(const std::filesystem::path& path, const TensorFile& contents) {
   AtomicFile file(path);
-  write(contents, [&](std::span<const std::byte> bytes) { file.write(bytes); });
+  write_safetensors(file, contents);
   file.commit();
+}
+
+void write_safetensors(AtomicFile& file, const TensorFile& contents) {
+  write(contents, [&](std::span<const std::byte> bytes) { file.write(bytes); });
 }
 
 std::vector<std::byte> serialise_safetensors(const TensorFile& contents) {

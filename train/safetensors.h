@@ -14,12 +14,18 @@
 #include <vector>
 
 #include "nn/module.h"
+#include "train/atomic_file.h"
 
 namespace resgrad {
 
 struct TensorFile {
   std::vector<NamedTensor> tensors = {};
   std::map<std::string, std::string> metadata = {};
+  /// The file has a checksum over all of its bytes: writing adds one, reading says whether there
+  /// was one, which then fits. It is the metadata field `checksum`, "crc32:" and eight hexadecimal
+  /// digits, taken of the file with eight zeros as the digits; it is not among `metadata` here.
+  /// A change of any byte other than a removal of that field is an error to the reader.
+  bool checksum = false;
 };
 
 /// Reads a whole file. Tensors are contiguous and come in the order of their data; F32, F64 and
@@ -28,7 +34,7 @@ struct TensorFile {
 ///         a rule: the header has 2 to 100,000,000 bytes, starts with `{` and is JSON without
 ///         duplicate keys; each entry has exactly dtype, shape and data_offsets, with as many bytes
 ///         as shape and dtype need; the entries cover the data without hole or overlap up to the
-///         end of the file; `__metadata__` maps strings to strings.
+///         end of the file; `__metadata__` maps strings to strings; a checksum fits.
 TensorFile read_safetensors(const std::filesystem::path& path);
 
 /// Writes a file atomically, byte for byte the same for the same contents: tensors by dtype (int64,
@@ -37,6 +43,8 @@ TensorFile read_safetensors(const std::filesystem::path& path);
 /// undefined tensor, a name that is given twice, `__metadata__` or not
 ///         UTF-8, and a header above 100,000,000 bytes; IoError when the file cannot be written.
 void write_safetensors(const std::filesystem::path& path, const TensorFile& contents);
+/// The same to an open file, which the caller commits.
+void write_safetensors(AtomicFile& file, const TensorFile& contents);
 
 /// The same from and to memory. `name` stands for the file in messages.
 TensorFile parse_safetensors(std::span<const std::byte> bytes, std::string_view name);

@@ -9,15 +9,19 @@
 #include <numeric>
 #include <optional>
 
-#include "core/allocator.h"
+#include "core/autograd/grad_mode.h"
 #include "core/kernels/conv2d.h"
 #include "core/kernels/isa.h"
 #include "core/parallel.h"
 #include "data/loader.h"
+#include "nn/layers.h"
 #include "nn/loss.h"
 #include "train/atomic_file.h"
 #include "train/evaluate.h"
+#include "train/nonfinite.h"
 #include "train/recorders.h"
+#include "train/resume.h"
+#include "train/run_folder.h"
 #include "train/schedule.h"
 #include "train/sgd.h"
 #include "train/signals.h"
@@ -31,27 +35,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// Makes `folder` ready for a new run; an earlier run in it is kept under another name.
-std::optional<fs::path> prepare_folder(const fs::path& folder) {
-  std::error_code error;
-  std::optional<fs::path> moved;
-  if (fs::exists(folder / "args.json", error)) {
-    int n = 1;
-    const auto candidate = [&] {
-      return fs::path(fmt::format("{}.previous-{}", folder.string(), n));
-    };
-    while (fs::exists(candidate(), error)) ++n;
-    moved = candidate();
-    fs::rename(folder, *moved, error);
-    require<IoError>(!error, "output: {}: expected to move the earlier run to {}, got: {}",
-                     folder.string(), moved->string(), error.message());
-  }
-  fs::create_directories(folder, error);
-  require<IoError>(!error, "output: {}: expected a folder that can be created, got: {}",
-                   folder.string(), error.message());
-  return moved;
 }
 
 void write_text(const fs::path& file, const std::string& text) {
@@ -97,12 +80,13 @@ DataSplits first_batch_only(const DataSplits& data, std::int64_t batch_size) {
   return batch;
 }
 
-ScheduleOptions schedule_options(const RunOptions& o, std::int64_t steps_per_epoch,
-                                 std::int64_t total_steps) {
+// The schedule spans all epochs, wherever max_steps ends the run: a run that is cut short is the
+// beginning of the whole one.
+ScheduleOptions schedule_options(const RunOptions& o, std::int64_t steps_per_epoch) {
   return {.name = o.lr_scheduler,
           .base_lr = o.lr,
           .base_momentum = o.momentum,
-          .total_steps = total_steps,
+          .total_steps = o.epochs * steps_per_epoch,
           .steps_per_epoch = steps_per_epoch,
           .gamma = o.lr_gamma,
           .step_size_epochs = o.lr_step_size,
@@ -112,6 +96,38 @@ ScheduleOptions schedule_options(const RunOptions& o, std::int64_t steps_per_epo
           .warmup_method = o.lr_warmup_method,
           .warmup_factor = o.lr_warmup_factor,
           .momentum_cycle = o.momentum == 0 ? 0 : o.momentum_cycle};
+}
+
+std::vector<Dropout*> dropouts(Module& net) {
+  std::vector<Dropout*> found;
+  net.apply([&found](Module& module) {
+    if (auto* dropout = dynamic_cast<Dropout*>(&module)) found.push_back(dropout);
+  });
+  return found;
+}
+
+std::vector<NamedTensor> copies(std::vector<NamedTensor> tensors) {
+  const NoGradGuard no_grad;
+  for (NamedTensor& t : tensors) {
+    Tensor copy = Tensor::empty_like(t.tensor);
+    copy.copy_(t.tensor);
+    t.tensor = copy;
+  }
+  return tensors;
+}
+
+// Takes the times of finished epochs, which checkpoints leave out, from an earlier metrics.csv.
+void add_times(std::vector<EpochMetrics>& epochs, const fs::path& csv) {
+  try {
+    for (const EpochMetrics& row : read_metrics_csv(csv)) {
+      for (EpochMetrics& epoch : epochs) {
+        if (epoch.epoch != row.epoch || epoch.step != row.step) continue;
+        epoch.images_per_s = row.images_per_s;
+        epoch.seconds = row.seconds;
+      }
+    }
+  } catch (const IoError&) {  // unknown times are empty cells
+  }
 }
 
 class Run {
@@ -126,47 +142,30 @@ class Run {
         test_loader_(data_.test, eval_loader_options(data_, o_)),
         steps_per_epoch_(limited(train_loader_.batches(), o_.limit_train_batches)),
         total_steps_(limited(o_.epochs * steps_per_epoch_, o_.max_steps)),
-        schedule_(schedule_options(o_, steps_per_epoch_, total_steps_)),
+        schedule_(schedule_options(o_, steps_per_epoch_)),
+        parameters_(net.named_parameters()),
         optimizer_(make_optimizer(net, o_)),
         loss_(o_.label_smoothing) {
     require<ValueError>(steps_per_epoch_ >= 1,
                         "train: batch size: expected at most the {} training images, got {}",
                         data_.train->size(), o_.batch_size);
     validate(schedule_);
+    require<ValueError>(o_.on_nonfinite == "stop" || o_.on_nonfinite == "skip",
+                        "train: on_nonfinite: expected stop or skip, got {}", o_.on_nonfinite);
   }
 
   TrainResult fit() {
-    const std::optional<fs::path> moved = prepare_folder(folder_);
-    recorders_.emplace(o_, RunLength{o_.epochs, steps_per_epoch_, total_steps_});
-    log_ = recorders_->log();
-    if (moved) log_->info("moved the earlier run in {} to {}", folder_.string(), moved->string());
-    write_text(folder_ / "args.json", to_json(o_));
-    MetricsCsv csv(folder_ / "metrics.csv");
-    log_start();
-
-    TrainResult result;
-    for (std::int64_t epoch = 0; step_ < total_steps_ && result.signal == 0; ++epoch) {
-      EpochMetrics metrics = run_epoch(epoch);
-      result.signal = StopSignals::pending();
-      csv.append(metrics);
-      result.epochs.push_back(metrics);
-      info_.epoch = epoch + 1;
-      info_.step = step_;
-      save_weights(folder_ / "last.safetensors", net_, info_);
-      if (result.signal == 0 && metrics.test_top1 > best_top1_) {
-        best_top1_ = metrics.test_top1;
-        save_weights(folder_ / "best.safetensors", net_, info_);
-      }
+    start();
+    while (!finished() && StopSignals::pending() == 0) {
+      train_epoch();
+      if (StopSignals::pending() != 0) break;
+      const Evaluation evaluation =
+          evaluate(net_, test_loader_, data_.test->num_classes, o_.limit_eval_batches);
+      if (evaluation.interrupted) break;
+      finish_epoch(evaluation);
     }
-    if (result.signal != 0) {
-      log_->warn("stopped by {} after step {}; weights are in {}",
-                 result.signal == SIGINT ? "SIGINT" : "SIGTERM", step_,
-                 (folder_ / "last.safetensors").string());
-    } else {
-      log_->info("best {} top-1 {:.2f} %, results in {}", data_.test_name, best_top1_,
-                 folder_.string());
-    }
-    return result;
+    finish();
+    return {.epochs = state_.epochs, .signal = StopSignals::pending()};
   }
 
  private:
@@ -174,96 +173,307 @@ class Run {
     return limit > 0 ? std::min(n, limit) : n;
   }
 
-  void log_start() {
+  // ---- the run: begin and end
+
+  void start() {
+    std::optional<FoundCheckpoint> found = find_checkpoint(o_.resume, folder_);
+    std::error_code ignored;
+    const bool here = found && fs::equivalent(found->file.parent_path() / ".", folder_, ignored);
+    // restored before anything is moved or written: an error leaves all as it was
+    if (found) restore(*found);
+    // "auto" without a checkpoint: nothing was reached there that could be lost
+    run_folder_.emplace(folder_, here || o_.resume == "auto");
+    recorders_.emplace(o_, RunLength{o_.epochs, steps_per_epoch_, total_steps_}, here ? step_ : 0);
+    log_ = recorders_->log();
+    if (run_folder_->moved()) {
+      log_->info("moved the earlier run in {} to {}", folder_.string(),
+                 run_folder_->moved()->string());
+    }
+    write_text(folder_ / "args.json", to_json(o_));
     log_->info("resgrad {}: {} ({} parameters), {} images, batch {}, {} epochs, {} steps", kVersion,
                o_.model, net_.parameter_count(), data_.train->size(), o_.batch_size, o_.epochs,
                total_steps_);
     log_->info("{} threads, kernels {}, convolution {}, seed {}; best is chosen by {} top-1",
                num_threads(), name(kernels::active_isa()), kernels::conv2d_engine_setting(),
                o_.seed, data_.test_name);
+    if (found) log_resumed(*found, here);
+    write_metrics();
+    unsaved_ = !here;
+    last_save_ = Clock::now();
   }
 
-  EpochMetrics run_epoch(std::int64_t epoch) {
-    const Clock::time_point start = Clock::now();
-    EpochMetrics metrics = train_epoch(epoch);
-    if (StopSignals::pending() == 0) {
-      const Evaluation evaluation =
-          evaluate(net_, test_loader_, data_.test->num_classes, o_.limit_eval_batches);
-      if (!evaluation.interrupted) {
-        metrics.test_loss = evaluation.loss;
-        metrics.test_top1 = evaluation.top1;
-      }
+  void restore(const FoundCheckpoint& found) {
+    const Checkpoint& c = found.checkpoint;
+    std::string problems = differing_settings(c.state->settings, o_);
+    try {
+      net_.load_state_dict(c.model);
+    } catch (const ValueError& error) {
+      problems += (problems.empty() ? "" : "; ") + std::string(error.what());
     }
-    metrics.seconds = seconds_since(start);
+    require<ValueError>(problems.empty(),
+                        "resume: {}: expected a checkpoint of this run, got one that differs: {}",
+                        found.file.string(), problems);
+    require<ValueError>(c.state->train_images == data_.train->size(),
+                        "resume: {}: expected the {} training images that it was made with, got {}",
+                        found.file.string(), c.state->train_images, data_.train->size());
+    const std::vector<Dropout*> layers = dropouts(net_);
+    require<ValueError>(layers.size() == c.state->dropout_calls.size(),
+                        "resume: {}: expected {} dropout layers, got {}", found.file.string(),
+                        c.state->dropout_calls.size(), layers.size());
+    optimizer_.load_state(c.optimizer);
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      layers[i]->set_calls(c.state->dropout_calls[i]);
+    }
+    state_ = *c.state;
+    step_ = c.info.step;
+    epoch_ = (step_ - state_.epoch_step) / steps_per_epoch_;
+    if (!finished()) {  // a run that max_steps ended within an epoch and that now goes further
+      std::erase_if(state_.epochs, [this](const EpochMetrics& e) { return e.epoch > epoch_; });
+    }
+    add_times(state_.epochs, found.file.parent_path() / "metrics.csv");
+  }
+
+  void log_resumed(const FoundCheckpoint& found, bool here) {
+    for (const auto& [file, problem] : found.damaged) {
+      log_->warn("{}", problem);
+      const fs::path aside = file.string() + ".damaged";
+      std::error_code error;
+      if (here) fs::rename(file, aside, error);
+      log_->warn("using {} instead{}", found.file.string(),
+                 here && !error ? "; the damaged file is now " + aside.string() : "");
+    }
+    log_->info("{} {} after step {} of {}", finished() ? "finished already:" : "resumed from",
+               found.file.string(), step_, total_steps_);
+    if (found.checkpoint.state->machine != machine()) {
+      log_->warn(
+          "it was made with {}; now it is {}: last digits may differ from those of an "
+          "uninterrupted run",
+          found.checkpoint.state->machine, machine());
+    }
+    if (here) return;
+    std::error_code error;
+    fs::copy_file(found.file.parent_path() / kBestFile, folder_ / kBestFile, error);
+    if (error) state_.best_top1 = -1;  // the next epoch is the best that this folder has
+  }
+
+  // Saves what is not saved yet; a run that cannot leave its result has failed.
+  void finish() {
+    if (unsaved_ && !save(kLastFile)) {
+      throw IoError(
+          fmt::format("train: {}: expected to write the checkpoint of step {}, got the "
+                      "error above; what was written before is as it was",
+                      (folder_ / kLastFile).string(), step_));
+    }
+    if (state_.skipped > 0) log_->warn("{} updates were skipped", state_.skipped);
+    if (const int signal = StopSignals::pending()) {
+      log_->warn("stopped by {} after step {} of {}; checkpoint: {}",
+                 signal == SIGINT ? "SIGINT" : "SIGTERM", step_, total_steps_,
+                 (folder_ / kLastFile).string());
+    } else {
+      log_->info("best {} top-1 {:.2f} %, results in {}", data_.test_name, state_.best_top1,
+                 folder_.string());
+    }
+  }
+
+  bool finished() const {
+    return step_ >= total_steps_ && !state_.epochs.empty() && state_.epochs.back().step == step_;
+  }
+
+  // ---- epochs
+
+  // From where the epoch stands to its end, the last step of the run, or a signal.
+  void train_epoch() {
+    net_.train();
+    train_loader_.start_epoch(o_.overfit_batch ? 0 : epoch_, state_.epoch_step);
+    recorders_->begin_epoch();
+    const double seconds_before = state_.seconds;
+    const Clock::time_point start = Clock::now();
+    while (state_.epoch_step < steps_per_epoch_ && step_ < total_steps_ &&
+           StopSignals::pending() == 0) {
+      const std::optional<data::Batch> batch = train_loader_.next();
+      if (!batch) break;
+      recorders_->mark("data wait");
+      const StepValues values = train_step(*batch);
+      ++step_;
+      ++state_.epoch_step;
+      state_.seconds = seconds_before + seconds_since(start);
+      unsaved_ = true;
+      recorders_->step({.step = step_,
+                        .epoch = epoch_ + 1,
+                        .epoch_step = state_.epoch_step,
+                        .images = batch->images.dim(0),
+                        .loss = values.loss,
+                        .top1 = values.top1,
+                        .epoch_loss = state_.loss.mean(),
+                        .epoch_top1 = state_.top1.mean(),
+                        .lr = optimizer_.lr(),
+                        .wait_seconds = train_loader_.wait_seconds()},
+                       net_);
+      if (checkpoint_due()) save(kLastFile);
+    }
+    recorders_->end_training();
+    require<StateError>(
+        state_.epoch_step == 0 || state_.loss.weight() > 0 || StopSignals::pending() != 0,
+        "train: epoch {}: expected an update with finite values, got none: all {} "
+        "were skipped",
+        epoch_ + 1, state_.epoch_step);
+  }
+
+  void finish_epoch(const Evaluation& evaluation) {
+    const EpochMetrics metrics = {.epoch = epoch_ + 1,
+                                  .step = step_,
+                                  .lr = learning_rate(schedule_, step_ - 1),
+                                  .train_loss = state_.loss.mean(),
+                                  .train_top1 = state_.top1.mean(),
+                                  .test_loss = evaluation.loss,
+                                  .test_top1 = evaluation.top1,
+                                  .images_per_s = images_per_second(),
+                                  .seconds = state_.seconds + evaluation.seconds};
     log_->info(
         "epoch {:>3}  lr {:.4f}  train loss {:.4f} top-1 {:.2f} %  {} loss {:.4f} top-1 "
         "{:.2f} %  {:.0f} images/s  {:.1f} s",
         metrics.epoch, metrics.lr, metrics.train_loss, metrics.train_top1, data_.test_name,
         metrics.test_loss, metrics.test_top1, metrics.images_per_s, metrics.seconds);
     recorders_->epoch(metrics);
-    return metrics;
-  }
-
-  EpochMetrics train_epoch(std::int64_t epoch) {
-    net_.train();
-    train_loader_.start_epoch(o_.overfit_batch ? 0 : epoch);
-    Meter loss_meter, top1_meter;
-    double lr = 0;
-    const Clock::time_point start = Clock::now();
-    recorders_->begin_epoch();
-    epoch_steps_ = 0;
-    while (epoch_steps_ < steps_per_epoch_ && step_ < total_steps_ && StopSignals::pending() == 0) {
-      const std::optional<data::Batch> batch = train_loader_.next();
-      if (!batch) break;
-      recorders_->mark("data wait");
-      lr = learning_rate(schedule_, step_);
-      optimizer_.set_lr(lr);
-      optimizer_.set_momentum(momentum(schedule_, step_));
-      const std::int64_t n = batch->images.dim(0);
-      const auto [loss, logits] = train_step(*batch);
-      const double top1 =
-          100 * static_cast<double>(count_hits(logits, batch->labels, 1)) / static_cast<double>(n);
-      loss_meter.add(loss, n);
-      top1_meter.add(top1, n);
-      recorders_->step({.step = ++step_,
-                        .epoch = epoch + 1,
-                        .epoch_step = ++epoch_steps_,
-                        .images = n,
-                        .loss = loss,
-                        .top1 = top1,
-                        .epoch_loss = loss_meter.mean(),
-                        .epoch_top1 = top1_meter.mean(),
-                        .lr = lr,
-                        .wait_seconds = train_loader_.wait_seconds()},
-                       net_);
+    state_.epochs.push_back(metrics);
+    if (state_.epoch_step == steps_per_epoch_) {
+      ++epoch_;
+      state_.epoch_step = 0;
+      state_.loss.reset();
+      state_.top1.reset();
+      state_.seconds = 0;
     }
-    train_seconds_ = seconds_since(start);
-    recorders_->end_training();
-    return {.epoch = epoch + 1,
-            .step = step_,
-            .lr = lr,
-            .train_loss = loss_meter.mean(),
-            .train_top1 = top1_meter.mean(),
-            .test_loss = std::nan(""),
-            .test_top1 = std::nan(""),
-            .images_per_s = static_cast<double>(loss_meter.weight()) / train_seconds_,
-            .seconds = 0};
+    unsaved_ = true;
+    // the best first: whoever goes on from `last` can rely on it
+    const double best_before = state_.best_top1;
+    if (metrics.test_top1 > best_before) {
+      state_.best_top1 = metrics.test_top1;
+      if (!save(kBestFile)) state_.best_top1 = best_before;
+    }
+    save(kLastFile);
+    write_metrics();
   }
 
-  // One update. Returns the loss and the logits, without their graph.
-  std::pair<double, Tensor> train_step(const data::Batch& batch) {
+  double images_per_second() const {
+    return static_cast<double>(state_.loss.weight()) / state_.seconds;
+  }
+
+  // ---- steps
+
+  // Of one batch, before its update.
+  struct StepValues {
+    double loss = 0, top1 = 0;
+  };
+
+  // One update, unless its values are not finite.
+  StepValues train_step(const data::Batch& batch) {
+    const bool may_skip = o_.on_nonfinite == "skip";
+    const std::vector<NamedTensor> buffers =
+        may_skip ? copies(net_.named_buffers()) : std::vector<NamedTensor>();
+    optimizer_.set_lr(learning_rate(schedule_, step_));
+    optimizer_.set_momentum(momentum(schedule_, step_));
     optimizer_.zero_grad();
     recorders_->mark("zero_grad");
     const Tensor logits = net_(batch.images);
     const Tensor loss = loss_(logits, batch.labels);
-    const double value = loss.item();
-    require<StateError>(std::isfinite(value),
-                        "train: step {}: expected a finite loss, got {}; try a lower --lr or a "
-                        "warm-up; the weights of the last epoch are in {}",
-                        step_ + 1, value, folder_.string());
-    loss.backward();
-    optimizer_.step();
-    return {value, logits.detach()};
+    const std::int64_t n = batch.images.dim(0);
+    const double hits = static_cast<double>(count_hits(logits.detach(), batch.labels, 1));
+    const StepValues values{.loss = loss.item(), .top1 = 100 * hits / static_cast<double>(n)};
+    if (std::isfinite(values.loss)) loss.backward();
+    const bool finite = std::isfinite(values.loss) && gradients_are_finite(parameters_);
+    recorders_->mark("check for NaN and infinity");
+    if (finite) {
+      optimizer_.step();
+      state_.loss.add(values.loss, n);
+      state_.top1.add(values.top1, n);
+    } else if (may_skip) {
+      log_->warn("skipped the update of step {}: {}", step_ + 1,
+                 describe_nonfinite(net_, batch.images, values.loss));
+      restore_buffers(buffers);
+      ++state_.skipped;
+    } else {
+      stop_at_nonfinite(batch, values.loss);
+    }
+    return values;
+  }
+
+  // The forward pass has put the bad values into the running statistics.
+  void restore_buffers(const std::vector<NamedTensor>& from) {
+    const NoGradGuard no_grad;
+    std::vector<NamedTensor> buffers = net_.named_buffers();
+    for (std::size_t i = 0; i < buffers.size(); ++i) buffers[i].tensor.copy_(from[i].tensor);
+  }
+
+  [[noreturn]] void stop_at_nonfinite(const data::Batch& batch, double loss) {
+    Checkpoint checkpoint = capture();
+    checkpoint.others = {{"batch.images", batch.images}, {"batch.labels", batch.labels}};
+    for (const NamedTensor& p : parameters_) {
+      if (p.tensor.grad().defined()) {
+        checkpoint.others.push_back({"gradient." + p.name, p.tensor.grad()});
+      }
+    }
+    const fs::path file = folder_ / "nonfinite.safetensors";
+    std::string state = "the state before the update is in " + file.string();
+    try {
+      write_checkpoint(file, checkpoint);
+    } catch (const IoError& error) {
+      state = error.what();
+    }
+    const std::string message = fmt::format(
+        "train: step {}: expected finite loss and gradients, got loss {}: {}; {}; try a lower "
+        "--lr, a warm-up or --on-nonfinite skip",
+        step_ + 1, loss, describe_nonfinite(net_, batch.images, loss), state);
+    throw StateError(message);
+  }
+
+  // ---- checkpoints
+
+  bool checkpoint_due() const {
+    return o_.checkpoint_minutes > 0 && seconds_since(last_save_) >= 60 * o_.checkpoint_minutes;
+  }
+
+  static std::string machine() {
+    return fmt::format("{} threads, kernels {}, convolution {}", num_threads(),
+                       name(kernels::active_isa()), kernels::conv2d_engine_setting());
+  }
+
+  Checkpoint capture() {
+    Checkpoint checkpoint{.info = info_,
+                          .model = net_.state_dict(),
+                          .optimizer = optimizer_.state(),
+                          .state = state_};
+    checkpoint.info.epoch = epoch_;
+    checkpoint.info.step = step_;
+    TrainState& state = *checkpoint.state;
+    for (EpochMetrics& epoch : state.epochs) epoch.images_per_s = epoch.seconds = std::nan("");
+    state.dropout_calls.clear();
+    for (const Dropout* layer : dropouts(net_)) state.dropout_calls.push_back(layer->calls());
+    state.train_images = data_.train->size();
+    state.settings = result_settings(o_);
+    state.machine = machine();
+    return checkpoint;
+  }
+
+  // Whether it was written. If not, training goes on: the next one may succeed.
+  bool save(std::string_view file) {
+    last_save_ = Clock::now();
+    try {
+      write_checkpoint(folder_ / file, capture(), file == kLastFile ? o_.keep : 0);
+    } catch (const IoError& error) {
+      log_->warn("no checkpoint of step {}: {}; earlier ones are as they were", step_,
+                 error.what());
+      return false;
+    }
+    if (file == kLastFile) unsaved_ = false;
+    return true;
+  }
+
+  void write_metrics() {
+    try {
+      write_metrics_csv(folder_ / "metrics.csv", state_.epochs);
+    } catch (const IoError& error) {
+      log_->warn("{}", error.what());
+    }
   }
 
   Module& net_;
@@ -271,16 +481,21 @@ class Run {
   RunOptions o_;
   CheckpointInfo info_;
   fs::path folder_;
+  std::optional<RunFolder> run_folder_;
   data::Loader train_loader_, test_loader_;
   std::int64_t steps_per_epoch_, total_steps_;
   ScheduleOptions schedule_;
+  std::vector<NamedTensor> parameters_;
   Sgd optimizer_;
   CrossEntropyLoss loss_;
   std::optional<Recorders> recorders_;
   std::shared_ptr<spdlog::logger> log_;
-  std::int64_t step_ = 0, epoch_steps_ = 0;
-  double train_seconds_ = 0;
-  double best_top1_ = -1;
+
+  std::int64_t step_ = 0;   // updates done, skipped ones included
+  std::int64_t epoch_ = 0;  // epochs finished
+  TrainState state_;        // of the epoch that has begun, and the results so far
+  bool unsaved_ = false;
+  Clock::time_point last_save_;
 };
 
 }  // namespace

@@ -103,6 +103,30 @@ TEST_CASE("a committed file takes no more") {
   CHECK_THROWS_AS(file.write(std::as_bytes(std::span(std::string_view("x")))), StateError);
 }
 
+TEST_CASE("what killed processes left is removed, and nothing else") {
+  const TemporaryFolder folder;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    AtomicFile* leaked = new AtomicFile(folder.path() / "file");
+    leaked->flush();
+    ::_exit(0);  // as a kill would, without the destructor
+  }
+  int status = 0;
+  REQUIRE_EQ(::waitpid(child, &status, 0), child);
+  REQUIRE_EQ(folder.names().size(), 1);
+  const std::string parent = ".file.tmp-" + std::to_string(::getppid()) + "-0";  // it runs
+  const std::string own = ".file.tmp-" + std::to_string(::getpid()) + "-0";
+  for (const std::string& name : {parent, own, std::string(".tmp-x-1"), std::string("a.tmp-1-1"),
+                                  std::string(".file.tmp-99"), std::string(".file.tmp-99-1x")}) {
+    std::ofstream(folder.path() / name) << "text";
+  }
+  remove_stale_temporaries(folder.path());
+  std::vector<std::string> kept{".file.tmp-99", ".file.tmp-99-1x", parent, ".tmp-x-1", "a.tmp-1-1"};
+  std::ranges::sort(kept);
+  CHECK_EQ(folder.names(), kept);
+  remove_stale_temporaries(folder.path() / "missing");  // nothing to do
+}
+
 TEST_CASE("failures name the path and the reason") {
   const TemporaryFolder folder;
   const std::string missing = (folder.path() / "missing" / "file").string();

@@ -2,14 +2,51 @@
 
 #include <doctest/doctest.h>
 
+#include <cstddef>
+#include <cstring>
 #include <fstream>
 
 #include "core/check.h"
-#include "tests/support/temporary_folder.h"
+#include "core/random.h"
+#include "tests/train/temporary_folder.h"
 #include "tests/train/tiny_run.h"
 #include "train/safetensors.h"
 
 using namespace resgrad;
+namespace fs = std::filesystem;
+using testing::TemporaryFolder;
+
+namespace {
+
+Checkpoint small_checkpoint(std::int64_t step = 7) {
+  TrainState state{.epoch_step = 2,
+                   .loss = Meter(0.1 + 0.2, 96),
+                   .top1 = Meter(1.0 / 3, 96),
+                   .seconds = 1.5,
+                   .best_top1 = 56.78,
+                   .skipped = 1,
+                   .train_images = 80,
+                   .epochs = {{.epoch = 1, .step = 5, .lr = 0.1, .train_loss = 2.5}},
+                   .dropout_calls = {3, 18446744073709551615u},
+                   .settings = R"({"model":"tiny","lr":0.1})",
+                   .machine = "2 threads"};
+  return {.info = {.model = "tiny", .epoch = 1, .step = step},
+          .model = {{"weight", Tensor::from<float>({1, 2, 3}, {3})},
+                    {"count", Tensor::from<std::int64_t>({9}, {})}},
+          .optimizer = {{"weight", Tensor::from<float>({4, 5, 6}, {3})}},
+          .state = state};
+}
+
+std::string text_of(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void write_text(const fs::path& file, const std::string& text) {
+  std::ofstream(file, std::ios::binary) << text;
+}
+
+}  // namespace
 
 TEST_CASE("weights come back as they were written, with what the file says about itself") {
   const TemporaryFolder folder;
@@ -68,4 +105,133 @@ TEST_CASE("files that are not of ours are errors") {
   CHECK_THROWS_AS(read_checkpoint_info(file), IoError);
   write_safetensors(file, {.tensors = {}, .metadata = {{"format", "pt"}}});
   CHECK_THROWS_AS(read_checkpoint_info(file), IoError);
+}
+
+TEST_CASE("a checkpoint brings back tensors, sums and rows, exactly") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "c.safetensors";
+  const Checkpoint want = small_checkpoint();
+  write_checkpoint(file, want);
+  const Checkpoint got = read_checkpoint(file);
+  CHECK(got.info.model == "tiny");
+  CHECK(got.info.epoch == 1);
+  CHECK(got.info.step == 7);
+  REQUIRE(got.model.size() == 2);
+  CHECK(got.model[0].name == "count");
+  CHECK(got.model[1].tensor.to_vector<double>() == std::vector<double>{1, 2, 3});
+  REQUIRE(got.optimizer.size() == 1);
+  CHECK(got.optimizer[0].name == "weight");
+  CHECK(got.optimizer[0].tensor.to_vector<double>() == std::vector<double>{4, 5, 6});
+  REQUIRE(got.state.has_value());
+  const TrainState &a = *got.state, &b = *want.state;
+  CHECK(a.epoch_step == b.epoch_step);
+  CHECK(a.loss.sum() == b.loss.sum());
+  CHECK(a.loss.weight() == b.loss.weight());
+  CHECK(a.top1.sum() == b.top1.sum());
+  CHECK(a.seconds == b.seconds);
+  CHECK(a.best_top1 == b.best_top1);
+  CHECK(a.skipped == b.skipped);
+  CHECK(a.train_images == b.train_images);
+  CHECK(metrics_csv(a.epochs) == metrics_csv(b.epochs));
+  CHECK(a.dropout_calls == b.dropout_calls);
+  CHECK(a.settings == b.settings);
+  CHECK(a.machine == b.machine);
+  const std::string bytes = text_of(file);
+  write_checkpoint(file, got);
+  CHECK(text_of(file) == bytes);
+}
+
+TEST_CASE("earlier checkpoints move back by one, as many as are kept") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "last.safetensors";
+  CHECK(previous_file(file, 2) == folder.path() / "last.2.safetensors");
+  const auto step = [](const fs::path& f) { return read_checkpoint_info(f).step; };
+  for (std::int64_t i = 1; i <= 5; ++i) write_checkpoint(file, small_checkpoint(i), 2);
+  CHECK(step(file) == 5);
+  CHECK(step(previous_file(file, 1)) == 4);
+  CHECK(step(previous_file(file, 2)) == 3);
+  CHECK_FALSE(fs::exists(previous_file(file, 3)));
+  write_checkpoint(file, small_checkpoint(6), 0);
+  CHECK(step(file) == 6);
+  CHECK(step(previous_file(file, 1)) == 4);
+  // the copy is a file of its own: the next one replaces `file` and does not write into it
+  write_checkpoint(file, small_checkpoint(7), 1);
+  write_checkpoint(file, small_checkpoint(8), 0);
+  CHECK(step(previous_file(file, 1)) == 6);
+  CHECK(step(previous_file(file, 2)) == 3);
+}
+
+TEST_CASE("a checkpoint that cannot be written leaves all earlier ones") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "last.safetensors";
+  for (std::int64_t i = 1; i <= 3; ++i) write_checkpoint(file, small_checkpoint(i), 2);
+  const std::string result = testing::in_child_with_file_limit(512, [&] {
+    write_checkpoint(file, small_checkpoint(4), 2);
+    return std::string();
+  });
+  CHECK(result == "uncaught: write: " + file.string() + ": expected to write, got: File too large");
+  CHECK(read_checkpoint_info(file).step == 3);
+  CHECK(read_checkpoint_info(previous_file(file, 1)).step == 2);
+  CHECK(read_checkpoint_info(previous_file(file, 2)).step == 1);
+  CHECK_THROWS_AS(write_checkpoint(folder.path() / "missing" / "x.safetensors", {}, 2), IoError);
+}
+
+TEST_CASE("every flipped byte of a checkpoint and 200 truncations are errors") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "c.safetensors";
+  Checkpoint checkpoint = small_checkpoint();
+  checkpoint.model = tiny_net()->state_dict();
+  write_checkpoint(file, checkpoint);
+  const std::string whole = text_of(file);
+  std::uint64_t header = 0;
+  std::memcpy(&header, whole.data(), sizeof header);
+
+  // all of the header, and some of the data
+  for (std::size_t i = 0; i < std::min<std::size_t>(8 + header + 500, whole.size()); ++i) {
+    for (const unsigned change : {0x01U, 0x20U}) {  // 0x20: the case of a letter
+      std::string damaged = whole;
+      damaged[i] = static_cast<char>(static_cast<unsigned char>(damaged[i]) ^ change);
+      write_text(file, damaged);
+      CAPTURE(i);
+      CAPTURE(change);
+      REQUIRE_THROWS_AS(read_checkpoint(file), IoError);
+    }
+  }
+  Random random(1, Purpose::test);
+  for (int i = 0; i < 200; ++i) {
+    const auto size =
+        static_cast<std::size_t>(random.below(static_cast<std::uint32_t>(whole.size())));
+    CAPTURE(size);
+    write_text(file, whole.substr(0, size));
+    REQUIRE_THROWS_AS(read_checkpoint(file), IoError);
+  }
+  write_text(file, whole + '\0');
+  CHECK_THROWS_AS(read_checkpoint(file), IoError);
+  write_text(file, whole);
+  CHECK_NOTHROW(read_checkpoint(file));
+}
+
+TEST_CASE("files of another version, without checksum or with another state are errors") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "c.safetensors";
+  write_checkpoint(file, small_checkpoint());
+  const TensorFile good = read_safetensors(file);
+  const auto failure = [&](const std::string& key, const std::string& value, bool checksum = true) {
+    TensorFile contents = good;
+    contents.checksum = checksum;
+    contents.metadata[key] = value;
+    write_safetensors(file, contents);
+    try {
+      read_checkpoint(file);
+    } catch (const IoError& error) {
+      return std::string(error.what()).substr(("checkpoint: " + file.string() + ": ").size());
+    }
+    return std::string();
+  };
+  CHECK(failure("format_version", "2").empty());
+  CHECK(failure("format_version", "1") == "expected format version 2, got 1");
+  CHECK(failure("model", "tiny", false) == "expected a checksum, found none: the file is damaged");
+  CHECK(failure("step", "7x") == "step: expected an integer, got \"7x\"");
+  CHECK(failure("training", "{").starts_with("training: expected the state of a run, got: "));
+  CHECK(failure("training", "{}").starts_with("training: expected the state of a run, got: "));
 }

@@ -48,18 +48,22 @@ TEST_CASE("a meter is a weighted mean") {
   CHECK_THROWS_AS(meter.add(1, -1), ValueError);
 }
 
-TEST_CASE("each row is in the file when append returns") {
-  const TemporaryFolder folder;
-  const fs::path file = folder.path() / "metrics.csv";
-  MetricsCsv csv(file);
-  CHECK_EQ(read_text(file), kHeader);
-  csv.append(epoch_metrics(1));
+TEST_CASE("a meter goes on from the sums of another") {
+  Meter first, whole;
+  first.add(0.1, 3);
+  Meter second(first.sum(), first.weight());
+  second.add(0.7, 5);
+  whole.add(0.1, 3);
+  whole.add(0.7, 5);
+  CHECK_EQ(second.mean(), whole.mean());
+}
+
+TEST_CASE("the text has a row per epoch and empty cells for what was not measured") {
   const std::string first = "1,391,0.1,0.3333333333333333,56.78,1e-07,60,940.2,53.188\n";
-  CHECK_EQ(read_text(file), kHeader + first);
+  CHECK_EQ(metrics_csv({}), kHeader);
   EpochMetrics without_evaluation = epoch_metrics(2);
   without_evaluation.test_loss = without_evaluation.test_top1 = std::nan("");
-  csv.append(without_evaluation);
-  CHECK_EQ(read_text(file),
+  CHECK_EQ(metrics_csv({epoch_metrics(1), without_evaluation}),
            kHeader + first + "2,782,0.1,0.3333333333333333,56.78,,,940.2,53.188\n");
 }
 
@@ -68,11 +72,9 @@ TEST_CASE("what is read is what was written") {
   const fs::path file = folder.path() / "metrics.csv";
   EpochMetrics second{.epoch = 2, .step = 500};
   second.train_loss = INFINITY;
-  {
-    MetricsCsv csv(file);
-    csv.append(epoch_metrics(1));
-    csv.append(second);
-  }
+  write_metrics_csv(file, {epoch_metrics(7)});
+  write_metrics_csv(file, {epoch_metrics(1), second});
+  CHECK_EQ(folder.names(), std::vector<std::string>{"metrics.csv"});
   const std::vector<EpochMetrics> rows = read_metrics_csv(file);
   REQUIRE_EQ(rows.size(), 2);
   CHECK_EQ(rows[0].epoch, 1);
@@ -90,46 +92,19 @@ TEST_CASE("what is read is what was written") {
   CHECK(std::isnan(rows[1].seconds));
 }
 
-TEST_CASE("a resumed run keeps earlier rows") {
+TEST_CASE("a file that cannot be written leaves the earlier one") {
   const TemporaryFolder folder;
   const fs::path file = folder.path() / "metrics.csv";
-  for (int i = 0; i < 2; ++i) {
-    MetricsCsv csv(file);
-    csv.append(epoch_metrics(1));
-    csv.append(epoch_metrics(2));
-  }
-  const std::string whole = read_text(file);
-  std::vector<EpochMetrics> rows = read_metrics_csv(file);
-  REQUIRE_EQ(rows.size(), 2);
-  rows.pop_back();
-  MetricsCsv csv(file, rows);
-  csv.append(epoch_metrics(2));
-  CHECK_EQ(read_text(file), whole);
-}
-
-TEST_CASE("a row that does not fit the disk is an error and leaves no part of a row") {
-  const TemporaryFolder folder;
-  const fs::path file = folder.path() / "metrics.csv";
-  const std::string result = in_child_with_file_limit(250, [&] {
-    MetricsCsv csv(file);
-    int rows = 0;
-    try {
-      for (; rows < 100; ++rows) csv.append(epoch_metrics(rows));
-    } catch (const IoError& e) {
-      return std::to_string(rows) + ' ' + e.what();
-    }
+  write_metrics_csv(file, {epoch_metrics(1)});
+  const std::string result = in_child_with_file_limit(150, [&] {
+    write_metrics_csv(file, {epoch_metrics(1), epoch_metrics(2), epoch_metrics(3)});
     return std::string();
   });
-  // 78 bytes of header and rows of 56 and 58: a part of the fourth would fit
-  CHECK_EQ(result, "3 metrics: " + file.string() +
-                       ": expected to append a row of 58 bytes, got: File too large");
-  CHECK_EQ(read_metrics_csv(file).size(), 3);
-}
-
-TEST_CASE("a folder that is missing is an error") {
-  const TemporaryFolder folder;
-  CHECK_THROWS_AS(MetricsCsv(folder.path() / "missing" / "metrics.csv"), IoError);
-  CHECK_THROWS_AS(read_metrics_csv(folder.path() / "metrics.csv"), IoError);
+  CHECK_EQ(result,
+           "uncaught: write: " + file.string() + ": expected to write, got: File too large");
+  CHECK_EQ(read_metrics_csv(file).size(), 1);
+  CHECK_THROWS_AS(write_metrics_csv(folder.path() / "missing" / "metrics.csv", {}), IoError);
+  CHECK_THROWS_AS(read_metrics_csv(folder.path() / "missing.csv"), IoError);
   CHECK_THROWS_AS(read_metrics_csv(folder.path()), IoError);
 }
 

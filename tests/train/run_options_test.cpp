@@ -17,5 +17,26 @@ TEST_CASE("settings are recorded as JSON, all of them") {
   CHECK(json["lr_milestones"] == std::vector<int>{1, 2});
   CHECK(json["weight_decay"] == 5e-4);
   CHECK(json.contains("version"));
-  CHECK(json.size() == 43);  // a new field of RunOptions belongs in to_json, too
+  CHECK(json.size() == 47);  // a new field of RunOptions belongs in to_json, too
+}
+
+TEST_CASE("settings that decide on the result leave out where and how fast a run works") {
+  RunOptions options, elsewhere;
+  elsewhere.data_path = "/data";
+  elsewhere.output_dir = "/results";
+  elsewhere.workers = elsewhere.threads = 7;
+  elsewhere.conv_engine = elsewhere.isa = "other";
+  elsewhere.print_freq = 1;
+  elsewhere.max_steps = 1;
+  elsewhere.recompute = true;
+  elsewhere.quiet = elsewhere.profile = elsewhere.log_norms = true;
+  elsewhere.keep = 9;
+  elsewhere.checkpoint_minutes = 1;
+  elsewhere.on_nonfinite = "skip";
+  elsewhere.resume = "auto";
+  CHECK(result_settings(options) == result_settings(elsewhere));
+  elsewhere.weight_decay = 1;
+  CHECK(result_settings(options) != result_settings(elsewhere));
+  // a new setting is taken to matter unless it is named among those that do not
+  CHECK(nlohmann::json::parse(result_settings(options)).size() == 47 - 16);
 }

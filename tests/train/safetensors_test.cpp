@@ -224,6 +224,43 @@ TEST_CASE("a changed byte of the header is an error, or changes no more than a n
   CHECK_GT(rejected, 25 * parsed);
 }
 
+TEST_CASE("with a checksum every changed byte and every truncation is seen") {
+  TensorFile contents = small_file();
+  contents.checksum = true;
+  const Bytes whole = serialise_safetensors(contents);
+  const TensorFile reference = parse_safetensors(whole, "memory");
+  CHECK(reference.checksum);
+  check_same(reference, small_file());  // the checksum is not among the metadata
+  CHECK_FALSE(parse_safetensors(serialise_safetensors(small_file()), "memory").checksum);
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    for (unsigned change = 1; change < 256; ++change) {
+      Bytes bytes = whole;
+      bytes[i] ^= static_cast<std::byte>(change);
+      CAPTURE(i);
+      CAPTURE(change);
+      bool accepted = false;
+      try {
+        accepted = parse_safetensors(bytes, "memory").checksum;
+      } catch (const IoError&) {
+      }
+      REQUIRE_FALSE(accepted);  // at most its field is no longer one
+    }
+  }
+}
+
+TEST_CASE("a checksum is the CRC-32 of the file with zeros for its digits") {
+  const Bytes bytes = serialise_safetensors({.metadata = {{"k", "v"}}, .checksum = true});
+  const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  // python3 -c 'import zlib; h =
+  // b"{\"__metadata__\":{\"checksum\":\"crc32:00000000\",\"k\":\"v\"}}"
+  //   h += b" " * (-len(h) % 8); print("%08x" % zlib.crc32(len(h).to_bytes(8, "little") + h))'
+  CHECK_EQ(text.substr(8), R"({"__metadata__":{"checksum":"crc32:35f3610a","k":"v"}})"
+                           "  ");
+  Bytes damaged = bytes;
+  damaged.at(damaged.size() - 1) = std::byte{'\n'};  // white space for white space
+  CHECK_NE(failure(damaged), "");
+}
+
 TEST_CASE("the length of the header is checked before anything is allocated") {
   Bytes bytes = file_of("{}", 0);
   CHECK_EQ(failure(bytes), "");

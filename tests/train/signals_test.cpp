@@ -15,6 +15,7 @@ TEST_CASE("the first signal is a wish to stop") {
     std::raise(SIGTERM);
     CHECK(StopSignals::pending() == SIGTERM);
   }
+  CHECK(StopSignals::pending() == 0);
   const StopSignals again;
   CHECK(StopSignals::pending() == 0);
 }
@@ -31,4 +32,10 @@ TEST_CASE("a second signal ends the process at once") {
   REQUIRE(waitpid(child, &status, 0) == child);
   CHECK(WIFSIGNALED(status));
   CHECK(WTERMSIG(status) == SIGINT);
+}
+
+TEST_CASE("a reader of the output that goes does not end the process") {
+  const StopSignals signals;
+  std::raise(SIGPIPE);
+  CHECK(StopSignals::pending() == 0);
 }

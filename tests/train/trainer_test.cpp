@@ -2,14 +2,18 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <fstream>
+#include <set>
 #include <sstream>
 
-#include "core/allocator.h"
 #include "core/check.h"
+#include "nn/nn.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/train/tiny_run.h"
+#include "train/safetensors.h"
 #include "train/signals.h"
 
 using namespace resgrad;
@@ -43,6 +47,36 @@ std::string without_times(const fs::path& file) {
   }
   return out;
 }
+
+bool same_tensors(const std::vector<NamedTensor>& a, const std::vector<NamedTensor>& b) {
+  return std::ranges::equal(a, b, [](const NamedTensor& x, const NamedTensor& y) {
+    return x.name == y.name && x.tensor.to_vector<double>() == y.tensor.to_vector<double>();
+  });
+}
+
+// What comes before the first point of the names in a file.
+std::set<std::string> kinds_of_tensors(const fs::path& file) {
+  std::set<std::string> kinds;
+  for (const NamedTensor& t : read_safetensors(file).tensors) {
+    kinds.insert(t.name.substr(0, t.name.find('.')));
+  }
+  return kinds;
+}
+
+// Raises SIGTERM when so many batches went through the network in train mode.
+class StopAfter final : public CallObserver {
+ public:
+  explicit StopAfter(int steps) : left_(steps) {
+    if (steps == 0) std::raise(SIGTERM);
+  }
+  void enter(const Module&, const Tensor&) override { ++depth_; }
+  void leave(const Module& module, const Tensor&) override {
+    if (--depth_ == 0 && module.is_training() && --left_ == 0) std::raise(SIGTERM);
+  }
+
+ private:
+  int left_, depth_ = 0;
+};
 
 }  // namespace
 
@@ -109,8 +143,86 @@ TEST_CASE("a loss that is not finite ends the run with an error that names the s
     run_training(*tiny_net(), tiny_splits(), o, {});
     FAIL("expected an error");
   } catch (const StateError& error) {
-    CHECK(std::string(error.what()).find("expected a finite loss, got") != std::string::npos);
+    CHECK(std::string(error.what()).find("expected finite loss and gradients, got loss ") !=
+          std::string::npos);
+    CHECK(std::string(error.what()).find("layer ") != std::string::npos);
   }
+  // the state before the update and the batch
+  CHECK(kinds_of_tensors(folder.path() / "run" / "nonfinite.safetensors") ==
+        std::set<std::string>{"model", "optimizer", "batch"});
+}
+
+TEST_CASE("a gradient that is not finite stops before the update") {
+  const TemporaryFolder folder;
+  const auto net = tiny_net();
+  const Tensor weight = net->named_parameters().back().tensor;
+  int calls = 0;
+  weight.register_hook([&calls](const Tensor& g) {
+    return ++calls == 3 ? Tensor::full(g.shape(), std::nan("")) : Tensor();
+  });
+  CHECK_THROWS_AS(run_training(*net, tiny_splits(), tiny_options(folder.path() / "run"), {}),
+                  StateError);
+  CHECK(calls == 3);
+  for (double v : weight.to_vector<double>()) CHECK(std::isfinite(v));
+  const Checkpoint saved = read_checkpoint(folder.path() / "run" / "nonfinite.safetensors");
+  CHECK(saved.info.step == 2);
+  CHECK(kinds_of_tensors(folder.path() / "run" / "nonfinite.safetensors") ==
+        std::set<std::string>{"model", "optimizer", "gradient", "batch"});
+}
+
+TEST_CASE("a skipped update leaves weights, velocities and statistics as they were") {
+  // lets everything through but its third batch
+  class Bomb final : public Module {
+   public:
+    std::string class_name() const override { return "Bomb"; }
+
+   private:
+    Tensor forward(const Tensor& x) override {
+      return is_training() && ++calls_ == 3 ? Tensor::full(x.shape(), std::nan("")) : x;
+    }
+    int calls_ = 0;
+  };
+  const auto make = [](bool bomb) {
+    const init::InitScope scope(1);
+    const ModulePtr first =
+        bomb ? ModulePtr(std::make_shared<Bomb>()) : std::make_shared<Identity>();
+    return std::make_shared<Sequential>(std::initializer_list<ModulePtr>{
+        first, std::make_shared<Conv2d>(3, 4, 3, Conv2dLayerOptions{.stride = 8}),
+        std::make_shared<BatchNorm2d>(4), std::make_shared<Flatten>(),
+        std::make_shared<Linear>(64, 10)});
+  };
+  const TemporaryFolder folder;
+  RunOptions o = tiny_options(folder.path() / "skip");
+  o.on_nonfinite = "skip";
+  o.lr_scheduler = "constant";
+  o.max_steps = 3;
+  const auto net = make(true);
+  run_training(*net, tiny_splits(), o, {});
+  const Checkpoint skipped = read_checkpoint(folder.path() / "skip" / "last.safetensors");
+  CHECK(skipped.state->skipped == 1);
+  CHECK(skipped.info.step == 3);
+
+  o = tiny_options(folder.path() / "two");
+  o.lr_scheduler = "constant";
+  o.max_steps = 2;
+  run_training(*make(false), tiny_splits(), o, {});
+  const Checkpoint two = read_checkpoint(folder.path() / "two" / "last.safetensors");
+  CHECK(same_tensors(skipped.model, two.model));
+  CHECK(same_tensors(skipped.optimizer, two.optimizer));
+  CHECK(skipped.state->loss.sum() == two.state->loss.sum());
+}
+
+TEST_CASE("an epoch without a finite update is an error") {
+  const TemporaryFolder folder;
+  RunOptions o = tiny_options(folder.path() / "run");
+  o.on_nonfinite = "skip";
+  const auto net = tiny_net();
+  net->named_parameters().back().tensor.register_hook(
+      [](const Tensor& g) { return Tensor::full(g.shape(), INFINITY); });
+  CHECK_THROWS_WITH_AS(run_training(*net, tiny_splits(), o, {}),
+                       "train: epoch 1: expected an update with finite values, got none: all 5 "
+                       "were skipped",
+                       StateError);
 }
 
 TEST_CASE("a signal ends the run after the step, with the weights written") {
@@ -133,4 +245,119 @@ TEST_CASE("settings out of range and folders that cannot be made are errors") {
                        ValueError);
   CHECK_THROWS_AS(run_training(*tiny_net(), tiny_splits(), tiny_options("/dev/null/run"), {}),
                   IoError);
+}
+
+TEST_CASE("a run that was stopped at any step and resumed ends with the same bytes") {
+  const TemporaryFolder folder;
+  const auto make_net = [] {
+    const init::InitScope scope(1);
+    return std::make_shared<Sequential>(std::initializer_list<ModulePtr>{
+        std::make_shared<Conv2d>(3, 4, 3, Conv2dLayerOptions{.stride = 8}),
+        std::make_shared<BatchNorm2d>(4), std::make_shared<ReLU>(), std::make_shared<Flatten>(),
+        std::make_shared<Dropout>(0.3, 5), std::make_shared<Linear>(64, 10)});
+  };
+  const fs::path whole = folder.path() / "whole";
+  run_training(*make_net(), tiny_splits(), tiny_options(whole), {});
+  for (int step = 0; step <= 10; ++step) {
+    CAPTURE(step);
+    RunOptions o = tiny_options(folder.path() / ("stopped" + std::to_string(step)));
+    o.resume = "auto";
+    {
+      const StopSignals signals;
+      const StopAfter stop(step);
+      const TrainResult stopped = run_training(*make_net(), tiny_splits(), o, {});
+      CHECK(stopped.signal == SIGTERM);
+      CHECK(std::ssize(stopped.epochs) == std::max(0, step - 1) / 5);
+      CHECK(read_checkpoint(fs::path(o.output_dir) / "last.safetensors").info.step == step);
+    }
+    const TrainResult result = run_training(*make_net(), tiny_splits(), o, {});
+    CHECK(result.epochs.size() == 2);
+    for (const char* file : {"last.safetensors", "best.safetensors"}) {
+      CHECK(text_of(fs::path(o.output_dir) / file) == text_of(whole / file));
+    }
+    CHECK(without_times(fs::path(o.output_dir) / "metrics.csv") ==
+          without_times(whole / "metrics.csv"));
+  }
+}
+
+TEST_CASE("a finished run can be made longer, and goes on as if it had been so from the start") {
+  const TemporaryFolder folder;
+  RunOptions o = tiny_options(folder.path() / "long");
+  o.lr_scheduler = "constant";
+  run_training(*tiny_net(), tiny_splits(), o, {});
+  o.output_dir = (folder.path() / "short").string();
+  o.max_steps = 7;  // within the second epoch, which has its row all the same
+  CHECK(run_training(*tiny_net(), tiny_splits(), o, {}).epochs.size() == 2);
+  o.max_steps = 0;
+  o.resume = "auto";
+  CHECK(run_training(*tiny_net(), tiny_splits(), o, {}).epochs.size() == 2);
+  CHECK(without_times(folder.path() / "short" / "metrics.csv") ==
+        without_times(folder.path() / "long" / "metrics.csv"));
+  CHECK(same_tensors(read_checkpoint(folder.path() / "short" / "last.safetensors").model,
+                     read_checkpoint(folder.path() / "long" / "last.safetensors").model));
+}
+
+TEST_CASE("a run goes on in another folder, and leaves the first as it is") {
+  const TemporaryFolder folder;
+  const fs::path first = folder.path() / "first", second = folder.path() / "second";
+  RunOptions o = tiny_options(first);
+  {
+    const StopSignals signals;
+    const StopAfter stop(7);
+    run_training(*tiny_net(), tiny_splits(), o, {});
+  }
+  const std::string before = text_of(first / "last.safetensors");
+  o.resume = (first / "last.safetensors").string();
+  o.output_dir = second.string();
+  const TrainResult result = run_training(*tiny_net(), tiny_splits(), o, {});
+  CHECK(result.epochs.size() == 2);
+  CHECK(result.epochs[0].seconds >= 0);  // taken from the first folder's metrics.csv
+  CHECK(text_of(first / "last.safetensors") == before);
+  CHECK(fs::exists(second / "best.safetensors"));
+  run_training(*tiny_net(), tiny_splits(), tiny_options(folder.path() / "whole"), {});
+  CHECK(text_of(second / "last.safetensors") ==
+        text_of(folder.path() / "whole" / "last.safetensors"));
+}
+
+TEST_CASE("checkpoints are written within an epoch, and as many are kept as asked for") {
+  const TemporaryFolder folder;
+  RunOptions o = tiny_options(folder.path() / "run");
+  o.checkpoint_minutes = 1e-9;
+  o.keep = 3;
+  run_training(*tiny_net(), tiny_splits(), o, {});
+  const auto step = [&](const char* name) {
+    return read_checkpoint_info(folder.path() / "run" / name).step;
+  };
+  CHECK(step("last.safetensors") == 10);
+  CHECK(step("last.1.safetensors") == 10);  // before the evaluation
+  CHECK(step("last.2.safetensors") == 9);
+  CHECK(step("last.3.safetensors") == 8);
+  CHECK_FALSE(fs::exists(folder.path() / "run" / "last.4.safetensors"));
+}
+
+TEST_CASE("a checkpoint of another run is an error that touches nothing") {
+  const TemporaryFolder folder;
+  RunOptions o = tiny_options(folder.path() / "run");
+  run_training(*tiny_net(), tiny_splits(), o, {});
+  o.resume = "auto";
+  const std::string before = text_of(folder.path() / "run" / "train.log");
+  const auto failure = [&](const RunOptions& options, Module& net, const DataSplits& data) {
+    try {
+      run_training(net, data, options, {});
+    } catch (const ValueError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  RunOptions other = o;
+  other.lr = 0.5;
+  CHECK(failure(other, *tiny_net(), tiny_splits()).find("lr is 0.1 there and 0.5 here") !=
+        std::string::npos);
+  ResNet wider({.stem_channels = 4, .stages = {{1, 4, 0}, {1, 16, 0}}});
+  CHECK(failure(o, wider, tiny_splits()).find("expected float32 [10, 16], got float32 [10, 8]") !=
+        std::string::npos);
+  CHECK(failure(o, *tiny_net(), tiny_splits(64))
+            .find("expected the 80 training images that it was made with, got 64") !=
+        std::string::npos);
+  CHECK(text_of(folder.path() / "run" / "train.log") == before);
 }

@@ -52,7 +52,7 @@ int run_compare(CompareFlags flags) {
         fmt::print("run {} of {}: {}, seed {}\n", ++done, runs, result.name, run.seed);
       }
       const TrainResult trained = train_one(run, data);
-      if (trained.signal != 0) return exit_code(trained.signal);
+      if (trained.signal != 0) return stopped(trained.signal);
       result.runs.push_back(trained.epochs);
     }
   }
@@ -82,6 +82,10 @@ void add_compare(CLI::App& app, Action& action) {
   command->add_option("--target-loss", flags->target_loss,
                       "for epochs_to_loss [default: the largest mean final training loss]");
   add_train_flags(*command, flags->run);
+  command
+      ->add_option("--resume", flags->run.resume,
+                   "auto: go on with the runs of the output folder that are missing or unfinished")
+      ->check(CLI::IsMember({"auto"}));
   command->add_option("--output-dir", flags->run.output_dir,
                       "folder of the results [default: runs/compare-MODEL]");
   command->callback([flags, &action] { action = [flags] { return run_compare(*flags); }; });

@@ -9,6 +9,7 @@
 #include "train/cli/network.h"
 #include "train/datasets.h"
 #include "train/evaluate.h"
+#include "train/signals.h"
 
 namespace resgrad::cli {
 namespace {
@@ -80,8 +81,14 @@ int run_eval(const EvalFlags& flags) {
   data::Loader loader(dataset, {.batch_size = flags.run.batch_size,
                                 .normalisation = loaded.normalisation,
                                 .workers = flags.run.workers});
+  const StopSignals signals;
   const Evaluation evaluation =
       evaluate(*loaded.net, loader, dataset->num_classes, flags.run.limit_eval_batches, flags.tta);
+  if (evaluation.interrupted) {
+    fmt::print(stderr, "resgrad: eval: stopped by a signal after {} of {} images\n",
+               evaluation.samples, dataset->size());
+    return 128 + StopSignals::pending();
+  }
   (flags.json ? print_json : print_text)(evaluation, info, *dataset);
   return 0;
 }

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -42,9 +43,35 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error) {
   return kUsage;
 }
 
+std::vector<std::string> arguments;  // of run()
+
+std::string shell_quoted(const std::string& argument) {
+  constexpr const char* kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
+  if (!argument.empty() && argument.find_first_not_of(kPlain) == std::string::npos) return argument;
+  std::string text = "'";
+  for (const char c : argument) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
 }  // namespace
 
+std::string resume_command() {
+  std::string command;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i].starts_with("--resume=")) continue;
+    if (arguments[i] == "--resume") {
+      ++i;
+      continue;
+    }
+    command += shell_quoted(arguments[i]) + ' ';
+  }
+  return command + "--resume auto";
+}
+
 int run(int argc, const char* const* argv) {
+  arguments.assign(argv, argv + argc);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit is an error of write(), as a full disk is
   CLI::App app("Trains residual networks on CIFAR-10: autograd, layers and models in C++20.",
                "resgrad");
   app.set_version_flag("--version", std::string("resgrad ") + kVersion);

@@ -1,6 +1,7 @@
 // resgrad train: trains a network and writes the output folder.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
 
 #include "train/cli/commands.h"
@@ -32,7 +33,9 @@ void add_train_flags(CLI::App& command, RunOptions& o) {
   command.add_option("--epochs", o.epochs, "passes over the training set")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command.add_option("--max-steps", o.max_steps, "stop after so many updates; 0: no limit")
+  command
+      .add_option("--max-steps", o.max_steps,
+                  "stop after so many updates, whatever the schedule; 0: no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command.add_option("-b,--batch-size", o.batch_size, "images per update")
@@ -89,6 +92,20 @@ void add_train_flags(CLI::App& command, RunOptions& o) {
   command.add_flag("--zero-init-residual", o.zero_init_residual,
                    "let every block start as its shortcut");
   command.add_option("--seed", o.seed, "of weights, order and augmentation")->capture_default_str();
+  command
+      .add_option(
+          "--checkpoint-minutes", o.checkpoint_minutes,
+          "minutes between checkpoints within an epoch, may be fractional; 0: only after it")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command.add_option("--keep", o.keep, "earlier checkpoints to keep beside last.safetensors")
+      ->check(CLI::Range(0, 99))
+      ->capture_default_str();
+  command
+      .add_option("--on-nonfinite", o.on_nonfinite,
+                  "when loss or a gradient is NaN or infinite: stop, or skip the update")
+      ->check(CLI::IsMember({"stop", "skip"}))
+      ->capture_default_str();
   command.add_option("--print-freq", o.print_freq, "updates between progress lines")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
@@ -128,19 +145,30 @@ TrainResult train_one(const RunOptions& o, const DataSplits& data) {
                        .num_classes = config.num_classes});
 }
 
-int exit_code(int signal) {
-  return signal == 0 ? 0 : 128 + signal;
+int stopped(int signal) {
+  if (signal == 0) return 0;
+  fmt::print(stderr, "go on with: {}\n", resume_command());
+  return 128 + signal;
 }
 
 namespace {
 
+namespace fs = std::filesystem;
+
+fs::path default_folder(const RunOptions& o) {
+  if (o.resume.empty() || o.resume == "auto") return "runs/" + o.model;
+  std::error_code ignored;
+  return fs::is_directory(o.resume, ignored) ? fs::path(o.resume)
+                                             : fs::path(o.resume).parent_path() / ".";
+}
+
 int run_train(RunOptions o) {
   apply_machine_flags(o);
-  if (o.output_dir.empty()) o.output_dir = "runs/" + o.model;
+  if (o.output_dir.empty()) o.output_dir = default_folder(o).lexically_normal().string();
   const StopSignals signals;
   const DataSplits data =
       load_data(o.dataset, find_data(o.dataset, o.data_path), o.val_split, o.seed);
-  return exit_code(train_one(o, data).signal);
+  return stopped(train_one(o, data).signal);
 }
 
 }  // namespace
@@ -150,12 +178,11 @@ void add_train(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("train", "trains a network");
   add_network_flags(*command, *options);
   add_train_flags(*command, *options);
-  command->add_option("--resume", "continue an interrupted run (not in this version)")
-      ->check([](const std::string&) {
-        return std::string("this version writes weights but cannot continue a run from them yet");
-      });
+  command->add_option("--resume", options->resume,
+                      "go on from a checkpoint: auto (the newest of the output folder, or anew if "
+                      "there is none), a folder or a file");
   command->add_option("--output-dir", options->output_dir,
-                      "folder of the results [default: runs/MODEL]");
+                      "folder of the results [default: that of --resume, else runs/MODEL]");
   command->callback([options, &action] { action = [options] { return run_train(*options); }; });
 }
 

@@ -14,7 +14,8 @@ void add_train_flags(CLI::App& command, RunOptions& options);
 /// Builds the network that `options` name and trains it on `data`.
 TrainResult train_one(const RunOptions& options, const DataSplits& data);
 
-/// The exit code of a run that was ended by `signal` (0: it was not).
-int exit_code(int signal);
+/// The exit code of runs that were ended by `signal` (0: they were not). Prints on standard error
+/// how to go on.
+int stopped(int signal);
 
 }  // namespace resgrad::cli

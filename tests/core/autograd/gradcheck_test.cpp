@@ -99,8 +99,10 @@ TEST_CASE("gradcheck leaves its inputs alone and reports every change in place")
   CHECK(gradcheck(f, {x}).ok);
   CHECK(x.to_vector<double>() == copy.to_vector<double>());
   CHECK_FALSE(x.requires_grad());
-  // caches that are keyed by version, such as packed weights, must see each new value
-  for (std::size_t i = 1; i < versions.size(); ++i) CHECK(versions[i] > versions[i - 1]);
+  // caches that are keyed by version, such as packed weights, must see each new value; the first
+  // two calls are for the value and the analytic gradient
+  REQUIRE(versions.size() == 8);
+  for (std::size_t i = 2; i < versions.size(); ++i) CHECK(versions[i] > versions[i - 1]);
 }
 
 TEST_CASE("gradcheck in float32 works with a large step for a linear function") {

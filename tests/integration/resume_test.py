@@ -1,0 +1,292 @@
+#!/usr/bin/env python3
+"""A run that is killed, stopped or out of disk ends with the same files as one that is not.
+
+  tests/integration/resume_test.py RESGRAD [CASE...]     all cases by default
+
+Runs are small (resnet20, 48 updates of 16 synthetic images) and write a checkpoint after every
+update, so that moments drawn at random fall into all parts of the program. They depend on the seed
+printed at the start (set RESGRAD_TEST_SEED to repeat it) and on the machine's speed; what is checked
+does not.
+"""
+import os
+import random
+import resource
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+RUN = ("--model resnet20 --dataset synthetic --epochs 4 --batch-size 16 --limit-train-batches 12 "
+       "--limit-eval-batches 2 --threads 1").split()
+EVERY_STEP = "--checkpoint-minutes 1e-6 --print-freq 1".split()
+
+
+class Failure(Exception):
+    pass
+
+
+def check(condition, message):
+    if not condition:
+        raise Failure(message)
+
+
+class Program:
+    """The resgrad executable."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def start(self, command, folder, *flags, file_limit=None):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
+
+        given = RUN + list(flags)
+        options = dict(zip(given[::2], given[1::2]))  # later ones count
+        return subprocess.Popen(
+            [self.path, command, *sum(options.items(), ()), "--output-dir", str(folder)],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            preexec_fn=limit if file_limit else None,
+            env={**os.environ, "OMP_WAIT_POLICY": "passive"})
+
+    def run(self, command, folder, *flags, expect=0, **limits):
+        process = self.start(command, folder, *flags, **limits)
+        out = process.communicate()[0]
+        check(process.returncode == expect,
+              f"{command} {' '.join(flags)}: expected exit code {expect}, "
+              f"got {process.returncode}:\n{out}")
+        return out
+
+    def interrupt(self, number, command, folder, *flags, steps, delay=0.0):
+        """Sends the signal after so many progress lines, or lets the run end if it is shorter."""
+        process = self.start(command, folder, *EVERY_STEP, *flags)
+        head = []
+        for line in process.stdout:
+            head.append(line)
+            steps -= line.startswith("epoch ") and "images/s" in line
+            if steps <= 0:
+                time.sleep(delay)
+                process.send_signal(number)
+                break
+        rest = process.stdout.read()
+        return process.wait(), "".join(head) + rest
+
+
+def metrics(folder):
+    """metrics.csv without its last two columns, the times."""
+    rows = (folder / "metrics.csv").read_text().splitlines()
+    return [row.split(",")[:-2] for row in rows]
+
+
+def check_same(want, got):
+    for name in ("last.safetensors", "best.safetensors"):
+        check((want / name).read_bytes() == (got / name).read_bytes(), f"{got / name}: other bytes")
+    check(metrics(want) == metrics(got), f"metrics differ:\n{metrics(want)}\n{metrics(got)}")
+    leftovers = [p.name for p in got.iterdir() if ".tmp-" in p.name]
+    check(not leftovers, f"{got}: left behind {leftovers}")
+
+
+def test_kill(resgrad, folder, rng):
+    """Ten times kill -9 at a random moment and --resume auto, with 1 and 2 workers."""
+    resgrad.run("train", folder / "whole", "--workers", "1")
+    resgrad.run("train", folder / "whole2", "--workers", "2")
+    check_same(folder / "whole", folder / "whole2")
+    for workers in ("1", "2"):
+        out = folder / f"killed{workers}"
+        killed = 0
+        for _ in range(10):
+            code, text = resgrad.interrupt(
+                signal.SIGKILL, "train", out, "--resume", "auto", "--workers", workers,
+                steps=rng.randint(0, 4), delay=rng.uniform(0, 0.08))
+            check(code in (0, -signal.SIGKILL), f"exit code {code}:\n{text}")
+            killed += code != 0
+        check(killed >= 5, f"only {killed} of 10 runs were killed before their end")
+        resgrad.run("train", out, "--resume", "auto", "--workers", workers)
+        check_same(folder / "whole", out)
+        log = (out / "train.log").read_text()
+        check("resumed from" in log, f"no run was resumed:\n{log}")
+        again = resgrad.run("train", out, "--resume", "auto", "--workers", workers)
+        check("finished already" in again, again)
+        check_same(folder / "whole", out)
+
+
+def test_stop(resgrad, folder, rng):
+    """SIGTERM and SIGINT in mid-epoch: a checkpoint, how to resume, 143 and 130; then the same."""
+    resgrad.run("train", folder / "whole")
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        for workers in ("1", "2"):
+            out = folder / f"stopped{code}-{workers}"
+            steps = rng.randint(14, 20)  # in the second epoch of four
+            got, text = resgrad.interrupt(number, "train", out, "--checkpoint-minutes", "0",
+                                          "--workers", workers, steps=steps)
+            check(got == code, f"expected exit code {code}, got {got}:\n{text}")
+            check(f"--output-dir {out} --resume auto" in text and text.rstrip().endswith("--resume auto"), f"no hint:\n{text}")
+            resgrad.run("train", out, "--resume", "auto", "--workers", workers)
+            check_same(folder / "whole", out)
+
+
+def test_disk_full(resgrad, folder, rng):
+    """A limit below the size of a checkpoint: clear errors, and the earlier checkpoint is intact."""
+    resgrad.run("train", folder / "whole")
+    out = folder / "run"
+    code, text = resgrad.interrupt(signal.SIGTERM, "train", out, steps=rng.randint(14, 20))
+    check(code == 143, text)
+    before = (out / "last.safetensors").read_bytes()
+    text = resgrad.run("train", out, "--resume", "auto", *EVERY_STEP, expect=1, file_limit=1 << 20)
+    check(f"{out}/last.safetensors: expected to write, got: File too large" in text, text)
+    check("epoch   4 " in text, f"training did not go on:\n{text}")
+    check((out / "last.safetensors").read_bytes() == before, "the earlier checkpoint has changed")
+    resgrad.run("train", out, "--resume", "auto")
+    check_same(folder / "whole", out)
+
+
+def test_missing_folder(resgrad, folder, rng):
+    """The output folder goes in mid-run and comes back: warnings, and the run ends as it should."""
+    del rng
+    resgrad.run("train", folder / "whole")
+    out = folder / "run"
+    process = resgrad.start("train", out, *EVERY_STEP)
+    text = ""
+    for line in process.stdout:
+        text += line
+        if " 3/12 " in line and out.exists():
+            out.rename(folder / "gone")
+        if "no checkpoint of step" in line and (folder / "gone").exists():
+            (folder / "gone").rename(out)
+    check(process.wait() == 0, text)
+    check(f"{out}/last.safetensors: expected to create a file in the folder, got: No such file" in
+          text, text)
+    resgrad.run("train", out, "--resume", "auto")  # removes what was being written at that moment
+    check_same(folder / "whole", out)
+
+
+def test_full_tmpfs(resgrad, folder, rng):
+    """A 1 MB file system as output folder, where one may be mounted."""
+    del rng
+    out = folder / "tmpfs"
+    out.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(out)],
+                             capture_output=True, check=False).returncode == 0
+    if not mounted:
+        print("  (no tmpfs can be mounted here; the file size limit stands for it)")
+        return
+    try:
+        text = resgrad.run("train", out / "run", "--max-steps", "3", *EVERY_STEP, expect=1)
+        check("No space left on device" in text, text)
+        check(not list((out / "run").glob("*.safetensors")), "half a checkpoint was left")
+    finally:
+        subprocess.run(["umount", str(out)], check=False)
+
+
+def test_damage(resgrad, folder, rng):
+    """Truncated at 200 places and every byte of the header flipped: always an error, exit code 1."""
+    out = folder / "run"
+    resgrad.run("train", out, "--max-steps", "1")
+    whole = (out / "last.safetensors").read_bytes()
+    header_end = 8 + struct.unpack("<Q", whole[:8])[0]
+    damaged = folder / "damaged.safetensors"
+
+    def rejects(content, what):
+        damaged.write_bytes(content)
+        result = subprocess.run([resgrad.path, "eval", "--checkpoint", str(damaged)],
+                                capture_output=True, text=True, check=False)
+        check(result.returncode == 1 and str(damaged) in result.stderr,
+              f"{what}: exit code {result.returncode}: {result.stdout}{result.stderr}")
+
+    # the program is started for some of them; tests/train/checkpoint_test.cpp goes through all
+    for size in [0, 7, 8, header_end] + [rng.randrange(len(whole)) for _ in range(26)]:
+        rejects(whole[:size], f"truncated to {size} bytes")
+    for _ in range(30):
+        place = rng.randrange(header_end)
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << rng.randrange(8)
+        rejects(bytes(flipped), f"bit of byte {place} flipped")
+
+    # a damaged last checkpoint: reported, and the one before is used
+    resgrad.run("train", folder / "whole")
+    out = folder / "fallback"
+    code, text = resgrad.interrupt(signal.SIGTERM, "train", out, steps=16)
+    check(code == 143, text)
+    last = out / "last.safetensors"
+    last.write_bytes(last.read_bytes()[:-5])
+    text = resgrad.run("train", out, "--resume", "auto")
+    check("last.safetensors: expected" in text and "last.1.safetensors instead" in text, text)
+    check((out / "last.safetensors.damaged").exists(), "the damaged file is gone")
+    check_same(folder / "whole", out)
+    for file in out.glob("last*.safetensors"):
+        file.write_bytes(b"x")
+    text = resgrad.run("train", out, "--resume", "auto", expect=1)
+    check("got 3 that cannot" in text, text)
+
+
+def test_mismatch(resgrad, folder, rng):
+    """Settings and networks that differ are named, and nothing is touched."""
+    del rng
+    out = folder / "run"
+    resgrad.run("train", out, "--max-steps", "2")
+    before = {p.name: p.read_bytes() for p in out.iterdir()}
+    text = resgrad.run("train", out, "--max-steps", "2", "--seed", "7", "--lr", "0.2",
+                       "--resume", "auto", expect=1)
+    check("lr is 0.1 there and 0.2 here; " in text and "seed is 1 there and 7 here" in text, text)
+    text = resgrad.run("train", out, "--max-steps", "2", "--model", "resnet32", "--resume", "auto",
+                       expect=1)
+    check('model is "resnet20" there and "resnet32" here' in text and "missing: " in text, text)
+    text = resgrad.run("train", out, "--resume", str(folder / "nothing"), expect=1)
+    check(str(folder / "nothing") in text, text)
+    check(before == {p.name: p.read_bytes() for p in out.iterdir()}, "files have changed")
+
+
+def test_nonfinite(resgrad, folder, rng):
+    """A loss that is not finite stops before the update, names step and layer, leaves the state."""
+    del rng
+    out = folder / "run"
+    text = resgrad.run("train", out, "--lr", "1e30", "--lr-scheduler", "constant", expect=1)
+    check("train: step " in text and "layer " in text and "tensor " in text, text)
+    check(f"{out}/nonfinite.safetensors" in text and (out / "nonfinite.safetensors").exists(), text)
+    text = resgrad.run("train", out, "--lr", "1e30", "--lr-scheduler", "constant",
+                       "--on-nonfinite", "skip", expect=1)
+    check("skipped the update of step" in text and "were skipped" in text, text)
+
+
+def test_compare(resgrad, folder, rng):
+    """A comparison that was stopped goes on with what is missing, to the same table."""
+    flags = ["--seeds", "2", "--epochs", "2"]
+    whole, out = folder / "whole", folder / "stopped"
+    resgrad.run("compare", whole, *flags)
+    for _ in range(3):
+        code, text = resgrad.interrupt(signal.SIGTERM, "compare", out, *flags, "--resume", "auto",
+                                       steps=rng.randint(14, 30))
+        check(code == 143, text)
+        check(text.rstrip().endswith("--resume auto"), text)
+    resgrad.run("compare", out, *flags, "--resume", "auto")
+    check((whole / "compare.csv").read_bytes() == (out / "compare.csv").read_bytes(), "other table")
+    for run in ("post/seed1", "pre/seed1", "post/seed2", "pre/seed2"):
+        check_same(whole / run, out / run)
+    check(not list(out.glob("*/*.previous-*")), "a run was begun anew")
+
+
+def main():
+    cases = {name.removeprefix("test_"): f for name, f in globals().items()
+             if name.startswith("test_")}
+    resgrad, chosen = Program(sys.argv[1]), sys.argv[2:] or cases
+    seed = int(os.environ.get("RESGRAD_TEST_SEED", random.randrange(1 << 32)))
+    print(f"RESGRAD_TEST_SEED={seed}")
+    for name in chosen:
+        folder = Path(tempfile.mkdtemp(prefix="resgrad-"))
+        start = time.monotonic()
+        try:
+            cases[name](resgrad, folder, random.Random(seed))
+        except Failure as failure:
+            print(f"{name}: FAILED: {failure}")
+            return 1
+        finally:
+            shutil.rmtree(folder)
+        print(f"{name}: passed in {time.monotonic() - start:.1f} s", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

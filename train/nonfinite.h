@@ -1,0 +1,20 @@
+// NaN and infinite values in training: finding them before they reach the weights, and naming where
+// they came from.
+#pragma once
+
+#include <string>
+
+#include "nn/module.h"
+
+namespace resgrad {
+
+/// Whether the gradients of all parameters are finite numbers. One pass over them.
+bool gradients_are_finite(const std::vector<NamedTensor>& parameters);
+
+/// Says in a phrase where the values first stop being finite, with layer, tensor and counts. When
+/// the loss is not finite: in the images, in a parameter, or in the output of a layer, for which
+/// `net` runs once more on `images`, in its present mode; else in a gradient, that of the parameter
+/// nearest to the output.
+std::string describe_nonfinite(Module& net, const Tensor& images, double loss);
+
+}  // namespace resgrad

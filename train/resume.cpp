@@ -1,0 +1,78 @@
+#include "train/resume.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/check.h"
+
+namespace resgrad {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr int kMostPrevious = 99;  // as many as --keep allows
+
+FoundCheckpoint read_state(const fs::path& file) {
+  FoundCheckpoint found{file, read_checkpoint(file)};
+  require<IoError>(found.checkpoint.state.has_value(),
+                   "resume: {}: expected a checkpoint of a run, got a file of weights alone",
+                   file.string());
+  return found;
+}
+
+}  // namespace
+
+std::optional<FoundCheckpoint> newest_checkpoint(const fs::path& folder) {
+  std::vector<std::pair<fs::path, std::string>> damaged;
+  for (int n = 0; n <= kMostPrevious; ++n) {
+    const fs::path last = folder / kLastFile;
+    const fs::path file = n == 0 ? last : previous_file(last, n);
+    std::error_code ignored;
+    if (!fs::exists(file, ignored)) continue;
+    try {
+      FoundCheckpoint found = read_state(file);
+      found.damaged = std::move(damaged);
+      return found;
+    } catch (const IoError& error) {
+      damaged.emplace_back(file, error.what());
+    }
+  }
+  if (damaged.empty()) return std::nullopt;
+  throw IoError(
+      fmt::format("resume: {}: expected a checkpoint that can be read, got {} that "
+                  "cannot; the newest: {}",
+                  folder.string(), damaged.size(), damaged.front().second));
+}
+
+std::optional<FoundCheckpoint> find_checkpoint(const std::string& resume,
+                                               const fs::path& output_folder) {
+  if (resume.empty()) return std::nullopt;
+  if (resume == "auto") return newest_checkpoint(output_folder);
+  std::error_code ignored;
+  if (!fs::is_directory(resume, ignored)) return read_state(resume);
+  auto found = newest_checkpoint(resume);
+  require<IoError>(found.has_value(), "resume: {}: expected a folder with {}, found none", resume,
+                   kLastFile);
+  return found;
+}
+
+std::string differing_settings(const std::string& saved, const RunOptions& options) {
+  Json there = Json::parse(result_settings(RunOptions{}));
+  there.update(Json::parse(saved));
+  Json here = Json::parse(result_settings(options));
+  const Json& schedule = here["lr_scheduler"];
+  if (schedule == "constant" || schedule == "step" || schedule == "multistep") {
+    there["epochs"] = here["epochs"];
+  }
+  std::vector<std::string> differences;
+  for (const auto& [key, value] : there.items()) {
+    const Json now = here.contains(key) ? here[key] : Json();
+    if (value != now) {
+      differences.push_back(
+          fmt::format("{} is {} there and {} here", key, value.dump(), now.dump()));
+    }
+  }
+  return fmt::format("{}", fmt::join(differences, "; "));
+}
+
+}  // namespace resgrad

@@ -1,0 +1,44 @@
+// Which checkpoint a run goes on from, and whether it is one of the same run.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "nn/module.h"
+#include "train/checkpoint.h"
+#include "train/run_options.h"
+
+namespace resgrad {
+
+constexpr std::string_view kLastFile = "last.safetensors";
+constexpr std::string_view kBestFile = "best.safetensors";
+
+struct FoundCheckpoint {
+  std::filesystem::path file;
+  Checkpoint checkpoint;
+  /// Newer ones that could not be read, each with the message of its error.
+  std::vector<std::pair<std::filesystem::path, std::string>> damaged = {};
+};
+
+/// The newest checkpoint in `folder` that can be read: last.safetensors, else last.1.safetensors
+/// and so on. Nothing when there are none.
+/// Throws  IoError when there are some and none can be read.
+std::optional<FoundCheckpoint> newest_checkpoint(const std::filesystem::path& folder);
+
+/// What `resume` asks for: "auto" is newest_checkpoint(output_folder), a folder is that folder's, a
+/// file that file alone. Nothing when `resume` is empty, or "auto" and there are no checkpoints.
+/// Throws  IoError when a file or folder is missing, damaged or holds weights only.
+std::optional<FoundCheckpoint> find_checkpoint(const std::string& resume,
+                                               const std::filesystem::path& output_folder);
+
+/// The settings that decide on the result and differ between the checkpoint (a result_settings())
+/// and this run: "lr is 0.1 there and 0.2 here; ...", or nothing. A setting that the checkpoint
+/// does not know had its default. `epochs` may differ where the learning rate does not depend on
+/// it: with the schedules constant, step and multistep.
+std::string differing_settings(const std::string& saved, const RunOptions& options);
+
+}  // namespace resgrad
