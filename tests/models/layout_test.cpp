@@ -172,7 +172,12 @@ TEST_CASE("a module. before some names only is not taken off") {
   const ResNetConfig config = configure("resnet20", kProjection);
   std::vector<NamedTensor> state = copies(state_in_layout(*net, config, "chenyaofo"));
   state[0].name = "module." + state[0].name;
-  CHECK_THROWS_AS(load_state_in_layout(*net, config, "chenyaofo", state), ValueError);
+  CHECK_THROWS_WITH_AS(
+      load_state_in_layout(*net, config, "chenyaofo", state),
+      "layout chenyaofo: expected the tensors of the network, got a state that differs in:\n"
+      "  missing: conv1.weight\n"
+      "  unexpected: module.conv1.weight",
+      ValueError);
 }
 
 TEST_CASE("classes, stem and shortcut are read off the tensors") {
