@@ -30,8 +30,8 @@ inline constexpr std::int64_t kMaxPixels = std::int64_t{1} << 27;
 /// Reads a PNG or JPEG file, whichever its first bytes say. Grey becomes R = G = B, a palette its
 /// colours, 16 bits become 8, alpha is dropped.
 /// Throws  IoError that names the file and the reason when it cannot be read, is neither, is
-///         damaged or cut off, has more than kMaxPixels or 8 bytes for each of them, or has colours other than grey and RGB
-///         (CMYK).
+///         damaged or cut off, has more than kMaxPixels or 8 bytes for each of them, or has colours
+///         other than grey and RGB (CMYK).
 Image read_image(const std::filesystem::path& file);
 
 /// The same from memory; `name` stands for the file in messages.

@@ -51,7 +51,7 @@ struct RunOptions {
   int threads = 0;  ///< 0: all cores
   std::string conv_engine = "auto";
   std::string isa = "auto";
-  std::string output_dir;  ///< empty: runs/<model>
+  std::string output_dir;  ///< empty: `runs/<model>`
   std::int64_t print_freq = 50;
   bool quiet = false;
   bool profile = false;
