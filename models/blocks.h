@@ -58,10 +58,10 @@ class ResidualBlock : public Module {
 };
 
 /// Residual block of ResNet, post-activation unless asked otherwise.
-/// Source  He et al. 2015, arXiv:1512.03385, figures 2 and 5.  Differs: the default projection has
-/// no
-///         batch norm (networks pass 1x1 convolution + BN as `downsample`); the stride is in the
-///         3x3 convolution of the bottleneck, as in torchvision.
+/// Source  He et al. 2015, arXiv:1512.03385, figures 2 and 5.
+///         Differs: the default projection has no batch norm (networks pass 1x1 convolution + BN
+///         as `downsample`); the stride is in the 3x3 convolution of the bottleneck, as in
+///         torchvision.
 class ResNetBlock final : public ResidualBlock {
  public:
   struct Options {

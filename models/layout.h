@@ -11,12 +11,15 @@
 
 namespace resgrad::models {
 
-/// | layout      | block             | shortcut       | head     | networks |
-/// |-------------|-------------------|----------------|----------|----------------------------------|
-/// | torchvision | conv1, bn1, ...   | downsample.0/1 | `fc`     | all with shortcut B | |
-/// chenyaofo   | conv1, bn1, ...   | downsample.0/1 | `fc`     | CIFAR, basic blocks, shortcut B  |
-/// | akamaster   | conv1, bn1, ...   | shortcut.0/1   | `linear` | CIFAR, basic blocks, A or B | |
-/// kuangliu    | conv1, bn1, ...   | shortcut.0/1   | `linear` | four stages, CIFAR stem, B       |
+/// The names of the layouts:
+///
+/// | layout      | block           | shortcut       | head   | networks                        |
+/// |-------------|-----------------|----------------|--------|---------------------------------|
+/// | torchvision | conv1, bn1, ... | downsample.0/1 | fc     | all with shortcut B             |
+/// | chenyaofo   | conv1, bn1, ... | downsample.0/1 | fc     | CIFAR, basic blocks, shortcut B |
+/// | akamaster   | conv1, bn1, ... | shortcut.0/1   | linear | CIFAR, basic blocks, A or B     |
+/// | kuangliu    | conv1, bn1, ... | shortcut.0/1   | linear | four stages, CIFAR stem, B      |
+///
 /// All are post-activation and call their stages layer1, layer2, ... Names of akamaster begin with
 /// `module.`, as its checkpoints do.
 /// Source  torchvision/models/resnet.py; chenyaofo/pytorch-cifar-models, akamaster/

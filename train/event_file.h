@@ -24,7 +24,7 @@ struct Scalar {
   double value;     ///< stored as float
 };
 
-/// Writes `folder`/events.out.tfevents.<seconds>.<host>.<pid>.<count>: records of
+/// Writes events.out.tfevents.SECONDS.HOST.PID.COUNT in `folder`: records of
 ///   u64 length, u32 masked crc of the length, data, u32 masked crc of the data (little endian),
 /// whose data are messages Event {1: wall_time (double), 2: step (int64), 3: file_version (string),
 /// 5: Summary {1: Value {1: tag, 2: simple_value (float)}}, 7: SessionLog {1: status}}.

@@ -51,7 +51,7 @@ struct RunOptions {
   int threads = 0;  ///< 0: all cores
   std::string conv_engine = "auto";
   std::string isa = "auto";
-  std::string output_dir;          ///< empty: runs/<model>
+  std::string output_dir;          ///< empty: `runs/<model>`
   std::string resume;              ///< "auto", a checkpoint or its folder; empty: start anew
   double checkpoint_minutes = 10;  ///< between checkpoints within an epoch, 0: none
   int keep = 2;                    ///< earlier checkpoints beside the last

@@ -20,9 +20,9 @@ struct Conv2dOptions {
 ///         returns [n, c_out, h_out, w_out], h_out = floor((h + 2 pad - d (k_h - 1) - 1) / s) + 1.
 ///         Keeps the memory format of x; channels_last is computed without reordering.
 /// Grad    dx, dweight, dbias.  Saves x and weight.
-/// Throws  ShapeError when shapes do not fit, ValueError for a stride, dilation or groups below 1,
-/// a
-///         negative padding, or dtypes that differ.
+/// Throws  ShapeError when shapes do not fit,
+///         ValueError for a stride, dilation or groups below 1, a negative padding, or dtypes that
+///         differ.
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {},
               const Conv2dOptions& options = {});
 inline Tensor conv2d(const Tensor& x, const Tensor& weight, const Conv2dOptions& options) {
