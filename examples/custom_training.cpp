@@ -21,7 +21,7 @@ std::shared_ptr<data::Dataset> make_images(std::int64_t count, std::uint64_t see
     for (int i = 0; i < 3 * kSize * kSize; ++i) {  // planes R, G, B
       const int y = i / kSize % kSize, x = i % kSize;
       const bool bright = y / (kSize / 2) * 2 + x / (kSize / 2) == n % 4;
-      const double level = random.uniform(0, 200) + (bright ? 50 : 0);
+      const double level = random.uniform(0, 200) + (bright ? 15 : 0);
       set->images.push_back(static_cast<std::uint8_t>(level));
     }
   }
