@@ -349,6 +349,7 @@ void Tensor::backward(BackwardOptions options) const {
 }
 
 void Tensor::backward(const Tensor& dy, BackwardOptions options) const {
+  require<ValueError>(dy.defined(), "backward: dy: expected a gradient, got an undefined tensor");
   run_backward(*this, dy, options);
 }
 

@@ -135,7 +135,7 @@ class Tensor {
   /// Computes d(this)/d(leaf) for all leaves and adds it to their grad(). The tensor must have one
   /// element. Throws StateError when there is no graph or its saved tensors were freed.
   void backward(BackwardOptions options = {}) const;
-  /// The same for any shape, from the gradient `dy` of this tensor.
+  /// The same for any shape, from the gradient `dy` of this tensor. Throws ValueError without one.
   void backward(const Tensor& dy, BackwardOptions options = {}) const;
   /// Calls `hook` with the gradient of this tensor when it is complete; a defined result replaces
   /// it. Throws StateError when the tensor does not require a gradient.

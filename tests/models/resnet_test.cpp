@@ -193,7 +193,7 @@ Step train_step(ResNet& net, const Tensor& x) {
 
 TEST_CASE("recomputing blocks gives the same bits for less memory") {
   ResNetConfig deep = small();
-  deep.stages[0].blocks = 8;
+  deep.stages[0].blocks = 24;
   ResNetConfig pre = deep;
   pre.activation = Activation::pre;
   for (const ResNetConfig& config : {deep, pre, small_bottleneck()}) {
@@ -207,7 +207,8 @@ TEST_CASE("recomputing blocks gives the same bits for less memory") {
       steps.push_back(train_step(net, images({4, 3, 17, 16})));
     }
     CHECK(steps[0].tensors == steps[1].tensors);
-    if (config.stages[0].blocks == 8) CHECK(steps[1].peak_bytes < steps[0].peak_bytes / 2);
+    // one activation a block instead of three, of two where the order is pre
+    if (config.stages[0].blocks == 24) CHECK(steps[1].peak_bytes < steps[0].peak_bytes / 10 * 6);
   }
 }
 

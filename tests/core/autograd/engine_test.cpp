@@ -273,6 +273,8 @@ TEST_CASE("the given gradient is checked against the root") {
       y.backward(Tensor::ones({2}, DType::float64)),
       "backward of the root: input 0 (dy) has dtype float32 but its gradient has dtype float64",
       ValueError);
+  CHECK_THROWS_WITH_AS(y.backward(Tensor()),
+                       "backward: dy: expected a gradient, got an undefined tensor", ValueError);
 }
 
 TEST_CASE("an operation that returns a wrong gradient is named") {
