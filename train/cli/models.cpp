@@ -1,6 +1,7 @@
 // resgrad models: the registry as a table.
 #include <fmt/format.h>
 
+#include "core/parallel.h"
 #include "models/models.h"
 #include "train/cli/commands.h"
 
@@ -9,6 +10,7 @@ namespace {
 
 int print_models() {
   const Shape input_size{1, 3, 32, 32};
+  set_num_threads(1);  // one small image: threads would mostly wait for each other
   fmt::print("{:<20}{:>14}{:>18}  {:<6}{:<10}{}\n", "network", "parameters", "mult-adds", "order",
              "shortcut", "source");
   for (const models::Entry& entry : models::registry()) {
