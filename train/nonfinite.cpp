@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
-#include <ranges>
 
 #include "core/autograd/grad_mode.h"
 #include "core/check.h"
@@ -101,8 +100,9 @@ bool gradients_are_finite(const std::vector<NamedTensor>& parameters) {
 std::string describe_nonfinite(Module& net, const Tensor& images, double loss) {
   if (!std::isfinite(loss)) return describe_loss(net, images);
   // backward begins at the output, so the last parameter is the first that was reached
-  const std::vector<NamedTensor> parameters = net.named_parameters();
-  for (const NamedTensor& p : parameters | std::views::reverse) {
+  std::vector<NamedTensor> parameters = net.named_parameters();
+  std::ranges::reverse(parameters);
+  for (const NamedTensor& p : parameters) {
     const Tensor gradient = p.tensor.grad();
     if (gradient.defined() && !all_finite(gradient)) {
       return "gradient of " + describe_parameter(net, p.name, gradient);
