@@ -100,7 +100,7 @@ TEST_CASE("batch_norm_relu_conv2d can be walked back twice") {
   Layers l(3, {4, 3, 3, 3}, 1, DType::float64);
   const Tensor x = random_tensor({2, 3, 5, 5}, 2).set_requires_grad();
   const Tensor y = l.joined(x, {}, {}).sum();
-  y.backward({}, {.retain_graph = true});
+  y.backward({.retain_graph = true});
   const Tensor once = x.grad().clone();
   y.backward();
   const std::vector<double> a = once.to_vector<double>(), b = x.grad().to_vector<double>();
