@@ -3,6 +3,8 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/resgrad)
 
+# The OpenMP variant of OpenBLAS at run time, too, not the one that Debian's alternatives point at.
+set_target_properties(resgrad PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
 install(TARGETS resgrad)
 install(TARGETS resgrad_options resgrad_kernels resgrad_core resgrad_ops resgrad_nn resgrad_models
                 resgrad_data resgrad_train resgrad_all
