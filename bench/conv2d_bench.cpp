@@ -55,18 +55,6 @@ const Network kNetworks[] = {
       dims(512, 1024, 1, 1, 8), dims(512, 1024, 1, 2, 16), dims(512, 512, 3, 1, 8, 32),
       dims(1024, 512, 1, 1, 8)}}};
 
-constexpr const char* name(Conv2dPass pass) {
-  switch (pass) {
-    case Conv2dPass::forward:
-      return "forward";
-    case Conv2dPass::backward_input:
-      return "backward_input";
-    case Conv2dPass::backward_weight:
-      return "backward_weight";
-  }
-  return "?";
-}
-
 void run(benchmark::State& state, const Conv2dEngine<float>& engine, Conv2dPass pass,
          const Conv2dDims& d) {
   Tensor x = random_tensor({d.n, d.h_in, d.w_in, d.c_in}),

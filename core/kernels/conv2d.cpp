@@ -22,6 +22,18 @@ std::string& setting() {
 
 }  // namespace
 
+const char* name(Conv2dPass pass) {
+  switch (pass) {
+    case Conv2dPass::forward:
+      return "forward";
+    case Conv2dPass::backward_input:
+      return "backward_input";
+    case Conv2dPass::backward_weight:
+      return "backward_weight";
+  }
+  return "?";
+}
+
 template <class T>
 const Conv2dEngine<T>& plan_conv2d(const Conv2dDims& d, Conv2dPass pass) {
   static const std::vector<const Conv2dEngine<T>*> all = engines<T>();

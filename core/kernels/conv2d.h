@@ -30,6 +30,9 @@ struct Conv2dDims {
 
 enum class Conv2dPass { forward, backward_input, backward_weight };
 
+/// The pass as the enumerator spells it.
+const char* name(Conv2dPass pass);
+
 /// One way to compute the three passes for element type T (float or double). Engines have no
 /// state of their own and may be called from several threads.
 template <class T>

@@ -17,18 +17,6 @@ std::int64_t rows(const Conv2dDims& d) {
   return d.n * d.h_out() * d.w_out();
 }
 
-constexpr const char* phase_name(Conv2dPass pass) {
-  switch (pass) {
-    case Conv2dPass::forward:
-      return "forward";
-    case Conv2dPass::backward_input:
-      return "backward_input";
-    case Conv2dPass::backward_weight:
-      return "backward_weight";
-  }
-  return "?";
-}
-
 // "3x3 64->128 /2 @32x32": taps, channels, stride unless 1, input size.
 std::string describe(const Conv2dDims& d) {
   return fmt::format(
@@ -47,7 +35,7 @@ Work work_of(std::string_view op, const Conv2dDims& d, Conv2dPass pass, std::str
   const std::int64_t elements =
       d.n * d.c_in * d.h_in * d.w_in + d.c_out * d.group_in() * d.k_h * d.k_w + rows(d) * d.c_out;
   return {.name = op,
-          .phase = phase_name(pass),
+          .phase = name(pass),
           .flops = 2 * static_cast<double>(d.macs()),
           .bytes = static_cast<double>(elements) * static_cast<double>(element_bytes),
           .engine = engine,

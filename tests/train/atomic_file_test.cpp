@@ -7,7 +7,7 @@
 #include <string>
 
 #include "core/check.h"
-#include "tests/train/temporary_folder.h"
+#include "tests/train/files.h"
 
 namespace resgrad {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "core/check.h"
 #include "core/random.h"
-#include "tests/train/temporary_folder.h"
+#include "tests/train/files.h"
 #include "tests/train/tiny_run.h"
 #include "train/safetensors.h"
 

@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "core/check.h"
-#include "tests/train/temporary_folder.h"
+#include "tests/train/files.h"
 
 namespace resgrad {
 namespace {

@@ -10,7 +10,7 @@
 #include "core/check.h"
 #include "nn/loss.h"
 #include "tests/support/event_reader.h"
-#include "tests/train/temporary_folder.h"
+#include "tests/train/files.h"
 #include "tests/train/tiny_run.h"
 #include "train/trainer.h"
 
@@ -25,12 +25,7 @@ using testing::read_text;
 using testing::TemporaryFolder;
 
 RunOptions quiet_options(const fs::path& folder) {
-  RunOptions o;
-  o.output_dir = folder.string();
-  o.quiet = true;
-  o.epochs = 2;
-  o.batch_size = 16;
-  o.dataset = "synthetic";
+  RunOptions o = tiny_options(folder);
   o.print_freq = 2;
   return o;
 }

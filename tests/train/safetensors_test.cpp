@@ -9,7 +9,7 @@
 #include "core/check.h"
 #include "core/random.h"
 #include "tests/support/compare.h"
-#include "tests/train/temporary_folder.h"
+#include "tests/train/files.h"
 
 namespace resgrad {
 namespace {

@@ -1,10 +1,13 @@
 // A network and data that train in milliseconds.
 #pragma once
 
+#include <filesystem>
+
 #include "data/synthetic.h"
 #include "models/models.h"
 #include "nn/init.h"
 #include "train/datasets.h"
+#include "train/run_options.h"
 
 namespace resgrad {
 
@@ -24,6 +27,16 @@ inline DataSplits tiny_splits(std::int64_t train = 80, std::int64_t test = 40) {
           .test = tiny_data(test, data::Split::test),
           .test_name = "test",
           .normalisation = data::normalisation("synthetic")};
+}
+
+inline RunOptions tiny_options(const std::filesystem::path& folder) {
+  RunOptions o;
+  o.output_dir = folder.string();
+  o.quiet = true;
+  o.epochs = 2;
+  o.batch_size = 16;
+  o.dataset = "synthetic";
+  return o;
 }
 
 }  // namespace resgrad

@@ -21,16 +21,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-RunOptions tiny_options(const fs::path& folder) {
-  RunOptions o;
-  o.output_dir = folder.string();
-  o.quiet = true;
-  o.epochs = 2;
-  o.batch_size = 16;
-  o.dataset = "synthetic";
-  return o;
-}
-
 std::string text_of(const fs::path& file) {
   std::ostringstream text;
   text << std::ifstream(file, std::ios::binary).rdbuf();
