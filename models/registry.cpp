@@ -37,18 +37,23 @@ ResNetConfig basic(std::vector<std::int64_t> blocks, Activation activation) {
 }
 
 // Four stages of bottleneck blocks on 256 to 2048 channels; `width` is the first stage's middle.
+// Blocks of ResNeXt start as their shortcuts: otherwise the loss grows in the first steps at the
+// usual learning rate of 0.1, even when it is warmed up.
 ResNetConfig bottleneck(std::vector<std::int64_t> blocks, std::int64_t groups, std::int64_t width) {
   return {.stages = {{blocks[0], 256, width},
                      {blocks[1], 512, 2 * width},
                      {blocks[2], 1024, 4 * width},
                      {blocks[3], 2048, 8 * width}},
-          .groups = groups};
+          .groups = groups,
+          .zero_init_residual = groups > 1};
 }
 
 // ResNeXt-29: three stages of three blocks on 256, 512 and 1024 channels (Xie 2017, section 5.3).
 ResNetConfig resnext29(std::int64_t groups, std::int64_t group_width) {
   const std::int64_t width = groups * group_width;
-  return {.stages = {{3, 256, width}, {3, 512, 2 * width}, {3, 1024, 4 * width}}, .groups = groups};
+  return {.stages = {{3, 256, width}, {3, 512, 2 * width}, {3, 1024, 4 * width}},
+          .groups = groups,
+          .zero_init_residual = true};
 }
 
 std::vector<Entry> build_registry() {
@@ -103,7 +108,7 @@ ResNetConfig configure(std::string_view name, const Options& options) {
   config.activation = options.activation.value_or(config.activation);
   config.shortcut = options.shortcut.value_or(config.shortcut);
   config.stem = options.stem.value_or(config.stem);
-  config.zero_init_residual = options.zero_init_residual;
+  config.zero_init_residual = options.zero_init_residual.value_or(config.zero_init_residual);
   return config;
 }
 

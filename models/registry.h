@@ -17,7 +17,7 @@ struct Options {
   std::optional<Activation> activation = {};
   std::optional<Shortcut> shortcut = {};
   std::optional<Stem> stem = {};
-  bool zero_init_residual = false;
+  std::optional<bool> zero_init_residual = {};
   std::uint64_t seed = 0;  ///< of the initial weights
   /// False leaves the convolution and linear weights uninitialised: for networks whose weights are
   /// loaded, or whose shapes alone matter.

@@ -14,7 +14,7 @@ struct RunOptions {
   std::string activation;
   std::string shortcut;
   std::string stem;
-  bool zero_init_residual = false;
+  std::string zero_init_residual;  ///< "on" or "off"
   bool recompute = false;
 
   // data

@@ -31,5 +31,5 @@ TEST_CASE("every named parameter gets a gradient that is not zero") {
   check_gradients("preact_resnet164");
   check_gradients("resnet18");
   check_gradients("resnet18", {.stem = Stem::imagenet});
-  check_gradients("resnext29_32x4d");
+  check_gradients("resnext29_32x4d", {.zero_init_residual = false});  // zeros pass nothing back
 }

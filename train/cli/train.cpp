@@ -89,8 +89,10 @@ void add_train_flags(CLI::App& command, RunOptions& o) {
   command.add_option("--label-smoothing", o.label_smoothing, "of the cross entropy")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
-  command.add_flag("--zero-init-residual", o.zero_init_residual,
-                   "let every block start as its shortcut");
+  command
+      .add_option("--zero-init-residual", o.zero_init_residual,
+                  "let every block start as its shortcut [default: the family's own]")
+      ->check(CLI::IsMember({"on", "off"}));
   command.add_option("--seed", o.seed, "of weights, order and augmentation")->capture_default_str();
   command
       .add_option(
@@ -131,7 +133,7 @@ TrainResult train_one(const RunOptions& o, const DataSplits& data) {
   const data::Dataset& images = *data.train;
   models::Options model =
       model_options(o.activation, o.shortcut, o.stem, images.height, images.num_classes);
-  model.zero_init_residual = o.zero_init_residual;
+  if (!o.zero_init_residual.empty()) model.zero_init_residual = o.zero_init_residual == "on";
   model.seed = o.seed;
   const ResNetConfig config = models::configure(o.model, model);
   const auto net = models::make(o.model, model);
