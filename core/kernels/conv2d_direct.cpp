@@ -12,6 +12,8 @@ namespace resgrad::kernels {
 namespace {
 
 constexpr std::int64_t kGatheredFloats = 48 * 1024;  // of a block of rows: a fifth of an L2 cache
+// The same for gradients, where each block adds once to all of the sums: few large blocks pay.
+constexpr std::int64_t kGradientFloats = 96 * 1024;
 constexpr std::int64_t kLineDepth = 512;        // lines of taps are gathered together up to here
 constexpr std::int64_t kInPlaceChannels = 256;  // wider rows are copied: they collide in L1
 
@@ -25,9 +27,9 @@ void lay_out(DirectPlan& p, Conv2dPass pass) {
                                      std::max<std::int64_t>(1, g.taps_h));
   p.gathered_row = padded_row(p.lines * line + (g.channels % 16 == 0 ? 0 : 15));  // see copy_over()
   p.result_row = padded_row(p.target.columns);
-  const std::int64_t floats = p.gathered_row + (gradient ? p.result_row : 0);
-  const std::int64_t wanted = kGatheredFloats / floats / 24 * 24;
-  p.block = gradient ? std::clamp<std::int64_t>(wanted, 96, 128)
+  const std::int64_t wanted =
+      (gradient ? kGradientFloats : kGatheredFloats) / p.gathered_row / 24 * 24;
+  p.block = gradient ? std::clamp<std::int64_t>(wanted, 240, 384)
                      : std::clamp<std::int64_t>(wanted, 24, 96);
   p.block = std::min(p.block, rows);
 
@@ -37,7 +39,7 @@ void lay_out(DirectPlan& p, Conv2dPass pass) {
   WorkspaceLayout layout;
   p.packed_size = (g.taps_h * line * p.target.columns + 15) / 16 * 16;
   p.gathered_size = p.block * p.gathered_row;
-  p.result_size = p.block * p.result_row;
+  p.result_size = gradient ? 0 : p.block * p.result_row;
   p.packed = layout.add(p.packed_size * (gradient ? p.threads : 1));
   p.gathered = layout.add(p.gathered_size * p.threads);
   p.result = layout.add(p.result_size * p.threads);

@@ -262,16 +262,12 @@ void backward_weight(float* dw, const float* dy, const Conv2dInput<float>& x,
     const std::int64_t thread = omp_get_thread_num();
     float* sums = workspace + plan.packed + thread * plan.packed_size;
     float* gathered = workspace + plan.gathered + thread * plan.gathered_size;
-    float* gradient = workspace + plan.result + thread * plan.result_size;
     const Range share = thread_share(g.n * g.grid_h * g.grid_w);
     const std::int64_t blocks = parts_of(share, plan.block);
     for (std::int64_t block = 0; block < blocks; ++block) {
       const Range rows = part(share, block, blocks);
       const std::int64_t count = size(rows);
-      // both operands with padded rows: their columns are read one block after the other
-      for (std::int64_t r = 0; r < count; ++r) {
-        copy(gradient + r * plan.result_row, dy + (rows.begin + r) * columns, columns);
-      }
+      const float* gradient = dy + rows.begin * columns;
       const std::int64_t next = least(share.end, rows.end + count) - rows.end;
       Upcoming upcoming{next_pixels(x.x, rows, share, g),
                         {dy + rows.end * columns, dy + (rows.end + next) * columns}};
@@ -280,7 +276,7 @@ void backward_weight(float* dw, const float* dy, const Conv2dInput<float>& x,
         gather(gathered, x, rows, lines, plan);
         for (std::int64_t q = 0; q < columns; q += kPanel) {
           multiply_panel((lines.end - lines.begin) * line, least(kPanel, columns - q), count,
-                         {gathered, plan.gathered_row, true}, gradient + q, plan.result_row,
+                         {gathered, plan.gathered_row, true}, gradient + q, columns,
                          sums + lines.begin * line * columns + q, columns,
                          block > 0 ? Update::add : Update::assign, &upcoming);
         }
