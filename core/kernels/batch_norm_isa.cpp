@@ -44,11 +44,9 @@ struct Factors {
   T repeated[kCount][kWide];
 };
 
-// Calls f.operator()<V>(i, factor...) for all elements i of the matrix, several at a time.
-template <class T, int kCount, class F>
-void for_each_element(std::int64_t rows, std::int64_t channels, const T* const (&factors)[kCount],
-                      const F& f) {
-  const WideRows wide = widen(rows, channels);
+template <bool kStream, class T, int kCount, class F>
+void map_as(T* to, std::int64_t channels, const WideRows& wide, const T* const (&factors)[kCount],
+            const F& f) {
   const Factors<T, kCount> repeated(factors, channels, wide);
 #pragma omp parallel
   {
@@ -59,17 +57,33 @@ void for_each_element(std::int64_t rows, std::int64_t channels, const T* const (
 #pragma omp for schedule(static)
     for (std::int64_t r = 0; r <= wide.rows; ++r) {
       for_each_pack<T>(
-          r < wide.rows ? wide.width : wide.rest, [&]<class V>(std::int64_t c)
-                                                      __attribute__((always_inline)) {
-                                                        V values[kCount];
+          r < wide.rows ? wide.width : wide.rest, [&]<class V>(std::int64_t c) __attribute__((
+                                                      always_inline)) {
+            V values[kCount];
 #pragma GCC unroll 8
-                                                        for (int k = 0; k < kCount; ++k)
-                                                          values[k] = get<V>(of[k] + c);
-                                                        body.template operator()<V>(
-                                                            r * wide.width + c, values);
-                                                      });
+            for (int k = 0; k < kCount; ++k) values[k] = get<V>(of[k] + c);
+            const std::int64_t i = r * wide.width + c;
+            put_or_stream<kStream, V>(to + i, body.template operator()<V>(i, values));
+          });
     }
+    if constexpr (kStream) finish_streaming();
   }
+}
+
+// Whether a result of the shape of the matrix is streamed.
+template <class T>
+bool streams(const T* to, std::int64_t rows, std::int64_t channels, const WideRows& wide) {
+  return wide.width % kPackLanes<T> == 0 &&
+         worth_streaming(to, rows * channels * static_cast<std::int64_t>(sizeof(T)));
+}
+
+// to[i] = f.operator()<V>(i, factor...) for all elements i of the matrix, several at a time.
+template <class T, int kCount, class F>
+void map(T* to, std::int64_t rows, std::int64_t channels, const T* const (&factors)[kCount],
+         const F& f) {
+  const WideRows wide = widen(rows, channels);
+  streams(to, rows, channels, wide) ? map_as<true>(to, channels, wide, factors, f)
+                                    : map_as<false>(to, channels, wide, factors, f);
 }
 
 // Columns whose sums stay in registers.
@@ -154,6 +168,7 @@ void sum_rows(double* scratch, std::int64_t rows, std::int64_t channels, const T
     double* wide_sums = wide.joined == 1 ? sums : joined;
     for (std::int64_t c = 0; c < 2 * wide.width; ++c) wide_sums[c] = 0;
     sum_block<T>(wide_sums, wide.width, part({0, wide.rows}, block, kBatchNormBlocks), own);
+    finish_streaming();  // of what the terms may have stored
     if (wide.joined == 1) continue;
     for (std::int64_t c = 0; c < 2 * channels; ++c) sums[c] = 0;
     for (std::int64_t which = 0; which < 2; ++which) {
@@ -207,13 +222,13 @@ void moments(T* mean, T* var, const T* x, std::int64_t rows, std::int64_t channe
 template <bool kAdd, bool kRelu, class T>
 void apply_as(T* y, const T* x, const T* scale, const T* shift, const T* residual,
               std::int64_t rows, std::int64_t channels) {
-  for_each_element<T, 2>(
-      rows, channels, {scale, shift},
+  map<T, 2>(
+      y, rows, channels, {scale, shift},
       [=]<class V>(std::int64_t i, const V(&factor)[2]) __attribute__((always_inline)) {
         V v = get<V>(x + i) * factor[0] + factor[1];
         if constexpr (kAdd) v += get<V>(residual + i);
         if constexpr (kRelu) v = v < V{} ? V{} : v;  // NaN stays NaN
-        put<V>(y + i, v);
+        return v;
       });
 }
 
@@ -248,7 +263,10 @@ void with_mask(const ReluMask<T>& mask, const F& f) {
   }
 }
 
-template <Masked kMask, bool kStore, class T>
+// What becomes of the masked gradients.
+enum class Keep { no, in_cache, streamed };
+
+template <Masked kMask, Keep kKeep, class T>
 void sum_gradients(double* scratch, T* g_out, const T* dy, const ReluMask<T>& mask, const T* x,
                    const T* mean, std::int64_t rows, std::int64_t channels) {
   constexpr bool kByInput = kMask == Masked::by_input;
@@ -268,7 +286,8 @@ void sum_gradients(double* scratch, T* g_out, const T* dy, const ReluMask<T>& ma
               const V output = normalise(value, get<V>(scales + c), get<V>(shifts + c));
               g = output > V{} ? g : V{};
             }
-            if constexpr (kStore) put<V>(g_out + i, g);
+            if constexpr (kKeep != Keep::no)
+              put_or_stream<kKeep == Keep::streamed, V>(g_out + i, g);
             *first = g;
             *second = g * (value - get<V>(means + c));
           });
@@ -279,7 +298,10 @@ void backward_reduce(T* sum_dy, T* sum_dy_xhat, T* g, const T* dy, const ReluMas
                      const T* x, const T* mean, const T* inv_std, std::int64_t rows,
                      std::int64_t channels, double* scratch) {
   with_mask(mask, [&]<Masked kMask>() {
-    const auto pass = g != nullptr ? sum_gradients<kMask, true, T> : sum_gradients<kMask, false, T>;
+    const auto pass = g == nullptr ? sum_gradients<kMask, Keep::no, T>
+                      : streams(g, rows, channels, widen(rows, channels, kSumColumns<T>))
+                          ? sum_gradients<kMask, Keep::streamed, T>
+                          : sum_gradients<kMask, Keep::in_cache, T>;
     pass(scratch, g, dy, mask, x, mean, rows, channels);
   });
   for (std::int64_t c = 0; c < channels; ++c) {
@@ -294,22 +316,22 @@ void backward_input(T* dx, const T* dy, const ReluMask<T>& mask, const T* x, con
                     const T* k, std::int64_t rows, std::int64_t channels) {
   const T* y = mask.y;
   if (mask.scale != nullptr) {
-    for_each_element<T, 5>(
-        rows, channels, {a, b, k, mask.scale, mask.shift},
+    map<T, 5>(
+        dx, rows, channels, {a, b, k, mask.scale, mask.shift},
         [=]<class V>(std::int64_t i, const V(&factor)[5]) __attribute__((always_inline)) {
           const V value = get<V>(x + i);
           const V g = normalise(value, factor[3], factor[4]) > V{} ? get<V>(dy + i) : V{};
-          put<V>(dx + i, factor[0] * g + (factor[1] * value + factor[2]));
+          return factor[0] * g + (factor[1] * value + factor[2]);
         });
     return;
   }
   const auto pass = [&]<bool kMask>() {
-    for_each_element<T, 3>(
-        rows, channels, {a, b, k},
+    map<T, 3>(
+        dx, rows, channels, {a, b, k},
         [=]<class V>(std::int64_t i, const V(&factor)[3]) __attribute__((always_inline)) {
           V g = get<V>(dy + i);
           if constexpr (kMask) g = get<V>(y + i) > V{} ? g : V{};
-          put<V>(dx + i, factor[0] * g + (factor[1] * get<V>(x + i) + factor[2]));
+          return factor[0] * g + (factor[1] * get<V>(x + i) + factor[2]);
         });
   };
   y != nullptr ? pass.template operator()<true>() : pass.template operator()<false>();
@@ -331,10 +353,10 @@ void channel_sum(T* sum, const T* x, std::int64_t rows, std::int64_t channels, d
 
 template <class T>
 void add_bias(T* y, const T* bias, std::int64_t rows, std::int64_t channels) {
-  for_each_element<T, 1>(
-      rows, channels,
+  map<T, 1>(
+      y, rows, channels,
       {bias}, [=]<class V>(std::int64_t i, const V(&factor)[1]) __attribute__((always_inline)) {
-        put<V>(y + i, get<V>(y + i) + factor[0]);
+        return get<V>(y + i) + factor[0];
       });
 }
 

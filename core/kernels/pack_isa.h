@@ -2,6 +2,10 @@
 // elements that remain: the body is a lambda over the type V of what it computes, Pack<T> or T.
 #pragma once
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 #include "core/kernels/vector_isa.h"
 
 namespace resgrad::kernels::RESGRAD_ISA {
@@ -35,6 +39,47 @@ RESGRAD_INLINE void put(T* p, V v) {
     *p = v;
   } else {
     *reinterpret_cast<typename PackOf<T>::unaligned*>(p) = v;
+  }
+}
+
+/// The same past the caches, without bringing in what is overwritten, for vectors at multiples of
+/// their size. finish_streaming() must follow before other threads read.
+template <class V, class T>
+RESGRAD_INLINE void stream(T* p, V v) {
+  if constexpr (sizeof(V) == sizeof(T)) {
+    *p = v;
+  } else {
+#if defined(__AVX512F__)
+    _mm512_stream_ps(reinterpret_cast<float*>(p), reinterpret_cast<__m512>(v));
+#elif defined(__AVX2__)
+    _mm256_stream_ps(reinterpret_cast<float*>(p), reinterpret_cast<__m256>(v));
+#elif defined(__SSE2__)
+    _mm_stream_ps(reinterpret_cast<float*>(p), reinterpret_cast<__m128>(v));
+#else
+    put<V>(p, v);
+#endif
+  }
+}
+
+RESGRAD_INLINE void finish_streaming() {
+#if defined(__SSE2__)
+  _mm_sfence();
+#endif
+}
+
+/// Whether a result of `bytes` at p is one to stream: it would have left the caches before it is
+/// read again, and every vector from p on is aligned.
+RESGRAD_INLINE bool worth_streaming(const void* p, std::int64_t bytes) {
+  constexpr std::int64_t kLarge = 16 << 20;
+  return bytes >= kLarge && reinterpret_cast<std::uintptr_t>(p) % (kLanes * sizeof(float)) == 0;
+}
+
+template <bool kStream, class V, class T>
+RESGRAD_INLINE void put_or_stream(T* p, V v) {
+  if constexpr (kStream) {
+    stream<V>(p, v);
+  } else {
+    put<V>(p, v);
   }
 }
 

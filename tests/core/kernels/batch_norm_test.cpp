@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cmath>
 
 #include "tests/support/guards.h"
@@ -191,6 +192,46 @@ TEST_CASE("a mask that is redone from x gives the bits of one that was kept, in 
         CHECK(bit_equal(pixels, y));
       }
     };
+    check(float{});
+    check(double{});
+  });
+}
+
+TEST_CASE("results that are large enough to go past the caches are those of their parts") {
+  const auto check = [](auto tag) {
+    using T = decltype(tag);
+    constexpr std::int64_t kParts = 4, kRows = 2100, kChannels = 1024 * sizeof(float) / sizeof(T);
+    const auto values = [](const Shape& shape, std::uint64_t seed) {
+      return random_tensor(shape, seed, dtype_of<T>());
+    };
+    const Tensor x = values({kParts * kRows, kChannels}, 1), dy = values(x.shape(), 2),
+                 factors = values({3, kChannels}, 3);
+    const T *a = factors.data<T>(), *b = a + kChannels, *c = b + kChannels;
+    std::vector<double> scratch(static_cast<std::size_t>(kernels::batch_norm_scratch(kChannels)));
+    const auto& k = kernels::batch_norm<T>();
+    // [y, dx, g] of all rows, a part of them at a time
+    const auto run = [&](std::int64_t parts) {
+      std::array<Tensor, 3> out = {Tensor::empty_like(x), Tensor::empty_like(x),
+                                   Tensor::empty_like(x)};
+      const std::int64_t rows = kParts * kRows / parts;
+      for (std::int64_t part = 0; part < parts; ++part) {
+        const std::int64_t at = part * rows * kChannels;
+        const T *from = x.data<T>() + at, *gradient = dy.data<T>() + at;
+        T *y = out[0].template data<T>() + at, *dx = out[1].template data<T>() + at,
+          *g = out[2].template data<T>() + at;
+        k.apply(y, from, a, b, gradient, true, rows, kChannels);
+        k.backward_input(dx, gradient, {.y = y}, from, a, b, c, rows, kChannels);
+        std::vector<T> sums(2 * kChannels);
+        k.backward_reduce(sums.data(), sums.data() + kChannels, g, gradient, {.y = y}, from, a, b,
+                          rows, kChannels, scratch.data());
+      }
+      return out;
+    };
+    const auto whole = run(1), parts = run(kParts);
+    for (std::size_t i = 0; i < whole.size(); ++i) CHECK(bit_equal(whole[i], parts[i]));
+  };
+  for_each_isa([&](kernels::Isa isa) {
+    CAPTURE(kernels::name(isa));
     check(float{});
     check(double{});
   });
