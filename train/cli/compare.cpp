@@ -88,7 +88,10 @@ void add_compare(CLI::App& app, Action& action) {
       ->check(CLI::IsMember({"auto"}));
   command->add_option("--output-dir", flags->run.output_dir,
                       "folder of the results [default: runs/compare-MODEL]");
-  command->callback([flags, &action] { action = [flags] { return run_compare(*flags); }; });
+  command->callback([command, flags, &action] {
+    set_optimizer_defaults(*command, flags->run);
+    action = [flags] { return run_compare(*flags); };
+  });
 }
 
 }  // namespace resgrad::cli
