@@ -6,6 +6,7 @@
 
 #include "train/adamw.h"
 #include "train/cli/commands.h"
+#include "train/cli/config.h"
 #include "train/cli/flags.h"
 #include "train/cli/train_flags.h"
 #include "train/signals.h"
@@ -197,6 +198,7 @@ int run_train(RunOptions o) {
 void add_train(CLI::App& app, Action& action) {
   auto options = std::make_shared<RunOptions>();
   CLI::App* command = app.add_subcommand("train", "trains a network");
+  add_config_flag(*command);
   add_network_flags(*command, *options);
   add_train_flags(*command, *options);
   command->add_option("--resume", options->resume,
