@@ -274,34 +274,53 @@ def networks():
 
 
 def training():
-    """Ten steps of SGD, each on a batch of its own."""
+    """Ten steps of an optimiser, each on a batch of its own."""
     cases = {}
 
-    def add(case, model, size, nesterov, dtype="float64", steps=10, lr=0.005, momentum=0.9,
-            weight_decay=5e-4, **options):
-        spec = dict(model=model, input=size, dtype=dtype, steps=steps, lr=lr, momentum=momentum,
-                    nesterov=nesterov, weight_decay=weight_decay) | options
+    def run(case, spec, make_optimizer, make_schedule=None):
         module = network(case, spec)
-        sgd = torch.optim.SGD(module.parameters(), lr, momentum, nesterov=nesterov,
-                              weight_decay=weight_decay)
+        optimizer = make_optimizer(module.parameters())
+        schedule = make_schedule(optimizer) if make_schedule else None
         losses = []
-        for step in range(steps):
+        for step in range(spec["steps"]):
             x, target = batch(case, spec, f".{step}")
             loss = F.cross_entropy(module(x), target)
-            sgd.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            sgd.step()
+            optimizer.step()
+            if schedule:
+                schedule.step()
             losses.append(loss.item())
         cases[case] = spec | {
             "losses": losses, "parameters": fingerprints(case, module.named_parameters()),
             "buffers": fingerprints(case, float_buffers(module)),
             "eval_logits": evaluate(module, batch(case, spec, ".eval")[0])}
 
+    def add(case, model, size, nesterov, dtype="float64", steps=10, lr=0.005, momentum=0.9,
+            weight_decay=5e-4, **options):
+        spec = dict(model=model, input=size, dtype=dtype, steps=steps, lr=lr, momentum=momentum,
+                    nesterov=nesterov, weight_decay=weight_decay) | options
+        run(case, spec, lambda parameters: torch.optim.SGD(
+            parameters, lr, momentum, nesterov=nesterov, weight_decay=weight_decay))
+
+    def add_adamw(case, model, size, onecycle, dtype="float64", steps=10, lr=0.002,
+                  betas=(0.9, 0.99), eps=1e-6, weight_decay=0.05, **options):
+        spec = dict(model=model, input=size, dtype=dtype, steps=steps, optimizer="adamw", lr=lr,
+                    betas=list(betas), eps=eps, weight_decay=weight_decay,
+                    onecycle=onecycle) | options
+        run(case, spec,
+            lambda parameters: torch.optim.AdamW(parameters, lr, betas, eps, weight_decay),
+            (lambda optimizer: torch.optim.lr_scheduler.OneCycleLR(
+                optimizer, lr, total_steps=steps)) if onecycle else None)
+
     add("resnet20_momentum", "resnet20", [8, 3, 16, 16], False, shortcut="A")
     add("resnet20_B_nesterov", "resnet20", [8, 3, 16, 16], True, shortcut="B")
     add("preact_resnet20_nesterov", "preact_resnet20", [8, 3, 16, 16], True)
     add("resnet20_plain_sgd", "resnet20", [8, 3, 16, 16], False, momentum=0.0, weight_decay=0.0)
     add("resnet20_float32", "resnet20", [16, 3, 32, 32], True, dtype="float32", lr=0.001)
+    add_adamw("resnet20_adamw", "resnet20", [8, 3, 16, 16], False, shortcut="A")
+    # beta1 goes from 0.95 down to 0.85 and back
+    add_adamw("resnet20_adamw_onecycle", "resnet20", [8, 3, 16, 16], True, shortcut="B")
     return cases
 
 

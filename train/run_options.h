@@ -29,11 +29,15 @@ struct RunOptions {
   std::int64_t epochs = 10;
   std::int64_t max_steps = 0;  ///< 0: no limit
   std::int64_t batch_size = 128;
+  std::string optimizer = "sgd";  ///< or "adamw"
   double lr = 0.1;
   double momentum = 0.9;
   double momentum_cycle = 0.05;  ///< onecycle: how far the momentum goes up and down
   double dampening = 0;
   bool nesterov = false;
+  double beta1 = 0.9;  ///< of AdamW, as the next two
+  double beta2 = 0.999;
+  double eps = 1e-8;
   double weight_decay = 5e-4;
   bool no_norm_decay = false;
   std::string lr_scheduler = "cosine";

@@ -18,12 +18,12 @@
 #include "nn/loss.h"
 #include "train/atomic_file.h"
 #include "train/evaluate.h"
+#include "train/make_optimizer.h"
 #include "train/nonfinite.h"
 #include "train/recorders.h"
 #include "train/resume.h"
 #include "train/run_folder.h"
 #include "train/schedule.h"
-#include "train/sgd.h"
 #include "train/signals.h"
 #include "train/version.h"
 
@@ -39,17 +39,6 @@ double seconds_since(Clock::time_point start) {
 
 void write_text(const fs::path& file, const std::string& text) {
   write_file_atomically(file, std::as_bytes(std::span(text)));
-}
-
-Sgd make_optimizer(const Module& net, const RunOptions& o) {
-  const std::vector<NamedTensor> parameters = net.named_parameters();
-  return Sgd(o.no_norm_decay ? split_no_decay(parameters)
-                             : std::vector<ParameterGroup>{{.parameters = parameters}},
-             {.lr = o.lr,
-              .momentum = o.momentum,
-              .dampening = o.dampening,
-              .weight_decay = o.weight_decay,
-              .nesterov = o.nesterov});
 }
 
 data::LoaderOptions eval_loader_options(const DataSplits& data, const RunOptions& o) {
@@ -85,7 +74,7 @@ DataSplits first_batch_only(const DataSplits& data, std::int64_t batch_size) {
 ScheduleOptions schedule_options(const RunOptions& o, std::int64_t steps_per_epoch) {
   return {.name = o.lr_scheduler,
           .base_lr = o.lr,
-          .base_momentum = o.momentum,
+          .base_momentum = base_momentum(o),
           .total_steps = o.epochs * steps_per_epoch,
           .steps_per_epoch = steps_per_epoch,
           .gamma = o.lr_gamma,
@@ -95,7 +84,7 @@ ScheduleOptions schedule_options(const RunOptions& o, std::int64_t steps_per_epo
           .warmup_epochs = o.lr_warmup_epochs,
           .warmup_method = o.lr_warmup_method,
           .warmup_factor = o.lr_warmup_factor,
-          .momentum_cycle = o.momentum == 0 ? 0 : o.momentum_cycle};
+          .momentum_cycle = base_momentum(o) == 0 ? 0 : o.momentum_cycle};
 }
 
 std::vector<Dropout*> dropouts(Module& net) {
@@ -144,7 +133,7 @@ class Run {
         total_steps_(limited(o_.epochs * steps_per_epoch_, o_.max_steps)),
         schedule_(schedule_options(o_, steps_per_epoch_)),
         parameters_(net.named_parameters()),
-        optimizer_(make_optimizer(net, o_)),
+        optimizer_(make_optimizer(parameters_, o_)),
         loss_(o_.label_smoothing) {
     require<ValueError>(steps_per_epoch_ >= 1,
                         "train: batch size: expected at most the {} training images, got {}",
@@ -220,7 +209,7 @@ class Run {
     require<ValueError>(layers.size() == c.state->dropout_calls.size(),
                         "resume: {}: expected {} dropout layers, got {}", found.file.string(),
                         c.state->dropout_calls.size(), layers.size());
-    optimizer_.load_state(c.optimizer);
+    optimizer_->load_state(c.optimizer);
     for (std::size_t i = 0; i < layers.size(); ++i) {
       layers[i]->set_calls(c.state->dropout_calls[i]);
     }
@@ -306,7 +295,7 @@ class Run {
                         .top1 = values.top1,
                         .epoch_loss = state_.loss.mean(),
                         .epoch_top1 = state_.top1.mean(),
-                        .lr = optimizer_.lr(),
+                        .lr = optimizer_->lr(),
                         .wait_seconds = train_loader_.wait_seconds()},
                        net_);
       if (checkpoint_due()) save(kLastFile);
@@ -370,9 +359,9 @@ class Run {
     const bool may_skip = o_.on_nonfinite == "skip";
     const std::vector<NamedTensor> buffers =
         may_skip ? copies(net_.named_buffers()) : std::vector<NamedTensor>();
-    optimizer_.set_lr(learning_rate(schedule_, step_));
-    optimizer_.set_momentum(momentum(schedule_, step_));
-    optimizer_.zero_grad();
+    optimizer_->set_lr(learning_rate(schedule_, step_));
+    optimizer_->set_momentum(momentum(schedule_, step_));
+    optimizer_->zero_grad();
     recorders_->mark("zero_grad");
     const Tensor logits = net_(batch.images);
     const Tensor loss = loss_(logits, batch.labels);
@@ -383,7 +372,7 @@ class Run {
     const bool finite = std::isfinite(values.loss) && gradients_are_finite(parameters_);
     recorders_->mark("check for NaN and infinity");
     if (finite) {
-      optimizer_.step();
+      optimizer_->step();
       state_.loss.add(values.loss, n);
       state_.top1.add(values.top1, n);
     } else if (may_skip) {
@@ -440,7 +429,7 @@ class Run {
   Checkpoint capture() {
     Checkpoint checkpoint{.info = info_,
                           .model = net_.state_dict(),
-                          .optimizer = optimizer_.state(),
+                          .optimizer = optimizer_->state(),
                           .state = state_};
     checkpoint.info.epoch = epoch_;
     checkpoint.info.step = step_;
@@ -486,7 +475,7 @@ class Run {
   std::int64_t steps_per_epoch_, total_steps_;
   ScheduleOptions schedule_;
   std::vector<NamedTensor> parameters_;
-  Sgd optimizer_;
+  std::unique_ptr<Optimizer> optimizer_;
   CrossEntropyLoss loss_;
   std::optional<Recorders> recorders_;
   std::shared_ptr<spdlog::logger> log_;

@@ -1,5 +1,6 @@
 // Picks the copy of each kernel family that belongs to the active instruction set. A table is
 // built by code of its own set, so it must not be touched before the set is known to be supported.
+#include "core/kernels/adamw.h"
 #include "core/kernels/batch_norm.h"
 #include "core/kernels/direct.h"
 #include "core/kernels/elementwise.h"
@@ -54,6 +55,7 @@
 
 namespace resgrad::kernels {
 
+RESGRAD_DISPATCH(AdamwKernels, adamw)
 RESGRAD_DISPATCH(BatchNormKernels, batch_norm)
 RESGRAD_DISPATCH_FLOAT(DirectKernels, direct)
 RESGRAD_DISPATCH(ElementwiseKernels, elementwise)

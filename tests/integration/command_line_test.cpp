@@ -105,6 +105,157 @@ TEST_CASE("quiet prints nothing, and the seed decides on the result") {
   CHECK(first != loss(2, "c"));
 }
 
+// The settings in a file of this text, applied to a run of one step, and what came of it.
+static Result run_with_config(const fs::path& folder, const std::string& text,
+                              const std::string& name = "config.toml",
+                              const std::string& flags = "") {
+  std::ofstream(folder / name) << text;
+  return run(
+      "train --dataset synthetic --max-steps 1 -b 2 --limit-eval-batches 1 --quiet --config " +
+      (folder / name).string() + " --output-dir " + (folder / "run").string() + " " + flags);
+}
+
+TEST_CASE("a run repeats from its args.json, and flags win over it") {
+  const TemporaryFolder folder;
+  const fs::path first = folder.path() / "first", second = folder.path() / "second";
+  const Result r = run(
+      "train --dataset synthetic --model resnet20 --activation pre --epochs 2 -b 16 "
+      "--limit-train-batches 2 --limit-eval-batches 1 --optimizer adamw --lr 0.0123456789 --seed 7 "
+      "--lr-scheduler multistep --lr-milestones 1,2 --no-norm-decay --quiet --keep 0 "
+      "--output-dir " +
+      first.string());
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+  const std::string config = "train --config " + (first / "args.json").string();
+  REQUIRE(run(config + " --output-dir " + second.string()).code == 0);
+  auto there = nlohmann::json::parse(text_of(first / "args.json"));
+  auto here = nlohmann::json::parse(text_of(second / "args.json"));
+  CHECK(here["lr_milestones"] == std::vector<int>{1, 2});
+  CHECK(here["lr"] == 0.0123456789);
+  there.erase("output_dir");
+  CHECK(here.erase("output_dir") == 1);
+  CHECK(here == there);
+  CHECK(text_of(first / "last.safetensors") == text_of(second / "last.safetensors"));
+
+  const Result other =
+      run(config + " --seed 8 --no-norm-decay=false --output-dir " + second.string());
+  REQUIRE_MESSAGE(other.code == 0, other.out);
+  here = nlohmann::json::parse(text_of(second / "args.json"));
+  CHECK(here["seed"] == 8);
+  CHECK(here["no_norm_decay"] == false);
+  CHECK(text_of(first / "last.safetensors") != text_of(second / "last.safetensors"));
+}
+
+TEST_CASE("a file of settings may have comments, underscores and lists") {
+  const TemporaryFolder folder;
+  const Result r = run_with_config(
+      folder.path(),
+      "# a comment\nlr = 0.25  # another\nlr_milestones = [3, 5]\nlr-scheduler = \"multistep\"\n"
+      "nesterov = true\nlog-norms = false\nseed=9\n");
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+  const auto args = nlohmann::json::parse(text_of(folder.path() / "run" / "args.json"));
+  CHECK(args["lr"] == 0.25);
+  CHECK(args["lr_milestones"] == std::vector<int>{3, 5});
+  CHECK(args["lr_scheduler"] == "multistep");
+  CHECK(args["nesterov"] == true);
+  CHECK(args["log_norms"] == false);
+  CHECK(args["seed"] == 9);
+  CHECK(args["dataset"] == "synthetic");
+}
+
+TEST_CASE("the defaults of an optimiser that a file names are its own") {
+  const TemporaryFolder folder;
+  REQUIRE(run_with_config(folder.path(), "optimizer = adamw").code == 0);
+  const auto args = nlohmann::json::parse(text_of(folder.path() / "run" / "args.json"));
+  CHECK(args["lr"] == 0.001);
+  CHECK(args["weight_decay"] == 0.01);
+}
+
+TEST_CASE("wrong settings in a file exit with 2 and say what is wrong") {
+  const TemporaryFolder folder;
+  const auto fails = [&](const std::string& text, std::string_view part,
+                         const std::string& name = "config.toml") {
+    CAPTURE(text);
+    const Result r = run_with_config(folder.path(), text, name);
+    CHECK(r.code == 2);
+    CHECK_MESSAGE(contains(r.out, part), r.out);
+    CHECK(contains(r.out, (folder.path() / name).string()));
+    CHECK_FALSE(fs::exists(folder.path() / "run"));
+  };
+  fails("lerning-rate = 0.1", "lerning-rate: expected a setting of train, got an unknown one");
+  fails("config = other.toml", "config: expected a setting of train");
+  fails("help = true", "help: expected a setting of train");
+  fails("epochs = ten", "epochs: ");
+  fails("epochs = 1.5", "epochs: ");
+  fails("epochs = 0", "epochs: ");
+  fails("epochs = true", "epochs: expected no truth value, got true");
+  fails("epochs =", "epochs: expected one value");
+  fails("epochs = 3\nepochs = 4", "epochs: expected one value, got \"3, 4\"");
+  fails("epochs = 3\nlr = 1\nepochs = 4", "epochs: expected each setting once");
+  fails("nesterov = 1", "nesterov: expected true or false, got 1");
+  fails("lr-milestones = [1, two]", "lr-milestones: ");
+  fails("lr-milestones = [1, 2", "expected a list that ends on its line");
+  fails("model = resnet21", "resnet21");
+  fails("[train]\nlr = 0.1", "without sections");
+  fails("just words", "just words: expected a setting");
+  const std::string json = R"({"model": "resnet20", "epochs": 3, "lr": 0.1})";
+  for (const std::size_t length : {std::size_t{0}, json.size() / 2, json.size() - 1}) {
+    fails(json.substr(0, length), "expected a JSON object", "damaged.json");
+  }
+  fails(R"({"epochs": "three"})", "epochs: ", "args.json");
+  fails(R"({"epochs": true})", "epochs: expected no truth value", "args.json");
+  fails(R"({"epochs": null})", "epochs: expected text, a number", "args.json");
+  fails(R"({"epochs": {"a": 1}})", "epochs: expected text, a number", "args.json");
+  fails(R"({"epochs": [1, 2]})", "epochs: expected one value", "args.json");
+  fails(R"({"epochs": 1, "epochs": 2})", "epochs: expected each setting once", "args.json");
+  fails(R"({"teacher": 1})", "teacher: expected a setting", "args.json");
+  fails("[1]", "expected a JSON object, got array", "args.json");
+
+  Result r = run("train --config /nonexistent.toml");
+  CHECK(r.code == 2);
+  CHECK(contains(r.out, "/nonexistent.toml: expected a file that can be read, got: No such file"));
+  r = run("train --config " + folder.path().string());
+  CHECK(r.code == 2);
+  CHECK(contains(r.out, "expected a file, got a folder"));
+  CHECK(run_with_config(folder.path(), "seed = 5", "config.toml", "--seed 6").code == 0);
+}
+
+TEST_CASE("compare takes settings from a file") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "config.toml", out = folder.path() / "compare";
+  std::ofstream(file) << "epochs = 1\nvariants = [\"pre\", \"post\"]\nseeds = 1\nlr = 0.01\n";
+  const std::string flags =
+      " --dataset synthetic -b 8 --limit-train-batches 1 "
+      "--limit-eval-batches 1 --quiet --output-dir " +
+      out.string();
+  const Result r = run("compare --config " + file.string() + flags);
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+  CHECK(nlohmann::json::parse(text_of(out / "pre" / "seed1" / "args.json"))["lr"] == 0.01);
+  CHECK(contains(r.out, "post - pre"));
+  // the order belongs to the variants
+  CHECK(run("compare --config " + (out / "pre" / "seed1" / "args.json").string() + flags).code ==
+        2);
+}
+
+TEST_CASE("every recipe trains") {
+  int recipes = 0;
+  for (const auto& entry : fs::directory_iterator(RESGRAD_SOURCE_DIR "/scripts/recipes")) {
+    const std::string recipe = entry.path().string();
+    CAPTURE(recipe);
+    const TemporaryFolder folder;
+    const Result r = run("train --config " + recipe +
+                         " --dataset synthetic --max-steps 2 -b 4 --limit-eval-batches 1 --quiet "
+                         "--output-dir " +
+                         (folder.path() / "run").string());
+    CHECK_MESSAGE(r.code == 0, r.out);
+    CHECK(fs::exists(folder.path() / "run" / "last.safetensors"));
+    const std::string text = text_of(entry.path());
+    CHECK(contains(
+        text, "build/resgrad train --config scripts/recipes/" + entry.path().filename().string()));
+    ++recipes;
+  }
+  CHECK(recipes == 5);
+}
+
 TEST_CASE("summary, models, info and gradcheck print their tables") {
   CHECK(run("summary --block resnext --in-channels 128 --out-channels 32 --stride 3 --groups 4 "
             "--bottleneck-ratio 4 --input-size 4,128,64,64")

@@ -12,7 +12,8 @@
 #include "nn/nn.h"
 #include "tests/support/golden.h"
 #include "tests/support/guards.h"
-#include "train/sgd.h"
+#include "train/make_optimizer.h"
+#include "train/schedule.h"
 
 namespace resgrad {
 namespace {
@@ -173,22 +174,42 @@ TEST_CASE("networks compute PyTorch's logits, loss, gradients and running statis
 
 // ---- training -----------------------------------------------------------------------------------
 
+RunOptions optimizer_options(const Json& spec) {
+  RunOptions o;
+  o.lr = spec.at("lr");
+  o.weight_decay = spec.at("weight_decay");
+  o.optimizer = spec.value("optimizer", o.optimizer);
+  if (o.optimizer == "adamw") {
+    o.beta1 = spec.at("betas").at(0);
+    o.beta2 = spec.at("betas").at(1);
+    o.eps = spec.at("eps");
+  } else {
+    o.momentum = spec.at("momentum");
+    o.nesterov = spec.at("nesterov");
+  }
+  return o;
+}
+
 std::string training_differences(const std::string& name, const Json& spec, double tolerance) {
   const ModulePtr net = make_filled_network(name, spec);
-  Sgd sgd(net->named_parameters(), {.lr = spec.at("lr"),
-                                    .momentum = spec.at("momentum"),
-                                    .weight_decay = spec.at("weight_decay"),
-                                    .nesterov = spec.at("nesterov")});
+  const std::unique_ptr<Optimizer> optimizer =
+      make_optimizer(net->named_parameters(), optimizer_options(spec));
   const golden::Comparison elements{name, tolerance, true}, prints{name, tolerance, false};
   const golden::Comparison evaluated{name, 5 * tolerance, true};
   std::string text;
   for (int step = 0; step < spec.at("steps").get<int>(); ++step) {
+    if (spec.value("onecycle", false)) {
+      const ScheduleOptions schedule{
+          .name = "onecycle", .base_lr = spec.at("lr"), .total_steps = spec.at("steps")};
+      optimizer->set_lr(learning_rate(schedule, step));
+      optimizer->set_momentum(momentum(schedule, step));
+    }
     net->zero_grad();
     const Tensor logits = (*net)(draw_images(name, spec, fmt::format("x.{}", step)));
     const Tensor loss =
         cross_entropy(logits, draw_classes(name, spec, fmt::format("labels.{}", step)));
     loss.backward();
-    sgd.step();
+    optimizer->step();
     text +=
         elements.difference(fmt::format("loss of step {}", step), loss,
                             Json::array({spec.at("losses").at(static_cast<std::size_t>(step))}));
@@ -200,7 +221,7 @@ std::string training_differences(const std::string& name, const Json& spec, doub
 
 TEST_CASE("ten steps of training follow PyTorch's") {
   const Json cases = golden::load_cases("training");
-  REQUIRE(cases.size() >= 5);
+  REQUIRE(cases.size() >= 7);
   for (const auto& item : cases.items()) {  // clang 14 cannot capture structured bindings
     const Json& spec = item.value();
     if (dtype_of_case(spec) == DType::float64) {

@@ -181,8 +181,16 @@ TEST_CASE("a skipped update leaves weights, velocities and statistics as they we
         std::make_shared<BatchNorm2d>(4), std::make_shared<Flatten>(),
         std::make_shared<Linear>(64, 10)});
   };
+  std::string optimizer;
+  SUBCASE("sgd") {
+    optimizer = "sgd";
+  }
+  SUBCASE("adamw") {
+    optimizer = "adamw";
+  }
   const TemporaryFolder folder;
   RunOptions o = tiny_options(folder.path() / "skip");
+  o.optimizer = optimizer;
   o.on_nonfinite = "skip";
   o.lr_scheduler = "constant";
   o.max_steps = 3;
@@ -193,6 +201,7 @@ TEST_CASE("a skipped update leaves weights, velocities and statistics as they we
   CHECK(skipped.info.step == 3);
 
   o = tiny_options(folder.path() / "two");
+  o.optimizer = optimizer;
   o.lr_scheduler = "constant";
   o.max_steps = 2;
   run_training(*make(false), tiny_splits(), o, {});
@@ -246,11 +255,23 @@ TEST_CASE("a run that was stopped at any step and resumed ends with the same byt
         std::make_shared<BatchNorm2d>(4), std::make_shared<ReLU>(), std::make_shared<Flatten>(),
         std::make_shared<Dropout>(0.3, 5), std::make_shared<Linear>(64, 10)});
   };
+  RunOptions settings;
+  SUBCASE("sgd") {}
+  SUBCASE("adamw") {  // with beta1 that follows the learning rate
+    settings.optimizer = "adamw";
+    settings.lr_scheduler = "onecycle";
+  }
+  const auto options = [&](const fs::path& output) {
+    RunOptions o = tiny_options(output);
+    o.optimizer = settings.optimizer;
+    o.lr_scheduler = settings.lr_scheduler;
+    return o;
+  };
   const fs::path whole = folder.path() / "whole";
-  run_training(*make_net(), tiny_splits(), tiny_options(whole), {});
+  run_training(*make_net(), tiny_splits(), options(whole), {});
   for (int step = 0; step <= 10; ++step) {
     CAPTURE(step);
-    RunOptions o = tiny_options(folder.path() / ("stopped" + std::to_string(step)));
+    RunOptions o = options(folder.path() / ("stopped" + std::to_string(step)));
     o.resume = "auto";
     {
       const StopSignals signals;

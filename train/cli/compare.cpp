@@ -7,6 +7,7 @@
 
 #include "train/atomic_file.h"
 #include "train/cli/commands.h"
+#include "train/cli/config.h"
 #include "train/cli/flags.h"
 #include "train/cli/train_flags.h"
 #include "train/compare.h"
@@ -70,6 +71,7 @@ void add_compare(CLI::App& app, Action& action) {
   auto flags = std::make_shared<CompareFlags>();
   CLI::App* command =
       app.add_subcommand("compare", "trains variants over seeds and compares how they converge");
+  add_config_flag(*command);
   add_network_flags(*command, flags->run);
   command->remove_option(command->get_option("--activation"));
   command->add_option("--variants", flags->variants, "activation orders, the first is the baseline")
@@ -88,7 +90,10 @@ void add_compare(CLI::App& app, Action& action) {
       ->check(CLI::IsMember({"auto"}));
   command->add_option("--output-dir", flags->run.output_dir,
                       "folder of the results [default: runs/compare-MODEL]");
-  command->callback([flags, &action] { action = [flags] { return run_compare(*flags); }; });
+  command->callback([command, flags, &action] {
+    set_optimizer_defaults(*command, flags->run);
+    action = [flags] { return run_compare(*flags); };
+  });
 }
 
 }  // namespace resgrad::cli

@@ -4,7 +4,9 @@
 #include <filesystem>
 #include <memory>
 
+#include "train/adamw.h"
 #include "train/cli/commands.h"
+#include "train/cli/config.h"
 #include "train/cli/flags.h"
 #include "train/cli/train_flags.h"
 #include "train/signals.h"
@@ -41,24 +43,36 @@ void add_train_flags(CLI::App& command, RunOptions& o) {
   command.add_option("-b,--batch-size", o.batch_size, "images per update")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command.add_option("--lr", o.lr, "learning rate; onecycle: its maximum")
-      ->check(CLI::PositiveNumber)
+  command.add_option("--optimizer", o.optimizer, "how gradients change the weights")
+      ->check(CLI::IsMember({"sgd", "adamw"}))
       ->capture_default_str();
+  command
+      .add_option("--lr", o.lr, "learning rate; onecycle: its maximum [default: 0.1; adamw 0.001]")
+      ->check(CLI::PositiveNumber);
   command.add_option("--momentum", o.momentum, "of SGD")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   command
       .add_option("--momentum-cycle", o.momentum_cycle,
-                  "onecycle: how far the momentum goes up and down, against the learning rate")
+                  "onecycle: how far momentum or beta1 goes up and down, against the rate")
       ->check(CLI::Range(0.0, 0.5))
       ->capture_default_str();
   command.add_option("--dampening", o.dampening, "of the momentum")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   command.add_flag("--nesterov", o.nesterov, "Nesterov's form of the momentum");
-  command.add_option("--wd,--weight-decay", o.weight_decay, "weight decay")
-      ->check(CLI::NonNegativeNumber)
+  command.add_option("--beta1", o.beta1, "of AdamW: share of the mean gradient that is kept")
+      ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+  command.add_option("--beta2", o.beta2, "of AdamW: share of the mean square that is kept")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command.add_option("--eps", o.eps, "of AdamW: added to the root of the mean square")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      .add_option("--wd,--weight-decay", o.weight_decay, "weight decay [default: 5e-4; adamw 0.01]")
+      ->check(CLI::NonNegativeNumber);
   command.add_flag("--no-norm-decay", o.no_norm_decay, "no weight decay on norms and biases");
   command.add_option("--lr-scheduler", o.lr_scheduler, "how the learning rate changes")
       ->check(CLI::IsMember({"constant", "step", "multistep", "cosine", "onecycle"}))
@@ -129,6 +143,12 @@ void add_train_flags(CLI::App& command, RunOptions& o) {
   add_machine_flags(command, o);
 }
 
+void set_optimizer_defaults(const CLI::App& command, RunOptions& o) {
+  if (o.optimizer != "adamw") return;
+  if (command.count("--lr") == 0) o.lr = AdamwOptions{}.lr;
+  if (command.count("--weight-decay") == 0) o.weight_decay = AdamwOptions{}.weight_decay;
+}
+
 TrainResult train_one(const RunOptions& o, const DataSplits& data) {
   const data::Dataset& images = *data.train;
   models::Options model =
@@ -178,6 +198,7 @@ int run_train(RunOptions o) {
 void add_train(CLI::App& app, Action& action) {
   auto options = std::make_shared<RunOptions>();
   CLI::App* command = app.add_subcommand("train", "trains a network");
+  add_config_flag(*command);
   add_network_flags(*command, *options);
   add_train_flags(*command, *options);
   command->add_option("--resume", options->resume,
@@ -185,7 +206,10 @@ void add_train(CLI::App& app, Action& action) {
                       "there is none), a folder or a file");
   command->add_option("--output-dir", options->output_dir,
                       "folder of the results [default: that of --resume, else runs/MODEL]");
-  command->callback([options, &action] { action = [options] { return run_train(*options); }; });
+  command->callback([command, options, &action] {
+    set_optimizer_defaults(*command, *options);
+    action = [options] { return run_train(*options); };
+  });
 }
 
 }  // namespace resgrad::cli

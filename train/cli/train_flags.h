@@ -11,6 +11,9 @@ namespace resgrad::cli {
 /// The flags of train beside the network's and the output folder.
 void add_train_flags(CLI::App& command, RunOptions& options);
 
+/// Gives --lr and --weight-decay their defaults where those depend on --optimizer.
+void set_optimizer_defaults(const CLI::App& command, RunOptions& options);
+
 /// Builds the network that `options` name and trains it on `data`.
 TrainResult train_one(const RunOptions& options, const DataSplits& data);
 

@@ -1,0 +1,74 @@
+#include "train/make_optimizer.h"
+
+#include <doctest/doctest.h>
+
+#include "core/check.h"
+#include "tests/support/compare.h"
+#include "train/adamw.h"
+#include "train/sgd.h"
+
+namespace resgrad {
+namespace {
+
+// A weight of rank 2 and one of rank 1, both 1 with a gradient of 0.
+std::vector<NamedTensor> parameters() {
+  std::vector<NamedTensor> p{{"w", Tensor::ones({1, 1})}, {"gamma", Tensor::ones({1})}};
+  for (NamedTensor& t : p) {
+    t.tensor.set_requires_grad();
+    t.tensor.set_grad(Tensor::zeros(t.tensor.shape()));
+  }
+  return p;
+}
+
+TEST_CASE("a run gets the optimiser that it names, with its settings") {
+  for (const char* name : {"sgd", "adamw"}) {
+    for (const bool no_norm_decay : {false, true}) {
+      CAPTURE(name);
+      CAPTURE(no_norm_decay);
+      RunOptions o;
+      o.optimizer = name;
+      o.lr = 0.5;
+      o.weight_decay = 0.5;
+      o.no_norm_decay = no_norm_decay;
+      const std::vector<NamedTensor> p = parameters();
+      const auto optimizer = make_optimizer(p, o);
+      CHECK_EQ(dynamic_cast<const Adamw*>(optimizer.get()) != nullptr, o.optimizer == "adamw");
+      CHECK_EQ(dynamic_cast<const Sgd*>(optimizer.get()) != nullptr, o.optimizer == "sgd");
+      optimizer->step();
+      CHECK(testing::all_close(p[0].tensor, {0.75}));
+      CHECK(testing::all_close(p[1].tensor, {no_norm_decay ? 1 : 0.75}));
+    }
+  }
+}
+
+TEST_CASE("the momentum of the schedule starts from that of the optimiser") {
+  RunOptions o;
+  o.momentum = 0.7;
+  o.beta1 = 0.8;
+  CHECK_EQ(base_momentum(o), 0.7);
+  o.optimizer = "adamw";
+  CHECK_EQ(base_momentum(o), 0.8);
+}
+
+TEST_CASE("a setting of the other optimiser is an error, as is an unknown one") {
+  const auto rejects = [](const std::string& name, auto change) {
+    RunOptions o;
+    o.optimizer = name;
+    CHECK(make_optimizer(parameters(), o) != nullptr);
+    change(o);
+    CHECK_THROWS_AS(make_optimizer(parameters(), o), ValueError);
+  };
+  rejects("adamw", [](RunOptions& o) { o.nesterov = true; });
+  rejects("adamw", [](RunOptions& o) { o.momentum = 0.5; });
+  rejects("adamw", [](RunOptions& o) { o.dampening = 0.5; });
+  rejects("sgd", [](RunOptions& o) { o.beta1 = 0.5; });
+  rejects("sgd", [](RunOptions& o) { o.beta2 = 0.5; });
+  rejects("sgd", [](RunOptions& o) { o.eps = 0.5; });
+  RunOptions o;
+  o.optimizer = "adam";
+  CHECK_THROWS_WITH_AS(make_optimizer(parameters(), o),
+                       "train: optimizer: expected sgd or adamw, got adam", ValueError);
+}
+
+}  // namespace
+}  // namespace resgrad

@@ -1,0 +1,52 @@
+#include "train/make_optimizer.h"
+
+#include "core/check.h"
+#include "train/adamw.h"
+#include "train/sgd.h"
+
+namespace resgrad {
+namespace {
+
+// A setting that has no effect is most likely a mistake.
+void require_default(const RunOptions& o, std::string_view setting, bool is_default) {
+  require<ValueError>(is_default,
+                      "train: {}: expected its default with the optimizer {}, which does not use "
+                      "it, got another value",
+                      setting, o.optimizer);
+}
+
+}  // namespace
+
+double base_momentum(const RunOptions& o) {
+  return o.optimizer == "adamw" ? o.beta1 : o.momentum;
+}
+
+std::unique_ptr<Optimizer> make_optimizer(const std::vector<NamedTensor>& parameters,
+                                          const RunOptions& o) {
+  const std::vector<ParameterGroup> groups =
+      o.no_norm_decay ? split_no_decay(parameters)
+                      : std::vector<ParameterGroup>{{.parameters = parameters}};
+  const RunOptions defaults;
+  if (o.optimizer == "sgd") {
+    require_default(o, "beta1", o.beta1 == defaults.beta1);
+    require_default(o, "beta2", o.beta2 == defaults.beta2);
+    require_default(o, "eps", o.eps == defaults.eps);
+    return std::make_unique<Sgd>(groups, SgdOptions{.lr = o.lr,
+                                                    .momentum = o.momentum,
+                                                    .dampening = o.dampening,
+                                                    .weight_decay = o.weight_decay,
+                                                    .nesterov = o.nesterov});
+  }
+  require<ValueError>(o.optimizer == "adamw", "train: optimizer: expected sgd or adamw, got {}",
+                      o.optimizer);
+  require_default(o, "momentum", o.momentum == defaults.momentum);
+  require_default(o, "dampening", o.dampening == defaults.dampening);
+  require_default(o, "nesterov", o.nesterov == defaults.nesterov);
+  return std::make_unique<Adamw>(groups, AdamwOptions{.lr = o.lr,
+                                                      .beta1 = o.beta1,
+                                                      .beta2 = o.beta2,
+                                                      .eps = o.eps,
+                                                      .weight_decay = o.weight_decay});
+}
+
+}  // namespace resgrad
