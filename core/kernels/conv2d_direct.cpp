@@ -14,8 +14,7 @@ namespace {
 constexpr std::int64_t kGatheredFloats = 48 * 1024;  // of a block of rows: a fifth of an L2 cache
 // The same for gradients, where each block adds once to all of the sums: few large blocks pay.
 constexpr std::int64_t kGradientFloats = 96 * 1024;
-constexpr std::int64_t kLineDepth = 512;        // lines of taps are gathered together up to here
-constexpr std::int64_t kInPlaceChannels = 256;  // wider rows are copied: they collide in L1
+constexpr std::int64_t kLineDepth = 512;  // lines of taps are gathered together up to here
 
 // Fills in how the product over plan.grid is cut and laid out.
 void lay_out(DirectPlan& p, Conv2dPass pass) {
@@ -35,7 +34,7 @@ void lay_out(DirectPlan& p, Conv2dPass pass) {
 
   const bool pointwise = g.taps_h == 1 && g.taps_w == 1 && g.step_h == 1 && g.step_w == 1;
   p.in_place = pointwise && g.first_h == 0 && g.first_w == 0 && g.grid_h == g.source_h &&
-               g.grid_w == g.source_w && !gradient && g.channels < kInPlaceChannels;
+               g.grid_w == g.source_w && !gradient;
   WorkspaceLayout layout;
   p.packed_size = (g.taps_h * line * p.target.columns + 15) / 16 * 16;
   p.gathered_size = p.block * p.gathered_row;
