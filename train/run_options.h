@@ -29,6 +29,7 @@ struct RunOptions {
   std::int64_t epochs = 10;
   std::int64_t max_steps = 0;  ///< 0: no limit
   std::int64_t batch_size = 128;
+  std::int64_t accumulate = 1;  ///< batches per update
   double lr = 0.1;
   double momentum = 0.9;
   double momentum_cycle = 0.05;  ///< onecycle: how far the momentum goes up and down
@@ -45,6 +46,7 @@ struct RunOptions {
   std::string lr_warmup_method = "linear";
   double lr_warmup_factor = 0.01;
   double label_smoothing = 0;
+  double clip_grad_norm = 0;  ///< largest norm of all gradients together, 0: any
 
   // run
   std::uint64_t seed = 1;

@@ -17,6 +17,7 @@
 #include "nn/layers.h"
 #include "nn/loss.h"
 #include "train/atomic_file.h"
+#include "train/clip.h"
 #include "train/evaluate.h"
 #include "train/nonfinite.h"
 #include "train/recorders.h"
@@ -63,15 +64,16 @@ data::LoaderOptions train_loader_options(const DataSplits& data, const RunOption
   data::LoaderOptions options = eval_loader_options(data, o);
   options.shuffle = !o.overfit_batch;
   // a last batch of one image could not be normalised, and steps of one size are comparable
-  options.drop_last = !o.overfit_batch;
+  options.drop_last = !o.overfit_batch || o.accumulate > 1;
   if (!o.no_augment && !o.overfit_batch) options.augment = data::AugmentOptions{.cutout = o.cutout};
   return options;
 }
 
-// The first batch of the training set, to be learnt by heart.
-DataSplits first_batch_only(const DataSplits& data, std::int64_t batch_size) {
+// The first batch of the training set, or those of the first update, to be learnt by heart.
+DataSplits first_update_only(const DataSplits& data, const RunOptions& o) {
+  const double images = static_cast<double>(o.batch_size) * static_cast<double>(o.accumulate);
   std::vector<std::int64_t> first(
-      static_cast<std::size_t>(std::min<std::int64_t>(batch_size, data.train->size())));
+      static_cast<std::size_t>(std::min(images, static_cast<double>(data.train->size()))));
   std::iota(first.begin(), first.end(), std::int64_t{0});
   DataSplits batch = data;
   batch.train = std::make_shared<const data::Dataset>(data::subset(*data.train, first));
@@ -130,26 +132,47 @@ void add_times(std::vector<EpochMetrics>& epochs, const fs::path& csv) {
   }
 }
 
+std::int64_t limited(std::int64_t n, std::int64_t limit) {
+  return limit > 0 ? std::min(n, limit) : n;
+}
+
+// Batches at the end of an epoch that do not make an update are left out.
+std::int64_t updates_per_epoch(std::int64_t batches, std::int64_t images, const RunOptions& o) {
+  require<ValueError>(o.accumulate >= 1, "train: accumulate: expected at least 1, got {}",
+                      o.accumulate);
+  require<ValueError>(batches >= o.accumulate,
+                      "train: batch size: expected at most the {} training images, got {}", images,
+                      o.accumulate == 1
+                          ? fmt::format("{}", o.batch_size)
+                          : fmt::format("{} times {} to accumulate", o.batch_size, o.accumulate));
+  const std::int64_t used = limited(batches, o.limit_train_batches);
+  require<ValueError>(used >= o.accumulate,
+                      "train: limit_train_batches: expected at least the {} batches of an update, "
+                      "got {}",
+                      o.accumulate, o.limit_train_batches);
+  return used / o.accumulate;
+}
+
 class Run {
  public:
   Run(Module& net, const DataSplits& data, const RunOptions& options, CheckpointInfo info)
       : net_(net),
-        data_(options.overfit_batch ? first_batch_only(data, options.batch_size) : data),
+        data_(options.overfit_batch ? first_update_only(data, options) : data),
         o_(options),
         info_(std::move(info)),
         folder_(o_.output_dir),
         train_loader_(data_.train, train_loader_options(data_, o_)),
         test_loader_(data_.test, eval_loader_options(data_, o_)),
-        steps_per_epoch_(limited(train_loader_.batches(), o_.limit_train_batches)),
+        steps_per_epoch_(updates_per_epoch(train_loader_.batches(), data_.train->size(), o_)),
         total_steps_(limited(o_.epochs * steps_per_epoch_, o_.max_steps)),
         schedule_(schedule_options(o_, steps_per_epoch_)),
         parameters_(net.named_parameters()),
         optimizer_(make_optimizer(net, o_)),
         loss_(o_.label_smoothing) {
-    require<ValueError>(steps_per_epoch_ >= 1,
-                        "train: batch size: expected at most the {} training images, got {}",
-                        data_.train->size(), o_.batch_size);
     validate(schedule_);
+    require<ValueError>(std::isfinite(o_.clip_grad_norm) && o_.clip_grad_norm >= 0,
+                        "train: clip_grad_norm: expected a finite number of at least 0, got {}",
+                        o_.clip_grad_norm);
     require<ValueError>(o_.on_nonfinite == "stop" || o_.on_nonfinite == "skip",
                         "train: on_nonfinite: expected stop or skip, got {}", o_.on_nonfinite);
   }
@@ -169,10 +192,6 @@ class Run {
   }
 
  private:
-  static std::int64_t limited(std::int64_t n, std::int64_t limit) {
-    return limit > 0 ? std::min(n, limit) : n;
-  }
-
   // ---- the run: begin and end
 
   void start() {
@@ -190,8 +209,9 @@ class Run {
                  run_folder_->moved()->string());
     }
     write_text(folder_ / "args.json", to_json(o_));
-    log_->info("resgrad {}: {} ({} parameters), {} images, batch {}, {} epochs, {} steps", kVersion,
-               o_.model, net_.parameter_count(), data_.train->size(), o_.batch_size, o_.epochs,
+    log_->info("resgrad {}: {} ({} parameters), {} images, batch {}{}, {} epochs, {} steps",
+               kVersion, o_.model, net_.parameter_count(), data_.train->size(), o_.batch_size,
+               o_.accumulate == 1 ? "" : fmt::format(" times {}", o_.accumulate), o_.epochs,
                total_steps_);
     log_->info("{} threads, kernels {}, convolution {}, seed {}; best is chosen by {} top-1",
                num_threads(), name(kernels::active_isa()), kernels::conv2d_engine_setting(),
@@ -284,16 +304,13 @@ class Run {
   // From where the epoch stands to its end, the last step of the run, or a signal.
   void train_epoch() {
     net_.train();
-    train_loader_.start_epoch(o_.overfit_batch ? 0 : epoch_, state_.epoch_step);
+    train_loader_.start_epoch(o_.overfit_batch ? 0 : epoch_, state_.epoch_step * o_.accumulate);
     recorders_->begin_epoch();
     const double seconds_before = state_.seconds;
     const Clock::time_point start = Clock::now();
     while (state_.epoch_step < steps_per_epoch_ && step_ < total_steps_ &&
            StopSignals::pending() == 0) {
-      const std::optional<data::Batch> batch = train_loader_.next();
-      if (!batch) break;
-      recorders_->mark("data wait");
-      const StepValues values = train_step(*batch);
+      const StepValues values = train_step();
       ++step_;
       ++state_.epoch_step;
       state_.seconds = seconds_before + seconds_since(start);
@@ -301,12 +318,13 @@ class Run {
       recorders_->step({.step = step_,
                         .epoch = epoch_ + 1,
                         .epoch_step = state_.epoch_step,
-                        .images = batch->images.dim(0),
+                        .images = values.images,
                         .loss = values.loss,
                         .top1 = values.top1,
                         .epoch_loss = state_.loss.mean(),
                         .epoch_top1 = state_.top1.mean(),
                         .lr = optimizer_.lr(),
+                        .grad_norm = values.grad_norm,
                         .wait_seconds = train_loader_.wait_seconds()},
                        net_);
       if (checkpoint_due()) save(kLastFile);
@@ -360,13 +378,15 @@ class Run {
 
   // ---- steps
 
-  // Of one batch, before its update.
+  // Of the batches of an update, before it.
   struct StepValues {
-    double loss = 0, top1 = 0;
+    std::int64_t images = 0;
+    double loss = 0, hits = 0, top1 = 0;
+    std::optional<double> grad_norm = {};  // before clipping
   };
 
   // One update, unless its values are not finite.
-  StepValues train_step(const data::Batch& batch) {
+  StepValues train_step() {
     const bool may_skip = o_.on_nonfinite == "skip";
     const std::vector<NamedTensor> buffers =
         may_skip ? copies(net_.named_buffers()) : std::vector<NamedTensor>();
@@ -374,27 +394,45 @@ class Run {
     optimizer_.set_momentum(momentum(schedule_, step_));
     optimizer_.zero_grad();
     recorders_->mark("zero_grad");
-    const Tensor logits = net_(batch.images);
-    const Tensor loss = loss_(logits, batch.labels);
-    const std::int64_t n = batch.images.dim(0);
-    const double hits = static_cast<double>(count_hits(logits.detach(), batch.labels, 1));
-    const StepValues values{.loss = loss.item(), .top1 = 100 * hits / static_cast<double>(n)};
-    if (std::isfinite(values.loss)) loss.backward();
-    const bool finite = std::isfinite(values.loss) && gradients_are_finite(parameters_);
-    recorders_->mark("check for NaN and infinity");
-    if (finite) {
-      optimizer_.step();
-      state_.loss.add(values.loss, n);
-      state_.top1.add(values.top1, n);
-    } else if (may_skip) {
+    StepValues values;
+    if (o_.clip_grad_norm > 0) values.grad_norm = std::nan("");
+    bool finite = true;
+    for (std::int64_t i = 0; i < o_.accumulate; ++i) {
+      const data::Batch batch = train_loader_.next().value();
+      recorders_->mark("data wait");
+      if (!finite) continue;  // what is left of an update that is skipped
+      const double loss = add_gradients(batch, values);
+      finite = std::isfinite(loss) && gradients_are_finite(parameters_);
+      recorders_->mark("check for NaN and infinity");
+      if (finite) continue;
+      if (!may_skip) stop_at_nonfinite(batch, loss);
       log_->warn("skipped the update of step {}: {}", step_ + 1,
-                 describe_nonfinite(net_, batch.images, values.loss));
+                 describe_nonfinite(net_, batch.images, loss));
+    }
+    values.top1 = 100 * values.hits / static_cast<double>(values.images);
+    if (!finite) {
       restore_buffers(buffers);
       ++state_.skipped;
-    } else {
-      stop_at_nonfinite(batch, values.loss);
+      return values;
     }
+    if (o_.clip_grad_norm > 0) values.grad_norm = clip_grad_norm(parameters_, o_.clip_grad_norm);
+    optimizer_.step();
+    state_.loss.add(values.loss, values.images);
+    state_.top1.add(values.top1, values.images);
     return values;
+  }
+
+  // Forward and backward for one of the batches of an update, all of one size: the gradients become
+  // those of the mean loss over all their images. Returns the loss of this one.
+  double add_gradients(const data::Batch& batch, StepValues& values) {
+    const double share = 1 / static_cast<double>(o_.accumulate);
+    const Tensor logits = net_(batch.images);
+    const Tensor loss = loss_(logits, batch.labels);
+    values.images += batch.images.dim(0);
+    values.loss += share * loss.item();
+    values.hits += static_cast<double>(count_hits(logits.detach(), batch.labels, 1));
+    if (std::isfinite(loss.item())) loss.backward(Tensor::scalar(share, loss.dtype()));
+    return loss.item();
   }
 
   // The forward pass has put the bad values into the running statistics.

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <csignal>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 
@@ -56,8 +57,8 @@ std::set<std::string> kinds_of_tensors(const fs::path& file) {
 // Raises SIGTERM when so many batches went through the network in train mode.
 class StopAfter final : public CallObserver {
  public:
-  explicit StopAfter(int steps) : left_(steps) {
-    if (steps == 0) std::raise(SIGTERM);
+  explicit StopAfter(int batches) : left_(batches) {
+    if (batches == 0) std::raise(SIGTERM);
   }
   void enter(const Module&, const Tensor&) override { ++depth_; }
   void leave(const Module& module, const Tensor&) override {
@@ -113,6 +114,80 @@ TEST_CASE("max_steps and limits end a run early") {
   o.limit_train_batches = 2;
   o.limit_eval_batches = 1;
   CHECK(run_training(*net, tiny_splits(), o, {}).epochs.back().step == 4);
+}
+
+TEST_CASE("accumulated batches train as one large batch does, with batch norm in its eval form") {
+  // normalises by the running statistics always
+  class FixedNorm final : public Module {
+   public:
+    FixedNorm() : norm_(register_module("norm", std::make_shared<BatchNorm2d>(4))) {}
+    std::string class_name() const override { return "FixedNorm"; }
+
+   private:
+    Tensor forward(const Tensor& x) override {
+      norm_->eval();
+      return (*norm_)(x);
+    }
+    std::shared_ptr<BatchNorm2d> norm_;
+  };
+  const auto make_net = [] {
+    const init::InitScope scope(1);
+    return std::make_shared<Sequential>(std::initializer_list<ModulePtr>{
+        std::make_shared<Conv2d>(3, 4, 3, Conv2dLayerOptions{.stride = 4}),
+        std::make_shared<FixedNorm>(), std::make_shared<ReLU>(), std::make_shared<Flatten>(),
+        std::make_shared<Linear>(256, 10)});
+  };
+  const TemporaryFolder folder;
+  const auto train = [&](const char* name, std::int64_t batch_size, std::int64_t accumulate) {
+    RunOptions o = tiny_options(folder.path() / name);
+    o.batch_size = batch_size;
+    o.accumulate = accumulate;
+    o.clip_grad_norm = 1;  // of the sum, not of its parts
+    const auto net = make_net();
+    const TrainResult result = run_training(*net, tiny_splits(), o, {});
+    return std::pair(net, result.epochs);
+  };
+  const auto [large, large_epochs] = train("large", 24, 1);  // 3 updates an epoch, 8 images left
+  const auto [small, small_epochs] = train("small", 8, 3);
+  REQUIRE(small_epochs.size() == 2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    CHECK(small_epochs[i].step == large_epochs[i].step);
+    CHECK(small_epochs[i].lr == large_epochs[i].lr);
+    CHECK(small_epochs[i].train_loss == doctest::Approx(large_epochs[i].train_loss).epsilon(1e-6));
+    CHECK(small_epochs[i].train_top1 == doctest::Approx(large_epochs[i].train_top1));
+  }
+  CHECK(small_epochs[1].step == 6);
+  const auto a = large->named_parameters(), b = small->named_parameters();
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    CAPTURE(a[i].name);
+    const auto want = a[i].tensor.to_vector<double>(), got = b[i].tensor.to_vector<double>();
+    for (std::size_t j = 0; j < want.size(); ++j) CHECK(std::abs(want[j] - got[j]) < 2e-6);
+  }
+}
+
+TEST_CASE("a clipped run reports the norms and stays near its start") {
+  const TemporaryFolder folder;
+  RunOptions o = tiny_options(folder.path() / "run");
+  o.clip_grad_norm = 1e-3;
+  o.momentum = o.weight_decay = 0;
+  o.lr_scheduler = "constant";
+  o.print_freq = 1;
+  const auto net = tiny_net(), start = tiny_net();
+  run_training(*net, tiny_splits(), o, {});
+  double squares = 0;
+  for (std::size_t i = 0; i < net->named_parameters().size(); ++i) {
+    const auto before = start->named_parameters()[i].tensor.to_vector<double>();
+    const auto after = net->named_parameters()[i].tensor.to_vector<double>();
+    for (std::size_t j = 0; j < after.size(); ++j) squares += std::pow(after[j] - before[j], 2);
+  }
+  CHECK(std::sqrt(squares) > 1e-5);
+  CHECK(std::sqrt(squares) < 10 * 0.1 * 1e-3);  // steps times lr times the largest norm
+  std::istringstream steps(text_of(folder.path() / "run" / "metrics.jsonl"));
+  int lines = 0;
+  for (std::string line; std::getline(steps, line); ++lines) {
+    CHECK(nlohmann::json::parse(line).at("grad_norm").get<double>() > 0.1);  // before clipping
+  }
+  CHECK(lines == 10);
 }
 
 TEST_CASE("results of an earlier run in the folder are kept under another name") {
@@ -181,25 +256,28 @@ TEST_CASE("a skipped update leaves weights, velocities and statistics as they we
         std::make_shared<BatchNorm2d>(4), std::make_shared<Flatten>(),
         std::make_shared<Linear>(64, 10)});
   };
-  const TemporaryFolder folder;
-  RunOptions o = tiny_options(folder.path() / "skip");
-  o.on_nonfinite = "skip";
-  o.lr_scheduler = "constant";
-  o.max_steps = 3;
-  const auto net = make(true);
-  run_training(*net, tiny_splits(), o, {});
-  const Checkpoint skipped = read_checkpoint(folder.path() / "skip" / "last.safetensors");
-  CHECK(skipped.state->skipped == 1);
-  CHECK(skipped.info.step == 3);
+  // one at a time, and as the first of the two batches of an update
+  for (const std::int64_t accumulate : {1, 2}) {
+    CAPTURE(accumulate);
+    const TemporaryFolder folder;
+    RunOptions o = tiny_options(folder.path() / "skip");
+    o.on_nonfinite = "skip";
+    o.lr_scheduler = "constant";
+    o.accumulate = accumulate;
+    o.max_steps = 4 - accumulate;
+    run_training(*make(true), tiny_splits(160), o, {});
+    const Checkpoint skipped = read_checkpoint(folder.path() / "skip" / "last.safetensors");
+    CHECK(skipped.state->skipped == 1);
+    CHECK(skipped.info.step == o.max_steps);
 
-  o = tiny_options(folder.path() / "two");
-  o.lr_scheduler = "constant";
-  o.max_steps = 2;
-  run_training(*make(false), tiny_splits(), o, {});
-  const Checkpoint two = read_checkpoint(folder.path() / "two" / "last.safetensors");
-  CHECK(same_tensors(skipped.model, two.model));
-  CHECK(same_tensors(skipped.optimizer, two.optimizer));
-  CHECK(skipped.state->loss.sum() == two.state->loss.sum());
+    o.output_dir = (folder.path() / "before").string();
+    --o.max_steps;
+    run_training(*make(false), tiny_splits(160), o, {});
+    const Checkpoint before = read_checkpoint(folder.path() / "before" / "last.safetensors");
+    CHECK(same_tensors(skipped.model, before.model));
+    CHECK(same_tensors(skipped.optimizer, before.optimizer));
+    CHECK(skipped.state->loss.sum() == before.state->loss.sum());
+  }
 }
 
 TEST_CASE("an epoch without a finite update is an error") {
@@ -233,6 +311,25 @@ TEST_CASE("settings out of range and folders that cannot be made are errors") {
   CHECK_THROWS_WITH_AS(run_training(*tiny_net(), tiny_splits(), o, {}),
                        "train: batch size: expected at most the 80 training images, got 1000",
                        ValueError);
+  const auto failure = [&](const auto& change) {
+    RunOptions wrong = tiny_options(folder.path() / "run");
+    change(wrong);
+    try {
+      run_training(*tiny_net(), tiny_splits(), wrong, {});
+    } catch (const ValueError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK(failure([](RunOptions& wrong) { wrong.accumulate = 6; }) ==
+        "train: batch size: expected at most the 80 training images, got 16 times 6 to accumulate");
+  CHECK(failure([](RunOptions& wrong) { wrong.accumulate = 0; }) ==
+        "train: accumulate: expected at least 1, got 0");
+  CHECK(failure([](RunOptions& wrong) { wrong.accumulate = 3, wrong.limit_train_batches = 2; }) ==
+        "train: limit_train_batches: expected at least the 3 batches of an update, got 2");
+  CHECK(failure([](RunOptions& wrong) { wrong.clip_grad_norm = -1; }) ==
+        "train: clip_grad_norm: expected a finite number of at least 0, got -1");
+  CHECK_FALSE(fs::exists(folder.path() / "run"));
   CHECK_THROWS_AS(run_training(*tiny_net(), tiny_splits(), tiny_options("/dev/null/run"), {}),
                   IoError);
 }
@@ -246,15 +343,22 @@ TEST_CASE("a run that was stopped at any step and resumed ends with the same byt
         std::make_shared<BatchNorm2d>(4), std::make_shared<ReLU>(), std::make_shared<Flatten>(),
         std::make_shared<Dropout>(0.3, 5), std::make_shared<Linear>(64, 10)});
   };
+  const auto options = [&](const std::string& name) {
+    RunOptions o = tiny_options(folder.path() / name);
+    o.batch_size = 8;
+    o.accumulate = 2;
+    o.clip_grad_norm = 1;
+    return o;
+  };
   const fs::path whole = folder.path() / "whole";
-  run_training(*make_net(), tiny_splits(), tiny_options(whole), {});
+  run_training(*make_net(), tiny_splits(), options("whole"), {});
   for (int step = 0; step <= 10; ++step) {
     CAPTURE(step);
-    RunOptions o = tiny_options(folder.path() / ("stopped" + std::to_string(step)));
+    RunOptions o = options("stopped" + std::to_string(step));
     o.resume = "auto";
     {
       const StopSignals signals;
-      const StopAfter stop(step);
+      const StopAfter stop(std::max(0, 2 * step - 1));  // the first batch of an update
       const TrainResult stopped = run_training(*make_net(), tiny_splits(), o, {});
       CHECK(stopped.signal == SIGTERM);
       CHECK(std::ssize(stopped.epochs) == std::max(0, step - 1) / 5);

@@ -1,6 +1,7 @@
 // resgrad train: trains a network and writes the output folder.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <filesystem>
 #include <memory>
 
@@ -11,6 +12,24 @@
 #include "train/trainer.h"
 
 namespace resgrad::cli {
+namespace {
+
+// A check of a number; CLI11's own let NaN through.
+CLI::Validator number(const std::string& expected, bool (*fits)(double)) {
+  return {[=](std::string& text) {
+            double value = 0;
+            const bool ok = CLI::detail::lexical_cast(text, value) && fits(value);
+            return ok ? std::string() : fmt::format("expected {}, got {}", expected, text);
+          },
+          ""};
+}
+
+CLI::Validator finite_not_negative() {
+  return number("a finite number of at least 0",
+                [](double x) { return std::isfinite(x) && x >= 0; });
+}
+
+}  // namespace
 
 void add_train_flags(CLI::App& command, RunOptions& o) {
   command.add_option("--dataset", o.dataset, "data set")
@@ -38,7 +57,12 @@ void add_train_flags(CLI::App& command, RunOptions& o) {
                   "stop after so many updates, whatever the schedule; 0: no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command.add_option("-b,--batch-size", o.batch_size, "images per update")
+  command.add_option("-b,--batch-size", o.batch_size, "images per batch")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      .add_option("--accumulate", o.accumulate,
+                  "batches per update: their gradients are averaged, steps count updates")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command.add_option("--lr", o.lr, "learning rate; onecycle: its maximum")
@@ -90,6 +114,10 @@ void add_train_flags(CLI::App& command, RunOptions& o) {
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   command
+      .add_option("--clip-grad-norm", o.clip_grad_norm,
+                  "scale the gradients down when the norm of all together is larger; 0: never")
+      ->check(finite_not_negative())
+      ->capture_default_str();
       .add_option("--zero-init-residual", o.zero_init_residual,
                   "let every block start as its shortcut [default: the family's own]")
       ->check(CLI::IsMember({"on", "off"}));
