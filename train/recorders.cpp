@@ -135,6 +135,8 @@ void Recorders::epoch(const EpochMetrics& metrics) {
                                    {"epoch/train_top1", metrics.train_top1},
                                    {"epoch/test_loss", metrics.test_loss},
                                    {"epoch/test_top1", metrics.test_top1},
+                                   {"epoch/ema_test_loss", metrics.ema_test_loss},
+                                   {"epoch/ema_test_top1", metrics.ema_test_top1},
                                    {"epoch/images_per_s", metrics.images_per_s}}) {
     if (!std::isnan(value)) scalars.push_back({tag, value});
   }

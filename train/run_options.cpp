@@ -50,6 +50,7 @@ nlohmann::ordered_json as_json(const RunOptions& o) {
       {"lr_warmup_factor", o.lr_warmup_factor},
       {"label_smoothing", o.label_smoothing},
       {"clip_grad_norm", o.clip_grad_norm},
+      {"ema_decay", o.ema_decay},
       {"seed", o.seed},
       {"threads", o.threads},
       {"conv_engine", o.conv_engine},

@@ -46,6 +46,7 @@ struct RunOptions {
   std::string lr_warmup_method = "linear";
   double lr_warmup_factor = 0.01;
   double label_smoothing = 0;
+  double ema_decay = 0;       ///< of the average of the weights, 0: none
   double clip_grad_norm = 0;  ///< largest norm of all gradients together, 0: any
 
   // run

@@ -18,6 +18,7 @@
 #include "nn/loss.h"
 #include "train/atomic_file.h"
 #include "train/clip.h"
+#include "train/ema.h"
 #include "train/evaluate.h"
 #include "train/nonfinite.h"
 #include "train/recorders.h"
@@ -170,6 +171,7 @@ class Run {
         optimizer_(make_optimizer(net, o_)),
         loss_(o_.label_smoothing) {
     validate(schedule_);
+    if (o_.ema_decay != 0) ema_.emplace(net, o_.ema_decay);
     require<ValueError>(std::isfinite(o_.clip_grad_norm) && o_.clip_grad_norm >= 0,
                         "train: clip_grad_norm: expected a finite number of at least 0, got {}",
                         o_.clip_grad_norm);
@@ -182,10 +184,15 @@ class Run {
     while (!finished() && StopSignals::pending() == 0) {
       train_epoch();
       if (StopSignals::pending() != 0) break;
-      const Evaluation evaluation =
-          evaluate(net_, test_loader_, data_.test->num_classes, o_.limit_eval_batches);
+      const Evaluation evaluation = evaluate_now();
       if (evaluation.interrupted) break;
-      finish_epoch(evaluation);
+      std::optional<Evaluation> averaged;
+      if (ema_) {
+        const Ema::Applied applied(*ema_);
+        averaged = evaluate_now();
+        if (averaged->interrupted) break;
+      }
+      finish_epoch(evaluation, averaged);
     }
     finish();
     return {.epochs = state_.epochs, .signal = StopSignals::pending()};
@@ -241,6 +248,7 @@ class Run {
                         "resume: {}: expected {} dropout layers, got {}", found.file.string(),
                         c.state->dropout_calls.size(), layers.size());
     optimizer_.load_state(c.optimizer);
+    if (ema_) ema_->load_state(c.ema);
     for (std::size_t i = 0; i < layers.size(); ++i) {
       layers[i]->set_calls(c.state->dropout_calls[i]);
     }
@@ -337,21 +345,32 @@ class Run {
         epoch_ + 1, state_.epoch_step);
   }
 
-  void finish_epoch(const Evaluation& evaluation) {
-    const EpochMetrics metrics = {.epoch = epoch_ + 1,
-                                  .step = step_,
-                                  .lr = learning_rate(schedule_, step_ - 1),
-                                  .train_loss = state_.loss.mean(),
-                                  .train_top1 = state_.top1.mean(),
-                                  .test_loss = evaluation.loss,
-                                  .test_top1 = evaluation.top1,
-                                  .images_per_s = images_per_second(),
-                                  .seconds = state_.seconds + evaluation.seconds};
+  Evaluation evaluate_now() {
+    return evaluate(net_, test_loader_, data_.test->num_classes, o_.limit_eval_batches);
+  }
+
+  void finish_epoch(const Evaluation& evaluation, const std::optional<Evaluation>& averaged) {
+    EpochMetrics metrics = {.epoch = epoch_ + 1,
+                            .step = step_,
+                            .lr = learning_rate(schedule_, step_ - 1),
+                            .train_loss = state_.loss.mean(),
+                            .train_top1 = state_.top1.mean(),
+                            .test_loss = evaluation.loss,
+                            .test_top1 = evaluation.top1,
+                            .images_per_s = images_per_second(),
+                            .seconds = state_.seconds + evaluation.seconds};
     log_->info(
         "epoch {:>3}  lr {:.4f}  train loss {:.4f} top-1 {:.2f} %  {} loss {:.4f} top-1 "
         "{:.2f} %  {:.0f} images/s  {:.1f} s",
         metrics.epoch, metrics.lr, metrics.train_loss, metrics.train_top1, data_.test_name,
         metrics.test_loss, metrics.test_top1, metrics.images_per_s, metrics.seconds);
+    if (averaged) {
+      metrics.ema_test_loss = averaged->loss;
+      metrics.ema_test_top1 = averaged->top1;
+      metrics.seconds += averaged->seconds;
+      log_->info("averaged weights: {} loss {:.4f} top-1 {:.2f} %  {:.1f} s", data_.test_name,
+                 averaged->loss, averaged->top1, averaged->seconds);
+    }
     recorders_->epoch(metrics);
     state_.epochs.push_back(metrics);
     if (state_.epoch_step == steps_per_epoch_) {
@@ -417,6 +436,7 @@ class Run {
     }
     if (o_.clip_grad_norm > 0) values.grad_norm = clip_grad_norm(parameters_, o_.clip_grad_norm);
     optimizer_.step();
+    if (ema_) ema_->update(step_);
     state_.loss.add(values.loss, values.images);
     state_.top1.add(values.top1, values.images);
     return values;
@@ -480,6 +500,7 @@ class Run {
                           .model = net_.state_dict(),
                           .optimizer = optimizer_.state(),
                           .state = state_};
+    if (ema_) checkpoint.ema = ema_->state();
     checkpoint.info.epoch = epoch_;
     checkpoint.info.step = step_;
     TrainState& state = *checkpoint.state;
@@ -496,7 +517,13 @@ class Run {
   bool save(std::string_view file) {
     last_save_ = Clock::now();
     try {
-      write_checkpoint(folder_ / file, capture(), file == kLastFile ? o_.keep : 0);
+      const Checkpoint checkpoint = capture();
+      // before `last`, so that a finished run has the averages that belong to its end
+      if (ema_ && file == kLastFile) {
+        write_checkpoint(folder_ / kEmaFile,
+                         {.info = checkpoint.info, .model = checkpoint.ema, .optimizer = {}});
+      }
+      write_checkpoint(folder_ / file, checkpoint, file == kLastFile ? o_.keep : 0);
     } catch (const IoError& error) {
       log_->warn("no checkpoint of step {}: {}; earlier ones are as they were", step_,
                  error.what());
@@ -526,6 +553,7 @@ class Run {
   std::vector<NamedTensor> parameters_;
   Sgd optimizer_;
   CrossEntropyLoss loss_;
+  std::optional<Ema> ema_;
   std::optional<Recorders> recorders_;
   std::shared_ptr<spdlog::logger> log_;
 

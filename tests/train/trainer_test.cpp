@@ -14,6 +14,7 @@
 #include "nn/nn.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/train/tiny_run.h"
+#include "train/evaluate.h"
 #include "train/safetensors.h"
 #include "train/signals.h"
 
@@ -190,6 +191,35 @@ TEST_CASE("a clipped run reports the norms and stays near its start") {
   CHECK(lines == 10);
 }
 
+TEST_CASE("averaged weights are evaluated beside the plain ones and written to a weights file") {
+  const TemporaryFolder folder;
+  RunOptions o = tiny_options(folder.path() / "plain");
+  const auto plain = tiny_net(), net = tiny_net();
+  run_training(*plain, tiny_splits(), o, {});
+  CHECK_FALSE(fs::exists(folder.path() / "plain" / "ema.safetensors"));
+  o.output_dir = (folder.path() / "run").string();
+  o.ema_decay = 0.9;
+  const TrainResult result = run_training(*net, tiny_splits(), o, {.model = "tiny"});
+  CHECK(same_tensors(net->state_dict(), plain->state_dict()));  // training is as without it
+
+  const fs::path run = folder.path() / "run";
+  const Checkpoint last = read_checkpoint(run / "last.safetensors");
+  const Checkpoint ema = read_checkpoint(run / "ema.safetensors");
+  CHECK(same_tensors(last.ema, ema.model));
+  CHECK_FALSE(same_tensors(last.model, ema.model));
+  CHECK(ema.info.model == "tiny");
+  CHECK(ema.info.step == 10);
+  CHECK_FALSE(ema.state);
+  load_weights(run / "ema.safetensors", *net);
+  const DataSplits data = tiny_splits();
+  data::Loader loader(data.test, {.batch_size = 16, .normalisation = data.normalisation});
+  const Evaluation evaluation = evaluate(*net, loader, 10);
+  CHECK(result.epochs[1].ema_test_loss == evaluation.loss);
+  CHECK(result.epochs[1].ema_test_top1 == evaluation.top1);
+  CHECK(result.epochs[1].test_loss != evaluation.loss);
+  CHECK(read_metrics_csv(run / "metrics.csv")[0].ema_test_loss == result.epochs[0].ema_test_loss);
+}
+
 TEST_CASE("results of an earlier run in the folder are kept under another name") {
   const TemporaryFolder folder;
   const RunOptions o = tiny_options(folder.path() / "run");
@@ -329,6 +359,8 @@ TEST_CASE("settings out of range and folders that cannot be made are errors") {
         "train: limit_train_batches: expected at least the 3 batches of an update, got 2");
   CHECK(failure([](RunOptions& wrong) { wrong.clip_grad_norm = -1; }) ==
         "train: clip_grad_norm: expected a finite number of at least 0, got -1");
+  CHECK(failure([](RunOptions& wrong) { wrong.ema_decay = 1; }) ==
+        "ema: decay: expected at least 0 and below 1, got 1");
   CHECK_FALSE(fs::exists(folder.path() / "run"));
   CHECK_THROWS_AS(run_training(*tiny_net(), tiny_splits(), tiny_options("/dev/null/run"), {}),
                   IoError);
@@ -348,6 +380,7 @@ TEST_CASE("a run that was stopped at any step and resumed ends with the same byt
     o.batch_size = 8;
     o.accumulate = 2;
     o.clip_grad_norm = 1;
+    o.ema_decay = 0.9;
     return o;
   };
   const fs::path whole = folder.path() / "whole";
@@ -366,7 +399,7 @@ TEST_CASE("a run that was stopped at any step and resumed ends with the same byt
     }
     const TrainResult result = run_training(*make_net(), tiny_splits(), o, {});
     CHECK(result.epochs.size() == 2);
-    for (const char* file : {"last.safetensors", "best.safetensors"}) {
+    for (const char* file : {"last.safetensors", "best.safetensors", "ema.safetensors"}) {
       CHECK(text_of(fs::path(o.output_dir) / file) == text_of(whole / file));
     }
     CHECK(without_times(fs::path(o.output_dir) / "metrics.csv") ==

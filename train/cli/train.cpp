@@ -118,6 +118,14 @@ void add_train_flags(CLI::App& command, RunOptions& o) {
                   "scale the gradients down when the norm of all together is larger; 0: never")
       ->check(finite_not_negative())
       ->capture_default_str();
+  command
+      .add_option("--ema-decay", o.ema_decay,
+                  "keep a moving average of the weights with this share of the old, such as 0.999; "
+                  "evaluated beside, written to ema.safetensors; 0: none")
+      ->check(
+          number("a number of at least 0 and below 1", [](double x) { return x >= 0 && x < 1; }))
+      ->capture_default_str();
+  command
       .add_option("--zero-init-residual", o.zero_init_residual,
                   "let every block start as its shortcut [default: the family's own]")
       ->check(CLI::IsMember({"on", "off"}));
