@@ -38,7 +38,8 @@ struct EpochMetrics {
   std::int64_t step = 0;                                 ///< updates since the start of training
   double lr = std::numeric_limits<double>::quiet_NaN();  ///< of the last update
   double train_loss = std::numeric_limits<double>::quiet_NaN();
-  double train_top1 = std::numeric_limits<double>::quiet_NaN();  ///< percent
+  /// Percent. With mixup and cutmix a label that is predicted counts with its share of the image.
+  double train_top1 = std::numeric_limits<double>::quiet_NaN();
   double test_loss = std::numeric_limits<double>::quiet_NaN();
   double test_top1 = std::numeric_limits<double>::quiet_NaN();  ///< percent
   // the same of the averaged weights

@@ -22,7 +22,10 @@ struct RunOptions {
   std::string data_path;
   std::int64_t val_split = 0;  ///< training images that are held out and evaluated on instead
   bool no_augment = false;
-  int cutout = 0;  ///< side of the square, 0: none
+  int cutout = 0;             ///< side of the square, 0: none
+  double random_erasing = 0;  ///< probability
+  double mixup = 0;           ///< parameter of the Beta distribution, 0: none
+  double cutmix = 0;          ///< likewise
   int workers = 1;
 
   // optimisation

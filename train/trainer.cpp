@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cmath>
 #include <csignal>
-#include <numeric>
 #include <optional>
 
 #include "core/autograd/grad_mode.h"
@@ -23,6 +22,7 @@
 #include "train/nonfinite.h"
 #include "train/recorders.h"
 #include "train/resume.h"
+#include "train/run_data.h"
 #include "train/run_folder.h"
 #include "train/schedule.h"
 #include "train/sgd.h"
@@ -52,35 +52,6 @@ Sgd make_optimizer(const Module& net, const RunOptions& o) {
               .dampening = o.dampening,
               .weight_decay = o.weight_decay,
               .nesterov = o.nesterov});
-}
-
-data::LoaderOptions eval_loader_options(const DataSplits& data, const RunOptions& o) {
-  return {.batch_size = o.batch_size,
-          .normalisation = data.normalisation,
-          .seed = o.seed,
-          .workers = o.workers};
-}
-
-data::LoaderOptions train_loader_options(const DataSplits& data, const RunOptions& o) {
-  data::LoaderOptions options = eval_loader_options(data, o);
-  options.shuffle = !o.overfit_batch;
-  // a last batch of one image could not be normalised, and steps of one size are comparable
-  options.drop_last = !o.overfit_batch || o.accumulate > 1;
-  if (!o.no_augment && !o.overfit_batch) options.augment = data::AugmentOptions{.cutout = o.cutout};
-  return options;
-}
-
-// The first batch of the training set, or those of the first update, to be learnt by heart.
-DataSplits first_update_only(const DataSplits& data, const RunOptions& o) {
-  const double images = static_cast<double>(o.batch_size) * static_cast<double>(o.accumulate);
-  std::vector<std::int64_t> first(
-      static_cast<std::size_t>(std::min(images, static_cast<double>(data.train->size()))));
-  std::iota(first.begin(), first.end(), std::int64_t{0});
-  DataSplits batch = data;
-  batch.train = std::make_shared<const data::Dataset>(data::subset(*data.train, first));
-  batch.test = batch.train;
-  batch.test_name = "training batch";
-  return batch;
 }
 
 // The schedule spans all epochs, wherever max_steps ends the run: a run that is cut short is the
@@ -135,23 +106,6 @@ void add_times(std::vector<EpochMetrics>& epochs, const fs::path& csv) {
 
 std::int64_t limited(std::int64_t n, std::int64_t limit) {
   return limit > 0 ? std::min(n, limit) : n;
-}
-
-// Batches at the end of an epoch that do not make an update are left out.
-std::int64_t updates_per_epoch(std::int64_t batches, std::int64_t images, const RunOptions& o) {
-  require<ValueError>(o.accumulate >= 1, "train: accumulate: expected at least 1, got {}",
-                      o.accumulate);
-  require<ValueError>(batches >= o.accumulate,
-                      "train: batch size: expected at most the {} training images, got {}", images,
-                      o.accumulate == 1
-                          ? fmt::format("{}", o.batch_size)
-                          : fmt::format("{} times {} to accumulate", o.batch_size, o.accumulate));
-  const std::int64_t used = limited(batches, o.limit_train_batches);
-  require<ValueError>(used >= o.accumulate,
-                      "train: limit_train_batches: expected at least the {} batches of an update, "
-                      "got {}",
-                      o.accumulate, o.limit_train_batches);
-  return used / o.accumulate;
 }
 
 class Run {
@@ -447,10 +401,17 @@ class Run {
   double add_gradients(const data::Batch& batch, StepValues& values) {
     const double share = 1 / static_cast<double>(o_.accumulate);
     const Tensor logits = net_(batch.images);
-    const Tensor loss = loss_(logits, batch.labels);
+    const bool mixed = batch.second_labels.defined();
+    const Tensor loss = mixed ? loss_(logits, batch.labels, batch.second_labels, batch.share)
+                              : loss_(logits, batch.labels);
     values.images += batch.images.dim(0);
     values.loss += share * loss.item();
-    values.hits += static_cast<double>(count_hits(logits.detach(), batch.labels, 1));
+    const auto hits = [&logits](const Tensor& labels) {
+      return static_cast<double>(count_hits(logits.detach(), labels, 1));
+    };
+    // of a mixed image, a label counts with its share
+    values.hits += batch.share * hits(batch.labels);
+    if (mixed) values.hits += (1 - batch.share) * hits(batch.second_labels);
     if (std::isfinite(loss.item())) loss.backward(Tensor::scalar(share, loss.dtype()));
     return loss.item();
   }
@@ -465,6 +426,9 @@ class Run {
   [[noreturn]] void stop_at_nonfinite(const data::Batch& batch, double loss) {
     Checkpoint checkpoint = capture();
     checkpoint.others = {{"batch.images", batch.images}, {"batch.labels", batch.labels}};
+    if (batch.second_labels.defined()) {
+      checkpoint.others.push_back({"batch.second_labels", batch.second_labels});
+    }
     for (const NamedTensor& p : parameters_) {
       if (p.tensor.grad().defined()) {
         checkpoint.others.push_back({"gradient." + p.name, p.tensor.grad()});

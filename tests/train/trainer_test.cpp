@@ -10,11 +10,13 @@
 #include <set>
 #include <sstream>
 
+#include "core/autograd/grad_mode.h"
 #include "core/check.h"
 #include "nn/nn.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/train/tiny_run.h"
 #include "train/evaluate.h"
+#include "train/run_data.h"
 #include "train/safetensors.h"
 #include "train/signals.h"
 
@@ -95,6 +97,7 @@ TEST_CASE("the same seed gives the same metrics and weights, bit for bit") {
     RunOptions o = tiny_options(folder.path() / name);
     o.workers = *name == 'b' ? 2 : 1;
     if (*name == 'c') o.seed = 2;
+    o.mixup = 0.4;
     const auto net = tiny_net();
     run_training(*net, tiny_splits(), o, {.model = "tiny"});
   }
@@ -218,6 +221,82 @@ TEST_CASE("averaged weights are evaluated beside the plain ones and written to a
   CHECK(result.epochs[1].ema_test_top1 == evaluation.top1);
   CHECK(result.epochs[1].test_loss != evaluation.loss);
   CHECK(read_metrics_csv(run / "metrics.csv")[0].ema_test_loss == result.epochs[0].ema_test_loss);
+}
+
+TEST_CASE("cutting and mixing change the training images, with and without crop and flip") {
+  const TemporaryFolder folder;
+  std::set<double> losses;
+  const auto train = [&](const char* name, const auto& change) {
+    RunOptions o = tiny_options(folder.path() / name);
+    o.epochs = 1;
+    change(o);
+    const TrainResult result = run_training(*tiny_net(), tiny_splits(), o, {});
+    CHECK(result.epochs[0].train_top1 >= 0);
+    CHECK(result.epochs[0].train_top1 <= 100);
+    losses.insert(result.epochs[0].train_loss);
+  };
+  for (const bool no_augment : {false, true}) {
+    const auto with = [&](const char* name, auto RunOptions::*member, double value) {
+      train(name, [&](RunOptions& o) {
+        o.no_augment = no_augment;
+        o.*member = static_cast<std::remove_reference_t<decltype(o.*member)>>(value);
+      });
+    };
+    with("plain", &RunOptions::label_smoothing, 0);
+    with("cutout", &RunOptions::cutout, 8);
+    with("erasing", &RunOptions::random_erasing, 1);
+    with("mixup", &RunOptions::mixup, 1);
+    with("cutmix", &RunOptions::cutmix, 1);
+  }
+  CHECK(losses.size() == 10);
+  // a batch to learn by heart stays as it is
+  losses.clear();
+  train("overfit", [](RunOptions& o) { o.overfit_batch = true; });
+  train("overfit", [](RunOptions& o) {
+    o.overfit_batch = true;
+    o.mixup = o.cutmix = o.random_erasing = 1;
+    o.cutout = 8;
+  });
+  CHECK(losses.size() == 1);
+}
+
+TEST_CASE("loss and accuracy of mixed images weigh both labels with their shares") {
+  const TemporaryFolder folder;
+  const auto make_net = [](std::uint64_t seed) {  // one whose guesses depend on the image
+    const NoGradGuard no_grad;
+    auto net = tiny_net(seed);
+    net->named_parameters().back().tensor.zero_();
+    return net;
+  };
+  int different = 0;
+  for (const std::uint64_t seed : {1, 2, 3, 4}) {
+    CAPTURE(seed);
+    RunOptions o = tiny_options(folder.path() / "run");
+    o.seed = seed;
+    o.batch_size = 64;
+    o.mixup = 1;
+    o.label_smoothing = 0.1;
+    o.max_steps = 1;
+    const TrainResult result = run_training(*make_net(seed), tiny_splits(), o, {});
+    const DataSplits data = tiny_splits();
+    data::Loader loader(data.train, train_loader_options(data, o));
+    loader.start_epoch(0);
+    const data::Batch batch = loader.next().value();
+    const double share = batch.share;
+    const Tensor logits = (*make_net(seed))(batch.images);
+    const auto loss = [&](const Tensor& labels) {
+      return cross_entropy(logits, labels, 0.1).item();
+    };
+    const auto accuracy = [&](const Tensor& labels) {
+      return 100.0 / 64 * static_cast<double>(count_hits(logits.detach(), labels, 1));
+    };
+    const double first = accuracy(batch.labels), second = accuracy(batch.second_labels);
+    different += first != second;
+    CHECK(result.epochs[0].train_loss ==
+          doctest::Approx(share * loss(batch.labels) + (1 - share) * loss(batch.second_labels)));
+    CHECK(result.epochs[0].train_top1 == doctest::Approx(share * first + (1 - share) * second));
+  }
+  CHECK(different > 0);
 }
 
 TEST_CASE("results of an earlier run in the folder are kept under another name") {
@@ -359,6 +438,10 @@ TEST_CASE("settings out of range and folders that cannot be made are errors") {
         "train: limit_train_batches: expected at least the 3 batches of an update, got 2");
   CHECK(failure([](RunOptions& wrong) { wrong.clip_grad_norm = -1; }) ==
         "train: clip_grad_norm: expected a finite number of at least 0, got -1");
+  CHECK(failure([](RunOptions& wrong) { wrong.mixup = 1e-9; }) ==
+        "mix: mixup: expected 0, or 0.001 to 1000, got 1e-09");
+  CHECK(failure([](RunOptions& wrong) { wrong.random_erasing = 2; }) ==
+        "augment: random_erasing: expected 0 to 1, got 2");
   CHECK(failure([](RunOptions& wrong) { wrong.ema_decay = 1; }) ==
         "ema: decay: expected at least 0 and below 1, got 1");
   CHECK_FALSE(fs::exists(folder.path() / "run"));
@@ -381,6 +464,8 @@ TEST_CASE("a run that was stopped at any step and resumed ends with the same byt
     o.accumulate = 2;
     o.clip_grad_norm = 1;
     o.ema_decay = 0.9;
+    o.mixup = o.cutmix = o.random_erasing = 0.5;
+    o.label_smoothing = 0.1;
     return o;
   };
   const fs::path whole = folder.path() / "whole";

@@ -29,6 +29,11 @@ CLI::Validator finite_not_negative() {
                 [](double x) { return std::isfinite(x) && x >= 0; });
 }
 
+CLI::Validator beta_parameter() {
+  return number("0, or 0.001 to 1000",
+                [](double x) { return x == 0 || (x >= 0.001 && x <= 1000); });
+}
+
 }  // namespace
 
 void add_train_flags(CLI::App& command, RunOptions& o) {
@@ -45,6 +50,22 @@ void add_train_flags(CLI::App& command, RunOptions& o) {
   command.add_flag("--no-augment", o.no_augment, "no random crop and flip");
   command.add_option("--cutout", o.cutout, "side of the square that is cut out; 0: none")
       ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command
+      .add_option("--random-erasing", o.random_erasing,
+                  "probability that a box of random size is cut out of an image")
+      ->check(number("a number of 0 to 1", [](double x) { return x >= 0 && x <= 1; }))
+      ->capture_default_str();
+  command
+      .add_option("--mixup", o.mixup,
+                  "blend the images of a batch in pairs, with shares of Beta(A, A); 0: no")
+      ->check(beta_parameter())
+      ->capture_default_str();
+  command
+      .add_option("--cutmix", o.cutmix,
+                  "put boxes of one image into the other, with shares of Beta(A, A); 0: no. With "
+                  "--mixup, a batch takes one or the other")
+      ->check(beta_parameter())
       ->capture_default_str();
   command.add_option("-j,--workers", o.workers, "threads that load data; 0: none of their own")
       ->check(CLI::NonNegativeNumber)
@@ -154,7 +175,7 @@ void add_train_flags(CLI::App& command, RunOptions& o) {
   command.add_flag("--log-norms", o.log_norms,
                    "norms of weights and gradients in the TensorBoard events");
   command.add_flag("--overfit-batch", o.overfit_batch,
-                   "train and evaluate on the first batch alone, to check a set-up");
+                   "train and evaluate on the first batch alone, as it is, to check a set-up");
   command.add_option("--limit-train-batches", o.limit_train_batches, "per epoch; 0: no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
