@@ -49,6 +49,27 @@ double Random::normal() {
   return radius * std::cos(angle);
 }
 
+// The logarithm, since variates of a small shape are too small for a double.
+double Random::log_gamma_variate(double shape) {
+  double log_boost = 0;
+  if (shape < 1) {  // gamma(a) = gamma(a + 1) * U^(1 / a)
+    log_boost = std::log(1 - uniform()) / shape;
+    shape += 1;
+  }
+  const double d = shape - 1.0 / 3, c = 1 / std::sqrt(9 * d);
+  while (true) {
+    const double x = normal(), v = std::pow(1 + c * x, 3);
+    if (v > 0 && std::log(1 - uniform()) < x * x / 2 + d - d * v + d * std::log(v)) {
+      return std::log(d * v) + log_boost;
+    }
+  }
+}
+
+double Random::beta(double a, double b) {
+  const double x = log_gamma_variate(a), y = log_gamma_variate(b);
+  return 1 / (1 + std::exp(y - x));
+}
+
 std::uint32_t Random::below(std::uint32_t n) {
   std::uint64_t m = std::uint64_t{next_u32()} * n;
   if (static_cast<std::uint32_t>(m) < n) {

@@ -15,7 +15,7 @@ std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
                                         std::array<std::uint32_t, 2> key);
 
 /// What a stream of random numbers is for. Streams of different purposes are independent.
-enum class Purpose : std::uint32_t { init, shuffle, augment, dropout, synthetic, split, test };
+enum class Purpose : std::uint32_t { init, shuffle, augment, dropout, synthetic, split, test, mix };
 
 /// A sequence of random numbers keyed by (seed, purpose, epoch, sample).
 class Random {
@@ -30,12 +30,16 @@ class Random {
   double uniform(double low, double high) { return low + (high - low) * uniform(); }
   /// Standard normal (Box and Muller 1958).
   double normal();
+  /// Beta(a, b) in [0, 1], from two gamma variates (Marsaglia & Tsang 2000); a, b in [0.001, 1000].
+  double beta(double a, double b);
   /// Uniform integer in [0, n), without bias (Lemire 2019, arXiv:1805.10941); n >= 1.
   std::uint32_t below(std::uint32_t n);
   /// Fisher-Yates permutation of 0 .. n-1.
   std::vector<std::int64_t> permutation(std::int64_t n);
 
  private:
+  double log_gamma_variate(double shape);
+
   std::array<std::uint32_t, 2> key_;
   std::array<std::uint32_t, 4> counter_;
   std::array<std::uint32_t, 4> block_{};

@@ -1,10 +1,30 @@
 #include "data/augment.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/check.h"
 
 namespace resgrad::data {
+namespace {
+
+Box draw_erasing(int height, int width, Random& random) {
+  constexpr double kSmallest = 0.02, kLargest = 0.4, kAspect = 0.3;
+  constexpr int kAttempts = 10;
+  for (int i = 0; i < kAttempts; ++i) {
+    const double area = random.uniform(kSmallest, kLargest) * height * width;
+    const double aspect = std::exp(random.uniform(std::log(kAspect), -std::log(kAspect)));
+    const int h = static_cast<int>(std::lround(std::sqrt(area * aspect)));
+    const int w = static_cast<int>(std::lround(std::sqrt(area / aspect)));
+    if (h > height || w > width) continue;
+    const auto top = static_cast<int>(random.below(static_cast<std::uint32_t>(height - h + 1)));
+    const auto left = static_cast<int>(random.below(static_cast<std::uint32_t>(width - w + 1)));
+    return {.top = top, .bottom = top + h, .left = left, .right = left + w};
+  }
+  return {};
+}
+
+}  // namespace
 
 void check_options(const AugmentOptions& options) {
   constexpr int kMost = 65536;  // keeps the arithmetic on shifts far from overflow
@@ -12,6 +32,8 @@ void check_options(const AugmentOptions& options) {
                       "augment: pad: expected 0 to {} pixels, got {}", kMost, options.pad);
   require<ValueError>(options.cutout >= 0 && options.cutout <= kMost,
                       "augment: cutout: expected 0 to {} pixels, got {}", kMost, options.cutout);
+  require<ValueError>(options.random_erasing >= 0 && options.random_erasing <= 1,
+                      "augment: random_erasing: expected 0 to 1, got {}", options.random_erasing);
 }
 
 Augmentation draw_augmentation(const AugmentOptions& options, int height, int width,
@@ -27,11 +49,11 @@ Augmentation draw_augmentation(const AugmentOptions& options, int height, int wi
   }
   if (options.flip) a.flip = below(2) == 1;
   if (options.cutout > 0) {
-    const int top = below(height) - options.cutout / 2, left = below(width) - options.cutout / 2;
-    a.cut_top = std::clamp(top, 0, height);
-    a.cut_bottom = std::clamp(top + options.cutout, 0, height);
-    a.cut_left = std::clamp(left, 0, width);
-    a.cut_right = std::clamp(left + options.cutout, 0, width);
+    const int y = below(height), x = below(width);
+    a.cutout = box_around(y, x, options.cutout, options.cutout, height, width);
+  }
+  if (options.random_erasing > 0 && random.uniform() < options.random_erasing) {
+    a.erased = draw_erasing(height, width, random);
   }
   return a;
 }
@@ -77,8 +99,8 @@ void write_image(float* out, const Dataset& dataset, std::int64_t index, const A
         for (int x = first; x < last; ++x) values[3 * x] = table(c, line[x + a.dx]);
       }
     }
-    if (y >= a.cut_top && y < a.cut_bottom) {
-      std::fill(row + 3 * a.cut_left, row + 3 * a.cut_right, 0.0f);
+    for (const Box& box : {a.cutout, a.erased}) {
+      if (y >= box.top && y < box.bottom) std::fill(row + 3 * box.left, row + 3 * box.right, 0.0f);
     }
   }
 }

@@ -4,32 +4,37 @@
 #include <array>
 
 #include "core/random.h"
+#include "data/box.h"
 #include "data/dataset.h"
 #include "data/normalise.h"
 
 namespace resgrad::data {
 
 struct AugmentOptions {
-  int pad = 4;       ///< black pixels around the image before the random crop; 0: no crop
-  bool flip = true;  ///< mirror left and right with probability 1/2
-  int cutout = 0;    ///< side of the square that is set to the mean; 0: none
+  int pad = 4;                ///< black pixels around the image before the random crop; 0: no crop
+  bool flip = true;           ///< mirror left and right with probability 1/2
+  int cutout = 0;             ///< side of the square that is set to the mean; 0: none
+  double random_erasing = 0;  ///< probability that a box of random size is set to the mean
 };
 
-/// Throws ValueError for a padding or a cutout outside 0 to 65536.
+/// Throws ValueError for a padding or a cutout outside 0 to 65536, or a probability outside 0 to 1.
 void check_options(const AugmentOptions& options);
 
 /// What was drawn for one image.
 struct Augmentation {
   int dy = 0, dx = 0;  ///< shift of the crop, in [-pad, pad]
   bool flip = false;
-  int cut_top = 0, cut_bottom = 0, cut_left = 0, cut_right = 0;  ///< the square, clipped, half-open
+  Box cutout = {}, erased = {};  ///< within the image, empty: none
 };
 
 /// Draws the augmentation of an image of height x width. The centre of the square is uniform over
-/// the image, so that squares at the border are cut off.
-/// Throws  ValueError as check_options does.
-/// Source  crop and flip: He et al. 2015, arXiv:1512.03385, section 4.2; cutout: DeVries & Taylor
-///         2017, arXiv:1708.04552.
+/// the image, so that squares at the border are cut off. The erased box lies within the image: its
+/// area is uniform in [0.02, 0.4] of the image's, height / width log-uniform in [0.3, 1 / 0.3];
+/// after ten draws that do not fit there is none. Throws  ValueError as check_options does. Source
+/// crop and flip: He et al. 2015, arXiv:1512.03385, section 4.2; cutout: DeVries & Taylor
+///         2017, arXiv:1708.04552; random erasing: Zhong et al. 2020, arXiv:1708.04896, Algorithm
+///         1. Differs: the log of the aspect ratio is uniform, so that tall and wide are alike, the
+///         place is drawn among those that fit, and the value is the mean (their variant RE-M).
 Augmentation draw_augmentation(const AugmentOptions& options, int height, int width,
                                Random& random);
 
@@ -47,8 +52,8 @@ class PixelTable {
 };
 
 /// Writes image `index` of `dataset`, augmented and normalised, to out [height, width, 3]. Pixels
-/// from outside the image are black, as before normalisation; the square is 0, the mean, after it.
-/// The crop is taken first, then mirrored, then the square is cut. `index` must be in range.
+/// from outside the image are black, as before normalisation; the boxes are 0, the mean, after it.
+/// The crop is taken first, then mirrored, then the boxes are cut. `index` must be in range.
 void write_image(float* out, const Dataset& dataset, std::int64_t index, const Augmentation& a,
                  const PixelTable& table);
 

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <numeric>
 #include <thread>
+#include <utility>
 
 namespace resgrad::data {
 
@@ -40,7 +41,8 @@ struct Loader::State {
                          MemoryFormat::channels_last);
   }
 
-  Batch make_batch(std::vector<std::int64_t> indices, std::int64_t epoch_number) const {
+  Batch make_batch(std::vector<std::int64_t> indices, std::int64_t epoch_number,
+                   std::int64_t number) const {
     const auto n = std::ssize(indices);
     Batch batch{.images = empty_images(n),
                 .labels = Tensor::empty({n}, DType::int64),
@@ -62,7 +64,20 @@ struct Loader::State {
       write_image(images + i * dataset->image_bytes(), *dataset, index, augmentation, table);
       labels[i] = label;
     }
+    if (options.mix.any()) mix(batch, epoch_number, number);
     return batch;
+  }
+
+  void mix(Batch& batch, std::int64_t epoch_number, std::int64_t number) const {
+    Random random(options.seed, Purpose::mix, static_cast<std::uint32_t>(epoch_number),
+                  static_cast<std::uint64_t>(number));
+    const Mix drawn = draw_mix(options.mix, dataset->height, dataset->width, random);
+    const std::int64_t n = batch.images.dim(0);
+    mix_images(batch.images.data<float>(), n, dataset->height, dataset->width, drawn);
+    batch.share = drawn.share;
+    batch.second_labels = Tensor::empty({n}, DType::int64);
+    const std::int64_t* const first = std::as_const(batch.labels).data<std::int64_t>();
+    std::rotate_copy(first, first + n - 1, first + n, batch.second_labels.data<std::int64_t>());
   }
 
   std::int64_t capacity() const { return std::int64_t{options.workers} * options.prefetch; }
@@ -79,7 +94,7 @@ struct Loader::State {
       lock.unlock();
       Made made;
       try {
-        made.batch = make_batch(std::move(indices), epoch_number);
+        made.batch = make_batch(std::move(indices), epoch_number, number);
       } catch (...) {
         made.error = std::current_exception();
       }
@@ -117,6 +132,7 @@ Loader::Loader(std::shared_ptr<const Dataset> dataset, LoaderOptions options) {
                       dataset->size() * dataset->image_bytes(), dataset->size(),
                       dataset->images.size());
   if (options.augment) check_options(*options.augment);
+  check_options(options.mix);
   state_ = std::make_unique<State>(std::move(dataset), options);
   // Leaves the allocator with as many blocks as can ever be in use at once: how far the workers
   // happen to be ahead must not make it map memory later.
@@ -169,7 +185,7 @@ std::optional<Batch> Loader::next() {
   const auto start = std::chrono::steady_clock::now();
   std::optional<Batch> batch;
   if (s.threads.empty()) {
-    batch = s.make_batch(s.indices_of(s.next_to_give), s.epoch);
+    batch = s.make_batch(s.indices_of(s.next_to_give), s.epoch, s.next_to_give);
   } else {
     s.given.wait(lock, [&s] { return s.ready.contains(s.next_to_give); });
     const auto found = s.ready.find(s.next_to_give);

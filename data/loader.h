@@ -8,6 +8,7 @@
 #include "core/tensor.h"
 #include "data/augment.h"
 #include "data/dataset.h"
+#include "data/mix.h"
 #include "data/normalise.h"
 
 namespace resgrad::data {
@@ -16,6 +17,9 @@ struct Batch {
   Tensor images;                      ///< float32 [n, 3, h, w], channels_last, normalised
   Tensor labels;                      ///< int64 [n]
   std::vector<std::int64_t> indices;  ///< of the images in the data set
+  /// Of mixed images: int64 [n], the second labels, and the share of the first (data/mix.h).
+  Tensor second_labels = {};
+  double share = 1;
 };
 
 struct LoaderOptions {
@@ -23,6 +27,7 @@ struct LoaderOptions {
   bool shuffle = false;
   bool drop_last = false;  ///< leave out a last batch that is smaller
   std::optional<AugmentOptions> augment = {};
+  MixOptions mix = {};
   Normalisation normalisation = {};
   std::uint64_t seed = 0;
   int workers = 1;   ///< threads that prepare batches; 0: next() does it itself
@@ -30,7 +35,8 @@ struct LoaderOptions {
 };
 
 /// Gives the batches of one epoch after the other, to one thread at a time. Order and augmentation
-/// depend on (seed, epoch, index of the image) alone: batches are the same bits for any number of
+/// depend on (seed, epoch, index of the image) alone, mixing on (seed, epoch, number of the batch):
+/// batches are the same bits for any number of
 /// workers.
 class Loader {
  public:

@@ -14,7 +14,8 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kFormatVersion = "2";
-constexpr std::string_view kModelPrefix = "model.", kOptimizerPrefix = "optimizer.";
+constexpr std::string_view kModelPrefix = "model.", kOptimizerPrefix = "optimizer.",
+                           kEmaPrefix = "ema.";
 
 void add_tensors(TensorFile& to, std::string_view prefix, const std::vector<NamedTensor>& tensors) {
   for (const NamedTensor& t : tensors) {
@@ -136,6 +137,7 @@ void write_checkpoint(const fs::path& file, const Checkpoint& checkpoint, int ke
   if (checkpoint.state) contents.metadata["training"] = to_text(*checkpoint.state);
   add_tensors(contents, kModelPrefix, checkpoint.model);
   add_tensors(contents, kOptimizerPrefix, checkpoint.optimizer);
+  add_tensors(contents, kEmaPrefix, checkpoint.ema);
   add_tensors(contents, "", checkpoint.others);
   AtomicFile out(file);
   write_safetensors(out, contents);
@@ -164,6 +166,7 @@ Checkpoint read_checkpoint(const fs::path& file) {
                                  .step = fields.integer("step")},
                         .model = tensors_under(kModelPrefix, contents),
                         .optimizer = tensors_under(kOptimizerPrefix, contents)};
+  checkpoint.ema = tensors_under(kEmaPrefix, contents);
   const auto training = contents.metadata.find("training");
   if (training != contents.metadata.end()) {
     checkpoint.state = parse_state(training->second, file);

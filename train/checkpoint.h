@@ -1,6 +1,6 @@
 // Checkpoints: one safetensors file with the network under `model.`, the optimiser under
-// `optimizer.` and everything else in the metadata, with a checksum over all of it. Weights files
-// are checkpoints without a training state.
+// `optimizer.`, the averaged network under `ema.` and everything else in the metadata, with a
+// checksum over all of it. Weights files are checkpoints without a training state.
 #pragma once
 
 #include <cstdint>
@@ -43,6 +43,7 @@ struct Checkpoint {
   CheckpointInfo info;
   std::vector<NamedTensor> model, optimizer;
   std::optional<TrainState> state = {};  ///< nothing in a weights file
+  std::vector<NamedTensor> ema = {};     ///< averages of the tensors in `model`, or none
   std::vector<NamedTensor> others = {};  ///< under their own names, not read back
 };
 

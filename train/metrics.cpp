@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -18,25 +19,39 @@
 namespace resgrad {
 namespace {
 
-constexpr std::string_view kHeader =
-    "epoch,step,lr,train_loss,train_top1,test_loss,test_top1,images_per_s,seconds\n";
-
 // Columns after epoch and step. No decimals: as many as give the same double back.
 struct Column {
+  std::string_view name;
   double EpochMetrics::*value;
   int decimals = -1;
+  bool of_average = false;
 };
-constexpr std::array<Column, 7> kColumns = {{{&EpochMetrics::lr},
-                                             {&EpochMetrics::train_loss},
-                                             {&EpochMetrics::train_top1},
-                                             {&EpochMetrics::test_loss},
-                                             {&EpochMetrics::test_top1},
-                                             {&EpochMetrics::images_per_s, 1},
-                                             {&EpochMetrics::seconds, 3}}};
+constexpr std::array<Column, 9> kColumns = {
+    {{"lr", &EpochMetrics::lr},
+     {"train_loss", &EpochMetrics::train_loss},
+     {"train_top1", &EpochMetrics::train_top1},
+     {"test_loss", &EpochMetrics::test_loss},
+     {"test_top1", &EpochMetrics::test_top1},
+     {"ema_test_loss", &EpochMetrics::ema_test_loss, -1, true},
+     {"ema_test_top1", &EpochMetrics::ema_test_top1, -1, true},
+     {"images_per_s", &EpochMetrics::images_per_s, 1},
+     {"seconds", &EpochMetrics::seconds, 3}}};
 
-std::string format_row(const EpochMetrics& metrics) {
+std::vector<Column> columns(bool with_average) {
+  std::vector<Column> chosen(kColumns.begin(), kColumns.end());
+  if (!with_average) std::erase_if(chosen, [](const Column& c) { return c.of_average; });
+  return chosen;
+}
+
+std::string header(const std::vector<Column>& columns) {
+  std::string text = "epoch,step";
+  for (const Column& column : columns) text += fmt::format(",{}", column.name);
+  return text + '\n';
+}
+
+std::string format_row(const EpochMetrics& metrics, const std::vector<Column>& columns) {
   std::string row = fmt::format("{},{}", metrics.epoch, metrics.step);
-  for (const Column& column : kColumns) {
+  for (const Column& column : columns) {
     const double value = metrics.*column.value;
     row += ',';
     if (std::isnan(value)) continue;
@@ -72,17 +87,18 @@ T parse_number(const Position& at, std::string_view cell) {
   return value;
 }
 
-EpochMetrics parse_row(const Position& at, std::string_view row) {
+EpochMetrics parse_row(const Position& at, std::string_view row,
+                       const std::vector<Column>& columns) {
   const std::vector<std::string_view> cells = split(row, ',');
-  require<IoError>(cells.size() == 2 + kColumns.size(),
+  require<IoError>(cells.size() == 2 + columns.size(),
                    "metrics: {}: line {}: expected {} cells, got {}", at.name, at.line,
-                   2 + kColumns.size(), cells.size());
+                   2 + columns.size(), cells.size());
   EpochMetrics metrics;
   metrics.epoch = parse_number<std::int64_t>(at, cells[0]);
   metrics.step = parse_number<std::int64_t>(at, cells[1]);
-  for (std::size_t i = 0; i < kColumns.size(); ++i) {
+  for (std::size_t i = 0; i < columns.size(); ++i) {
     const std::string_view cell = cells[2 + i];
-    if (!cell.empty()) metrics.*kColumns[i].value = parse_number<double>(at, cell);
+    if (!cell.empty()) metrics.*columns[i].value = parse_number<double>(at, cell);
   }
   return metrics;
 }
@@ -100,21 +116,29 @@ double Meter::mean() const {
 }
 
 std::string metrics_csv(const std::vector<EpochMetrics>& epochs) {
-  std::string text(kHeader);
-  for (const EpochMetrics& metrics : epochs) text += format_row(metrics);
+  const bool with_average = std::ranges::any_of(epochs, [](const EpochMetrics& metrics) {
+    return !std::isnan(metrics.ema_test_loss) || !std::isnan(metrics.ema_test_top1);
+  });
+  const std::vector<Column> chosen = columns(with_average);
+  std::string text = header(chosen);
+  for (const EpochMetrics& metrics : epochs) text += format_row(metrics, chosen);
   return text;
 }
 
 std::vector<EpochMetrics> parse_metrics_csv(std::string_view text, const std::string& name) {
-  require<IoError>(text.starts_with(kHeader), "metrics: {}: expected the header {}, got {}", name,
-                   kHeader.substr(0, kHeader.size() - 1), text.substr(0, text.find('\n')));
-  std::vector<std::string_view> lines = split(text.substr(kHeader.size()), '\n');
+  const bool with_average = text.starts_with(header(columns(true)));
+  const std::vector<Column> chosen = columns(with_average);
+  const std::string expected = header(chosen);
+  require<IoError>(text.starts_with(expected), "metrics: {}: expected the header {}, got {}", name,
+                   expected.substr(0, expected.size() - 1), text.substr(0, text.find('\n')));
+  std::vector<std::string_view> lines = split(text.substr(expected.size()), '\n');
   require<IoError>(lines.back().empty(),
                    "metrics: {}: line {}: expected an end of line, got the end of the file", name,
                    lines.size() + 1);
   lines.pop_back();
   std::vector<EpochMetrics> rows;
-  for (std::size_t i = 0; i < lines.size(); ++i) rows.push_back(parse_row({name, i + 2}, lines[i]));
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    rows.push_back(parse_row({name, i + 2}, lines[i], chosen));
   return rows;
 }
 

@@ -38,18 +38,23 @@ struct EpochMetrics {
   std::int64_t step = 0;                                 ///< updates since the start of training
   double lr = std::numeric_limits<double>::quiet_NaN();  ///< of the last update
   double train_loss = std::numeric_limits<double>::quiet_NaN();
-  double train_top1 = std::numeric_limits<double>::quiet_NaN();  ///< percent
+  /// Percent. With mixup and cutmix a label that is predicted counts with its share of the image.
+  double train_top1 = std::numeric_limits<double>::quiet_NaN();
   double test_loss = std::numeric_limits<double>::quiet_NaN();
-  double test_top1 = std::numeric_limits<double>::quiet_NaN();     ///< percent
+  double test_top1 = std::numeric_limits<double>::quiet_NaN();  ///< percent
+  // the same of the averaged weights
+  double ema_test_loss = std::numeric_limits<double>::quiet_NaN();
+  double ema_test_top1 = std::numeric_limits<double>::quiet_NaN();
   double images_per_s = std::numeric_limits<double>::quiet_NaN();  ///< of training
   double seconds = std::numeric_limits<double>::quiet_NaN();       ///< evaluation included
 };
 
 /// The text of metrics.csv: the header
 ///   epoch,step,lr,train_loss,train_top1,test_loss,test_top1,images_per_s,seconds
-/// and a row per epoch. Values that a seed decides are printed with as many digits as give the same
-/// double back, so files of equal runs differ in the last two columns only; images_per_s has one
-/// decimal, seconds three. A NaN is an empty cell.
+/// and a row per epoch; with ema_test_loss,ema_test_top1 behind test_top1 when an epoch has them.
+/// Values that a seed decides are printed with as many digits as give the same double back, so
+/// files of equal runs differ in the last two columns only; images_per_s has one decimal, seconds
+/// three. A NaN is an empty cell.
 std::string metrics_csv(const std::vector<EpochMetrics>& epochs);
 
 /// Reads such a text; `name` stands for it in messages.

@@ -54,14 +54,15 @@ MetricsJsonl::MetricsJsonl(const fs::path& path, std::int64_t last_step)
 
 void MetricsJsonl::append(const StepMetrics& m) {
   const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
-  const nlohmann::ordered_json json = {{"step", m.step},
-                                       {"epoch", m.epoch},
-                                       {"loss", m.loss},
-                                       {"top1", m.top1},
-                                       {"lr", m.lr},
-                                       {"images_per_s", rounded(m.images_per_s, 10)},
-                                       {"data_wait", rounded(m.data_wait, 1e4)},
-                                       {"time", rounded(now.count(), 1e3)}};
+  nlohmann::ordered_json json = {{"step", m.step},
+                                 {"epoch", m.epoch},
+                                 {"loss", m.loss},
+                                 {"top1", m.top1},
+                                 {"lr", m.lr},
+                                 {"images_per_s", rounded(m.images_per_s, 10)},
+                                 {"data_wait", rounded(m.data_wait, 1e4)}};
+  if (m.grad_norm) json["grad_norm"] = *m.grad_norm;
+  json["time"] = rounded(now.count(), 1e3);
   file_.append(json.dump() + '\n');
 }
 

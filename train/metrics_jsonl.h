@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <optional>
 
 #include "train/append_file.h"
 
@@ -19,13 +20,14 @@ struct StepMetrics {
   // over the steps since the record before, or since the epoch began or was continued
   double images_per_s = std::numeric_limits<double>::quiet_NaN();
   double data_wait = std::numeric_limits<double>::quiet_NaN();  ///< share of the time, in [0, 1]
+  std::optional<double> grad_norm = {};  ///< of all gradients together, before clipping
 };
 
 /// Writes lines of
 ///   {"step":50,"epoch":1,"loss":2.1,"top1":23.4,"lr":0.1,"images_per_s":940.2,"data_wait":0.0012,
-///    "time":1700000000.123}
-/// with loss, top1 and lr in as many digits as give the same double back, `time` in seconds since
-/// 1970, and null for what is not finite.
+///    "grad_norm":1.23,"time":1700000000.123}
+/// with loss, top1, lr and grad_norm in as many digits as give the same double back, `time` in
+/// seconds since 1970, and null for what is not finite; without grad_norm when that is nothing.
 class MetricsJsonl {
  public:
   /// Starts the file anew or, with a `last_step` above 0, goes on with it: lines of later steps and

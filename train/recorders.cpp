@@ -6,23 +6,13 @@
 
 #include "core/check.h"
 #include "train/atomic_file.h"
+#include "train/clip.h"
 #include "train/logging.h"
 
 namespace resgrad {
 namespace {
 
 constexpr std::int64_t kTracedSteps = 10;
-
-double squared_norm(const Tensor& t) {
-  double sum = 0;
-  visit_floating(t.dtype(), "norm", [&](auto tag) {
-    const auto* values = t.data<decltype(tag)>();
-    for (std::int64_t i = 0; i < t.numel(); ++i) {
-      sum += static_cast<double>(values[i]) * static_cast<double>(values[i]);
-    }
-  });
-  return sum;
-}
 
 // Euclidean norms of every parameter and its gradient, and of all together.
 void add_norms(std::vector<Scalar>& scalars, const Module& net) {
@@ -81,7 +71,8 @@ void Recorders::record(const StepResult& result, const Module& net) {
                             .top1 = result.top1,
                             .lr = result.lr,
                             .images_per_s = static_cast<double>(interval_.images) / seconds,
-                            .data_wait = std::clamp(waited / seconds, 0., 1.)};
+                            .data_wait = std::clamp(waited / seconds, 0., 1.),
+                            .grad_norm = result.grad_norm};
   interval_ = {.start = Clock::now(), .wait_seconds = result.wait_seconds};
   attempt(jsonl_.failed, [&] { jsonl_.file.append(metrics); });
   attempt(events_.failed, [&] {
@@ -90,6 +81,7 @@ void Recorders::record(const StepResult& result, const Module& net) {
                                 {"train/lr", metrics.lr},
                                 {"train/images_per_s", metrics.images_per_s},
                                 {"train/data_wait", metrics.data_wait}};
+    if (metrics.grad_norm) scalars.push_back({"train/grad_norm", *metrics.grad_norm});
     if (o_.log_norms) add_norms(scalars, net);
     events_.file.append(metrics.step, scalars);
   });
@@ -143,6 +135,8 @@ void Recorders::epoch(const EpochMetrics& metrics) {
                                    {"epoch/train_top1", metrics.train_top1},
                                    {"epoch/test_loss", metrics.test_loss},
                                    {"epoch/test_top1", metrics.test_top1},
+                                   {"epoch/ema_test_loss", metrics.ema_test_loss},
+                                   {"epoch/ema_test_top1", metrics.ema_test_top1},
                                    {"epoch/images_per_s", metrics.images_per_s}}) {
     if (!std::isnan(value)) scalars.push_back({tag, value});
   }

@@ -30,17 +30,19 @@ struct StepResult {
   std::int64_t step = 0;        ///< updates since the start of training, this one included
   std::int64_t epoch = 0;       ///< from 1
   std::int64_t epoch_step = 0;  ///< of the epoch, from 1
-  std::int64_t images = 0;      ///< of the batch
-  double loss = 0, top1 = 0;    ///< of the batch; percent
+  std::int64_t images = 0;      ///< of its batches
+  double loss = 0, top1 = 0;    ///< of its batches; percent
   double epoch_loss = 0, epoch_top1 = 0;  ///< means over the epoch so far
   double lr = 0;
-  double wait_seconds = 0;  ///< for data, since begin_epoch()
+  std::optional<double> grad_norm = {};  ///< before clipping
+  double wait_seconds = 0;               ///< for data, since begin_epoch()
 };
 
 /// Writes to the folder of the run (options.output_dir), which must exist:
 ///   train.log         what is logged, on the console too unless options.quiet
 ///   metrics.jsonl     every options.print_freq-th step of an epoch and its last
-///   events.out.*      the same steps as train/..., epochs as epoch/..., and with options.log_norms
+///   events.out.*      the same steps as train/... (grad_norm when clipped), epochs as epoch/...,
+///   and with options.log_norms
 ///                     grad_norm/... and weight_norm/... of every parameter and of all (total)
 ///   profile.json      with options.profile: the first ten steps of the run as a Chrome trace
 /// and shows the progress on standard output. A file that cannot be written, such as on a full

@@ -16,6 +16,7 @@ namespace resgrad {
 
 constexpr std::string_view kLastFile = "last.safetensors";
 constexpr std::string_view kBestFile = "best.safetensors";
+constexpr std::string_view kEmaFile = "ema.safetensors";
 
 struct FoundCheckpoint {
   std::filesystem::path file;

@@ -22,13 +22,17 @@ struct RunOptions {
   std::string data_path;
   std::int64_t val_split = 0;  ///< training images that are held out and evaluated on instead
   bool no_augment = false;
-  int cutout = 0;  ///< side of the square, 0: none
+  int cutout = 0;             ///< side of the square, 0: none
+  double random_erasing = 0;  ///< probability
+  double mixup = 0;           ///< parameter of the Beta distribution, 0: none
+  double cutmix = 0;          ///< likewise
   int workers = 1;
 
   // optimisation
   std::int64_t epochs = 10;
   std::int64_t max_steps = 0;  ///< 0: no limit
   std::int64_t batch_size = 128;
+  std::int64_t accumulate = 1;    ///< batches per update
   std::string optimizer = "sgd";  ///< or "adamw"
   double lr = 0.1;
   double momentum = 0.9;
@@ -49,6 +53,8 @@ struct RunOptions {
   std::string lr_warmup_method = "linear";
   double lr_warmup_factor = 0.01;
   double label_smoothing = 0;
+  double ema_decay = 0;       ///< of the average of the weights, 0: none
+  double clip_grad_norm = 0;  ///< largest norm of all gradients together, 0: any
 
   // run
   std::uint64_t seed = 1;

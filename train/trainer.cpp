@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cmath>
 #include <csignal>
-#include <numeric>
 #include <optional>
 
 #include "core/autograd/grad_mode.h"
@@ -17,11 +16,14 @@
 #include "nn/layers.h"
 #include "nn/loss.h"
 #include "train/atomic_file.h"
+#include "train/clip.h"
+#include "train/ema.h"
 #include "train/evaluate.h"
 #include "train/make_optimizer.h"
 #include "train/nonfinite.h"
 #include "train/recorders.h"
 #include "train/resume.h"
+#include "train/run_data.h"
 #include "train/run_folder.h"
 #include "train/schedule.h"
 #include "train/signals.h"
@@ -39,34 +41,6 @@ double seconds_since(Clock::time_point start) {
 
 void write_text(const fs::path& file, const std::string& text) {
   write_file_atomically(file, std::as_bytes(std::span(text)));
-}
-
-data::LoaderOptions eval_loader_options(const DataSplits& data, const RunOptions& o) {
-  return {.batch_size = o.batch_size,
-          .normalisation = data.normalisation,
-          .seed = o.seed,
-          .workers = o.workers};
-}
-
-data::LoaderOptions train_loader_options(const DataSplits& data, const RunOptions& o) {
-  data::LoaderOptions options = eval_loader_options(data, o);
-  options.shuffle = !o.overfit_batch;
-  // a last batch of one image could not be normalised, and steps of one size are comparable
-  options.drop_last = !o.overfit_batch;
-  if (!o.no_augment && !o.overfit_batch) options.augment = data::AugmentOptions{.cutout = o.cutout};
-  return options;
-}
-
-// The first batch of the training set, to be learnt by heart.
-DataSplits first_batch_only(const DataSplits& data, std::int64_t batch_size) {
-  std::vector<std::int64_t> first(
-      static_cast<std::size_t>(std::min<std::int64_t>(batch_size, data.train->size())));
-  std::iota(first.begin(), first.end(), std::int64_t{0});
-  DataSplits batch = data;
-  batch.train = std::make_shared<const data::Dataset>(data::subset(*data.train, first));
-  batch.test = batch.train;
-  batch.test_name = "training batch";
-  return batch;
 }
 
 // The schedule spans all epochs, wherever max_steps ends the run: a run that is cut short is the
@@ -119,26 +93,31 @@ void add_times(std::vector<EpochMetrics>& epochs, const fs::path& csv) {
   }
 }
 
+std::int64_t limited(std::int64_t n, std::int64_t limit) {
+  return limit > 0 ? std::min(n, limit) : n;
+}
+
 class Run {
  public:
   Run(Module& net, const DataSplits& data, const RunOptions& options, CheckpointInfo info)
       : net_(net),
-        data_(options.overfit_batch ? first_batch_only(data, options.batch_size) : data),
+        data_(options.overfit_batch ? first_update_only(data, options) : data),
         o_(options),
         info_(std::move(info)),
         folder_(o_.output_dir),
         train_loader_(data_.train, train_loader_options(data_, o_)),
         test_loader_(data_.test, eval_loader_options(data_, o_)),
-        steps_per_epoch_(limited(train_loader_.batches(), o_.limit_train_batches)),
+        steps_per_epoch_(updates_per_epoch(train_loader_.batches(), data_.train->size(), o_)),
         total_steps_(limited(o_.epochs * steps_per_epoch_, o_.max_steps)),
         schedule_(schedule_options(o_, steps_per_epoch_)),
         parameters_(net.named_parameters()),
         optimizer_(make_optimizer(parameters_, o_)),
         loss_(o_.label_smoothing) {
-    require<ValueError>(steps_per_epoch_ >= 1,
-                        "train: batch size: expected at most the {} training images, got {}",
-                        data_.train->size(), o_.batch_size);
     validate(schedule_);
+    if (o_.ema_decay != 0) ema_.emplace(net, o_.ema_decay);
+    require<ValueError>(std::isfinite(o_.clip_grad_norm) && o_.clip_grad_norm >= 0,
+                        "train: clip_grad_norm: expected a finite number of at least 0, got {}",
+                        o_.clip_grad_norm);
     require<ValueError>(o_.on_nonfinite == "stop" || o_.on_nonfinite == "skip",
                         "train: on_nonfinite: expected stop or skip, got {}", o_.on_nonfinite);
   }
@@ -148,20 +127,21 @@ class Run {
     while (!finished() && StopSignals::pending() == 0) {
       train_epoch();
       if (StopSignals::pending() != 0) break;
-      const Evaluation evaluation =
-          evaluate(net_, test_loader_, data_.test->num_classes, o_.limit_eval_batches);
+      const Evaluation evaluation = evaluate_now();
       if (evaluation.interrupted) break;
-      finish_epoch(evaluation);
+      std::optional<Evaluation> averaged;
+      if (ema_) {
+        const Ema::Applied applied(*ema_);
+        averaged = evaluate_now();
+        if (averaged->interrupted) break;
+      }
+      finish_epoch(evaluation, averaged);
     }
     finish();
     return {.epochs = state_.epochs, .signal = StopSignals::pending()};
   }
 
  private:
-  static std::int64_t limited(std::int64_t n, std::int64_t limit) {
-    return limit > 0 ? std::min(n, limit) : n;
-  }
-
   // ---- the run: begin and end
 
   void start() {
@@ -179,8 +159,9 @@ class Run {
                  run_folder_->moved()->string());
     }
     write_text(folder_ / "args.json", to_json(o_));
-    log_->info("resgrad {}: {} ({} parameters), {} images, batch {}, {} epochs, {} steps", kVersion,
-               o_.model, net_.parameter_count(), data_.train->size(), o_.batch_size, o_.epochs,
+    log_->info("resgrad {}: {} ({} parameters), {} images, batch {}{}, {} epochs, {} steps",
+               kVersion, o_.model, net_.parameter_count(), data_.train->size(), o_.batch_size,
+               o_.accumulate == 1 ? "" : fmt::format(" times {}", o_.accumulate), o_.epochs,
                total_steps_);
     log_->info("{} threads, kernels {}, convolution {}, seed {}; best is chosen by {} top-1",
                num_threads(), name(kernels::active_isa()), kernels::conv2d_engine_setting(),
@@ -210,6 +191,7 @@ class Run {
                         "resume: {}: expected {} dropout layers, got {}", found.file.string(),
                         c.state->dropout_calls.size(), layers.size());
     optimizer_->load_state(c.optimizer);
+    if (ema_) ema_->load_state(c.ema);
     for (std::size_t i = 0; i < layers.size(); ++i) {
       layers[i]->set_calls(c.state->dropout_calls[i]);
     }
@@ -273,16 +255,13 @@ class Run {
   // From where the epoch stands to its end, the last step of the run, or a signal.
   void train_epoch() {
     net_.train();
-    train_loader_.start_epoch(o_.overfit_batch ? 0 : epoch_, state_.epoch_step);
+    train_loader_.start_epoch(o_.overfit_batch ? 0 : epoch_, state_.epoch_step * o_.accumulate);
     recorders_->begin_epoch();
     const double seconds_before = state_.seconds;
     const Clock::time_point start = Clock::now();
     while (state_.epoch_step < steps_per_epoch_ && step_ < total_steps_ &&
            StopSignals::pending() == 0) {
-      const std::optional<data::Batch> batch = train_loader_.next();
-      if (!batch) break;
-      recorders_->mark("data wait");
-      const StepValues values = train_step(*batch);
+      const StepValues values = train_step();
       ++step_;
       ++state_.epoch_step;
       state_.seconds = seconds_before + seconds_since(start);
@@ -290,12 +269,13 @@ class Run {
       recorders_->step({.step = step_,
                         .epoch = epoch_ + 1,
                         .epoch_step = state_.epoch_step,
-                        .images = batch->images.dim(0),
+                        .images = values.images,
                         .loss = values.loss,
                         .top1 = values.top1,
                         .epoch_loss = state_.loss.mean(),
                         .epoch_top1 = state_.top1.mean(),
                         .lr = optimizer_->lr(),
+                        .grad_norm = values.grad_norm,
                         .wait_seconds = train_loader_.wait_seconds()},
                        net_);
       if (checkpoint_due()) save(kLastFile);
@@ -308,21 +288,32 @@ class Run {
         epoch_ + 1, state_.epoch_step);
   }
 
-  void finish_epoch(const Evaluation& evaluation) {
-    const EpochMetrics metrics = {.epoch = epoch_ + 1,
-                                  .step = step_,
-                                  .lr = learning_rate(schedule_, step_ - 1),
-                                  .train_loss = state_.loss.mean(),
-                                  .train_top1 = state_.top1.mean(),
-                                  .test_loss = evaluation.loss,
-                                  .test_top1 = evaluation.top1,
-                                  .images_per_s = images_per_second(),
-                                  .seconds = state_.seconds + evaluation.seconds};
+  Evaluation evaluate_now() {
+    return evaluate(net_, test_loader_, data_.test->num_classes, o_.limit_eval_batches);
+  }
+
+  void finish_epoch(const Evaluation& evaluation, const std::optional<Evaluation>& averaged) {
+    EpochMetrics metrics = {.epoch = epoch_ + 1,
+                            .step = step_,
+                            .lr = learning_rate(schedule_, step_ - 1),
+                            .train_loss = state_.loss.mean(),
+                            .train_top1 = state_.top1.mean(),
+                            .test_loss = evaluation.loss,
+                            .test_top1 = evaluation.top1,
+                            .images_per_s = images_per_second(),
+                            .seconds = state_.seconds + evaluation.seconds};
     log_->info(
         "epoch {:>3}  lr {:.4f}  train loss {:.4f} top-1 {:.2f} %  {} loss {:.4f} top-1 "
         "{:.2f} %  {:.0f} images/s  {:.1f} s",
         metrics.epoch, metrics.lr, metrics.train_loss, metrics.train_top1, data_.test_name,
         metrics.test_loss, metrics.test_top1, metrics.images_per_s, metrics.seconds);
+    if (averaged) {
+      metrics.ema_test_loss = averaged->loss;
+      metrics.ema_test_top1 = averaged->top1;
+      metrics.seconds += averaged->seconds;
+      log_->info("averaged weights: {} loss {:.4f} top-1 {:.2f} %  {:.1f} s", data_.test_name,
+                 averaged->loss, averaged->top1, averaged->seconds);
+    }
     recorders_->epoch(metrics);
     state_.epochs.push_back(metrics);
     if (state_.epoch_step == steps_per_epoch_) {
@@ -349,13 +340,15 @@ class Run {
 
   // ---- steps
 
-  // Of one batch, before its update.
+  // Of the batches of an update, before it.
   struct StepValues {
-    double loss = 0, top1 = 0;
+    std::int64_t images = 0;
+    double loss = 0, hits = 0, top1 = 0;
+    std::optional<double> grad_norm = {};  // before clipping
   };
 
   // One update, unless its values are not finite.
-  StepValues train_step(const data::Batch& batch) {
+  StepValues train_step() {
     const bool may_skip = o_.on_nonfinite == "skip";
     const std::vector<NamedTensor> buffers =
         may_skip ? copies(net_.named_buffers()) : std::vector<NamedTensor>();
@@ -363,27 +356,53 @@ class Run {
     optimizer_->set_momentum(momentum(schedule_, step_));
     optimizer_->zero_grad();
     recorders_->mark("zero_grad");
-    const Tensor logits = net_(batch.images);
-    const Tensor loss = loss_(logits, batch.labels);
-    const std::int64_t n = batch.images.dim(0);
-    const double hits = static_cast<double>(count_hits(logits.detach(), batch.labels, 1));
-    const StepValues values{.loss = loss.item(), .top1 = 100 * hits / static_cast<double>(n)};
-    if (std::isfinite(values.loss)) loss.backward();
-    const bool finite = std::isfinite(values.loss) && gradients_are_finite(parameters_);
-    recorders_->mark("check for NaN and infinity");
-    if (finite) {
-      optimizer_->step();
-      state_.loss.add(values.loss, n);
-      state_.top1.add(values.top1, n);
-    } else if (may_skip) {
+    StepValues values;
+    if (o_.clip_grad_norm > 0) values.grad_norm = std::nan("");
+    bool finite = true;
+    for (std::int64_t i = 0; i < o_.accumulate; ++i) {
+      const data::Batch batch = train_loader_.next().value();
+      recorders_->mark("data wait");
+      if (!finite) continue;  // what is left of an update that is skipped
+      const double loss = add_gradients(batch, values);
+      finite = std::isfinite(loss) && gradients_are_finite(parameters_);
+      recorders_->mark("check for NaN and infinity");
+      if (finite) continue;
+      if (!may_skip) stop_at_nonfinite(batch, loss);
       log_->warn("skipped the update of step {}: {}", step_ + 1,
-                 describe_nonfinite(net_, batch.images, values.loss));
+                 describe_nonfinite(net_, batch.images, loss));
+    }
+    values.top1 = 100 * values.hits / static_cast<double>(values.images);
+    if (!finite) {
       restore_buffers(buffers);
       ++state_.skipped;
-    } else {
-      stop_at_nonfinite(batch, values.loss);
+      return values;
     }
+    if (o_.clip_grad_norm > 0) values.grad_norm = clip_grad_norm(parameters_, o_.clip_grad_norm);
+    optimizer_->step();
+    if (ema_) ema_->update(step_);
+    state_.loss.add(values.loss, values.images);
+    state_.top1.add(values.top1, values.images);
     return values;
+  }
+
+  // Forward and backward for one of the batches of an update, all of one size: the gradients become
+  // those of the mean loss over all their images. Returns the loss of this one.
+  double add_gradients(const data::Batch& batch, StepValues& values) {
+    const double share = 1 / static_cast<double>(o_.accumulate);
+    const Tensor logits = net_(batch.images);
+    const bool mixed = batch.second_labels.defined();
+    const Tensor loss = mixed ? loss_(logits, batch.labels, batch.second_labels, batch.share)
+                              : loss_(logits, batch.labels);
+    values.images += batch.images.dim(0);
+    values.loss += share * loss.item();
+    const auto hits = [&logits](const Tensor& labels) {
+      return static_cast<double>(count_hits(logits.detach(), labels, 1));
+    };
+    // of a mixed image, a label counts with its share
+    values.hits += batch.share * hits(batch.labels);
+    if (mixed) values.hits += (1 - batch.share) * hits(batch.second_labels);
+    if (std::isfinite(loss.item())) loss.backward(Tensor::scalar(share, loss.dtype()));
+    return loss.item();
   }
 
   // The forward pass has put the bad values into the running statistics.
@@ -396,6 +415,9 @@ class Run {
   [[noreturn]] void stop_at_nonfinite(const data::Batch& batch, double loss) {
     Checkpoint checkpoint = capture();
     checkpoint.others = {{"batch.images", batch.images}, {"batch.labels", batch.labels}};
+    if (batch.second_labels.defined()) {
+      checkpoint.others.push_back({"batch.second_labels", batch.second_labels});
+    }
     for (const NamedTensor& p : parameters_) {
       if (p.tensor.grad().defined()) {
         checkpoint.others.push_back({"gradient." + p.name, p.tensor.grad()});
@@ -431,6 +453,7 @@ class Run {
                           .model = net_.state_dict(),
                           .optimizer = optimizer_->state(),
                           .state = state_};
+    if (ema_) checkpoint.ema = ema_->state();
     checkpoint.info.epoch = epoch_;
     checkpoint.info.step = step_;
     TrainState& state = *checkpoint.state;
@@ -447,7 +470,13 @@ class Run {
   bool save(std::string_view file) {
     last_save_ = Clock::now();
     try {
-      write_checkpoint(folder_ / file, capture(), file == kLastFile ? o_.keep : 0);
+      const Checkpoint checkpoint = capture();
+      // before `last`, so that a finished run has the averages that belong to its end
+      if (ema_ && file == kLastFile) {
+        write_checkpoint(folder_ / kEmaFile,
+                         {.info = checkpoint.info, .model = checkpoint.ema, .optimizer = {}});
+      }
+      write_checkpoint(folder_ / file, checkpoint, file == kLastFile ? o_.keep : 0);
     } catch (const IoError& error) {
       log_->warn("no checkpoint of step {}: {}; earlier ones are as they were", step_,
                  error.what());
@@ -477,6 +506,7 @@ class Run {
   std::vector<NamedTensor> parameters_;
   std::unique_ptr<Optimizer> optimizer_;
   CrossEntropyLoss loss_;
+  std::optional<Ema> ema_;
   std::optional<Recorders> recorders_;
   std::shared_ptr<spdlog::logger> log_;
 

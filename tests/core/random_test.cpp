@@ -124,3 +124,37 @@ TEST_CASE("all permutations of three are about equally frequent") {
   }
   CHECK(seen == 6);
 }
+
+TEST_CASE("beta variates have their mean and variance") {
+  for (const std::pair<double, double>& shapes :
+       {std::pair{0.2, 0.2}, {1.0, 1.0}, {5.0, 5.0}, {0.5, 2.0}, {30.0, 3.0}}) {
+    const double a = shapes.first, b = shapes.second;
+    Random random(8, Purpose::test);
+    double sum = 0, squares = 0;
+    constexpr int kDraws = 20000;
+    for (int i = 0; i < kDraws; ++i) {
+      const double x = random.beta(a, b);
+      REQUIRE(x >= 0);
+      REQUIRE(x <= 1);
+      sum += x;
+      squares += x * x;
+    }
+    const double mean = sum / kDraws, variance = squares / kDraws - mean * mean;
+    CAPTURE(a);
+    CAPTURE(b);
+    CHECK(mean == doctest::Approx(a / (a + b)).epsilon(0.02));
+    CHECK(variance == doctest::Approx(a * b / ((a + b) * (a + b) * (a + b + 1))).epsilon(0.05));
+  }
+}
+
+TEST_CASE("beta variates of the smallest shapes are all but 0 or 1, each as often") {
+  Random random(9, Purpose::test);
+  int low = 0, high = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const double x = random.beta(0.001, 0.001);
+    low += x < 1e-6;
+    high += x > 1 - 1e-6;
+  }
+  CHECK(low + high > 970);
+  CHECK(std::abs(low - high) < 150);
+}

@@ -16,7 +16,8 @@ namespace {
 
 struct Epoch {
   std::vector<float> images;
-  std::vector<std::int64_t> labels, indices, sizes;
+  std::vector<std::int64_t> labels, indices, sizes, second_labels;
+  std::vector<double> shares;
   bool operator==(const Epoch&) const = default;
 };
 
@@ -28,6 +29,11 @@ Epoch rest_of(Loader& loader) {
     for (const auto label : batch->labels.to_vector<std::int64_t>()) all.labels.push_back(label);
     all.indices.insert(all.indices.end(), batch->indices.begin(), batch->indices.end());
     all.sizes.push_back(batch->images.dim(0));
+    all.shares.push_back(batch->share);
+    if (batch->second_labels.defined()) {
+      const auto second = batch->second_labels.to_vector<std::int64_t>();
+      all.second_labels.insert(all.second_labels.end(), second.begin(), second.end());
+    }
   }
   return all;
 }
@@ -53,6 +59,61 @@ TEST_CASE("batches are the same bits for any number of workers") {
     loader.start_epoch(3);
     CAPTURE(workers);
     CHECK(rest_of(loader) == expected);
+  }
+}
+
+TEST_CASE("mixed batches are the same bits for any number of workers, and from the middle on") {
+  LoaderOptions options = options_for(0);
+  options.augment->random_erasing = 0.5;
+  options.mix = {.mixup = 1, .cutmix = 1};
+  Loader reference(kData, options);
+  reference.start_epoch(3);
+  const Epoch expected = rest_of(reference);
+  for (int workers : {1, 2, 5}) {
+    options.workers = workers;
+    Loader loader(kData, options);
+    loader.start_epoch(3);
+    CAPTURE(workers);
+    CHECK(rest_of(loader) == expected);
+    loader.start_epoch(3, 2);
+    const Epoch tail = rest_of(loader);
+    CHECK(tail.shares == std::vector(expected.shares.begin() + 2, expected.shares.end()));
+    CHECK(tail.images ==
+          std::vector(expected.images.begin() + 2 * 8 * 3 * 64, expected.images.end()));
+  }
+  CHECK(expected.shares[0] != expected.shares[1]);
+  reference.start_epoch(4);
+  CHECK(rest_of(reference).shares != expected.shares);
+}
+
+TEST_CASE("a mixed image has the labels of its own and of the one before it in the batch") {
+  LoaderOptions options = options_for(0);
+  const std::ptrdiff_t image = 3 * 8 * 8;
+  Loader plain(kData, options);
+  options.mix.mixup = 1;
+  Loader mixed(kData, options);
+  plain.start_epoch(1);
+  mixed.start_epoch(1);
+  while (const auto want = plain.next()) {
+    const auto batch = mixed.next();
+    REQUIRE(batch);
+    CHECK_FALSE(want->second_labels.defined());
+    CHECK(want->share == 1);
+    const auto labels = batch->labels.to_vector<std::int64_t>();
+    const auto second = batch->second_labels.to_vector<std::int64_t>();
+    CHECK(labels == want->labels.to_vector<std::int64_t>());
+    const float* const x = want->images.data<float>();
+    const float* const y = batch->images.data<float>();
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      const std::size_t before = i == 0 ? labels.size() - 1 : i - 1;
+      CHECK(second[i] == labels[before]);
+      for (std::ptrdiff_t k = 0; k < image; ++k) {
+        const double own = x[static_cast<std::ptrdiff_t>(i) * image + k];
+        const double other = x[static_cast<std::ptrdiff_t>(before) * image + k];
+        CHECK(y[static_cast<std::ptrdiff_t>(i) * image + k] ==
+              doctest::Approx(batch->share * own + (1 - batch->share) * other).epsilon(1e-5));
+      }
+    }
   }
 }
 
@@ -238,6 +299,7 @@ TEST_CASE("a loader rejects options out of range") {
   CHECK_THROWS_AS(Loader(kData, {.batch_size = 0}), ValueError);
   CHECK_THROWS_AS(Loader(kData, {.workers = -1}), ValueError);
   CHECK_THROWS_AS(Loader(kData, {.augment = AugmentOptions{.pad = -1}}), ValueError);
+  CHECK_THROWS_AS(Loader(kData, {.mix = {.mixup = -1}}), ValueError);
   CHECK_THROWS_AS(Loader(nullptr, {}), ValueError);
   Dataset torn = *kData;
   torn.images.pop_back();

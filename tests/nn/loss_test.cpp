@@ -33,6 +33,26 @@ TEST_CASE("label smoothing mixes in the uniform distribution") {
         doctest::Approx((first + std::log(2.0)) / 2));
 }
 
+TEST_CASE("two labels with their shares are one mixed target, smoothing included") {
+  Tensor logits = tensor_of({1, 0, -1, 0.5, 2, 0}, {2, 3}).set_requires_grad();
+  const Tensor second = Tensor::from<std::int64_t>({2, 1}, {2});  // the second image has it twice
+  const Tensor loss = CrossEntropyLoss(0.3)(logits, kLabels, second, 0.75);
+  loss.backward();
+  double expected = 0;
+  std::vector<double> gradient;
+  const std::vector<double> x = logits.detach().to_vector<double>();
+  const std::vector<double> target = {0.7 * 0.75 + 0.1, 0.1, 0.7 * 0.25 + 0.1, 0.1, 0.8, 0.1};
+  for (std::size_t row = 0; row < 6; row += 3) {
+    const double sum = std::exp(x[row]) + std::exp(x[row + 1]) + std::exp(x[row + 2]);
+    for (std::size_t i = row; i < row + 3; ++i) {
+      expected -= target[i] * (x[i] - std::log(sum)) / 2;
+      gradient.push_back((std::exp(x[i]) / sum - target[i]) / 2);
+    }
+  }
+  CHECK(loss.item() == doctest::Approx(expected));
+  CHECK(all_close(logits.grad(), gradient, 1e-14));
+}
+
 TEST_CASE("labels out of range and smoothing outside 0 to 1 are rejected") {
   const Tensor logits = Tensor::zeros({2, 2});
   CHECK_THROWS_AS(CrossEntropyLoss()(logits, Tensor::from<std::int64_t>({0, 2}, {2})), ValueError);

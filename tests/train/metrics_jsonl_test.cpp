@@ -42,6 +42,7 @@ TEST_CASE("a line is a JSON object with what was measured") {
   file.append(at_step(50));
   StepMetrics unmeasured = at_step(100);
   unmeasured.images_per_s = INFINITY;
+  unmeasured.grad_norm = 2.5;
   file.append(unmeasured);
   const std::string text = read_text(path);
   const std::string expected = R"({"step":50,"epoch":2,"loss":0.3333333333333333,"top1":56.78,)"
@@ -50,6 +51,7 @@ TEST_CASE("a line is a JSON object with what was measured") {
   const auto second = nlohmann::json::parse(text.substr(text.find('\n')));
   CHECK_EQ(second["step"], 100);
   CHECK(second["images_per_s"].is_null());
+  CHECK_EQ(second["grad_norm"], 2.5);
   CHECK_GT(second["time"].get<double>(), 1.6e9);
 }
 

@@ -92,6 +92,24 @@ TEST_CASE("what is read is what was written") {
   CHECK(std::isnan(rows[1].seconds));
 }
 
+TEST_CASE("columns of averaged weights are there when an epoch has them") {
+  EpochMetrics with = epoch_metrics(2);
+  with.ema_test_loss = 0.5;
+  with.ema_test_top1 = 61.25;
+  const std::string text = metrics_csv({epoch_metrics(1), with});
+  CHECK_EQ(text,
+           "epoch,step,lr,train_loss,train_top1,test_loss,test_top1,ema_test_loss,ema_test_top1,"
+           "images_per_s,seconds\n"
+           "1,391,0.1,0.3333333333333333,56.78,1e-07,60,,,940.2,53.188\n"
+           "2,782,0.1,0.3333333333333333,56.78,1e-07,60,0.5,61.25,940.2,53.188\n");
+  const std::vector<EpochMetrics> rows = parse_metrics_csv(text, "text");
+  REQUIRE_EQ(rows.size(), 2);
+  CHECK(std::isnan(rows[0].ema_test_loss));
+  CHECK_EQ(rows[1].ema_test_loss, 0.5);
+  CHECK_EQ(rows[1].ema_test_top1, 61.25);
+  CHECK_EQ(rows[1].images_per_s, 940.2);
+}
+
 TEST_CASE("a file that cannot be written leaves the earlier one") {
   const TemporaryFolder folder;
   const fs::path file = folder.path() / "metrics.csv";

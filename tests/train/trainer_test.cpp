@@ -6,13 +6,17 @@
 #include <cmath>
 #include <csignal>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 
+#include "core/autograd/grad_mode.h"
 #include "core/check.h"
 #include "nn/nn.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/train/tiny_run.h"
+#include "train/evaluate.h"
+#include "train/run_data.h"
 #include "train/safetensors.h"
 #include "train/signals.h"
 
@@ -56,8 +60,8 @@ std::set<std::string> kinds_of_tensors(const fs::path& file) {
 // Raises SIGTERM when so many batches went through the network in train mode.
 class StopAfter final : public CallObserver {
  public:
-  explicit StopAfter(int steps) : left_(steps) {
-    if (steps == 0) std::raise(SIGTERM);
+  explicit StopAfter(int batches) : left_(batches) {
+    if (batches == 0) std::raise(SIGTERM);
   }
   void enter(const Module&, const Tensor&) override { ++depth_; }
   void leave(const Module& module, const Tensor&) override {
@@ -93,6 +97,7 @@ TEST_CASE("the same seed gives the same metrics and weights, bit for bit") {
     RunOptions o = tiny_options(folder.path() / name);
     o.workers = *name == 'b' ? 2 : 1;
     if (*name == 'c') o.seed = 2;
+    o.mixup = 0.4;
     const auto net = tiny_net();
     run_training(*net, tiny_splits(), o, {.model = "tiny"});
   }
@@ -113,6 +118,185 @@ TEST_CASE("max_steps and limits end a run early") {
   o.limit_train_batches = 2;
   o.limit_eval_batches = 1;
   CHECK(run_training(*net, tiny_splits(), o, {}).epochs.back().step == 4);
+}
+
+TEST_CASE("accumulated batches train as one large batch does, with batch norm in its eval form") {
+  // normalises by the running statistics always
+  class FixedNorm final : public Module {
+   public:
+    FixedNorm() : norm_(register_module("norm", std::make_shared<BatchNorm2d>(4))) {}
+    std::string class_name() const override { return "FixedNorm"; }
+
+   private:
+    Tensor forward(const Tensor& x) override {
+      norm_->eval();
+      return (*norm_)(x);
+    }
+    std::shared_ptr<BatchNorm2d> norm_;
+  };
+  const auto make_net = [] {
+    const init::InitScope scope(1);
+    return std::make_shared<Sequential>(std::initializer_list<ModulePtr>{
+        std::make_shared<Conv2d>(3, 4, 3, Conv2dLayerOptions{.stride = 4}),
+        std::make_shared<FixedNorm>(), std::make_shared<ReLU>(), std::make_shared<Flatten>(),
+        std::make_shared<Linear>(256, 10)});
+  };
+  const TemporaryFolder folder;
+  const auto train = [&](const char* name, std::int64_t batch_size, std::int64_t accumulate) {
+    RunOptions o = tiny_options(folder.path() / name);
+    o.batch_size = batch_size;
+    o.accumulate = accumulate;
+    o.clip_grad_norm = 1;  // of the sum, not of its parts
+    const auto net = make_net();
+    const TrainResult result = run_training(*net, tiny_splits(), o, {});
+    return std::pair(net, result.epochs);
+  };
+  const auto [large, large_epochs] = train("large", 24, 1);  // 3 updates an epoch, 8 images left
+  const auto [small, small_epochs] = train("small", 8, 3);
+  REQUIRE(small_epochs.size() == 2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    CHECK(small_epochs[i].step == large_epochs[i].step);
+    CHECK(small_epochs[i].lr == large_epochs[i].lr);
+    CHECK(small_epochs[i].train_loss == doctest::Approx(large_epochs[i].train_loss).epsilon(1e-6));
+    CHECK(small_epochs[i].train_top1 == doctest::Approx(large_epochs[i].train_top1));
+  }
+  CHECK(small_epochs[1].step == 6);
+  const auto a = large->named_parameters(), b = small->named_parameters();
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    CAPTURE(a[i].name);
+    const auto want = a[i].tensor.to_vector<double>(), got = b[i].tensor.to_vector<double>();
+    for (std::size_t j = 0; j < want.size(); ++j) CHECK(std::abs(want[j] - got[j]) < 2e-6);
+  }
+}
+
+TEST_CASE("a clipped run reports the norms and stays near its start") {
+  const TemporaryFolder folder;
+  RunOptions o = tiny_options(folder.path() / "run");
+  o.clip_grad_norm = 1e-3;
+  o.momentum = o.weight_decay = 0;
+  o.lr_scheduler = "constant";
+  o.print_freq = 1;
+  const auto net = tiny_net(), start = tiny_net();
+  run_training(*net, tiny_splits(), o, {});
+  double squares = 0;
+  for (std::size_t i = 0; i < net->named_parameters().size(); ++i) {
+    const auto before = start->named_parameters()[i].tensor.to_vector<double>();
+    const auto after = net->named_parameters()[i].tensor.to_vector<double>();
+    for (std::size_t j = 0; j < after.size(); ++j) squares += std::pow(after[j] - before[j], 2);
+  }
+  CHECK(std::sqrt(squares) > 1e-5);
+  CHECK(std::sqrt(squares) < 10 * 0.1 * 1e-3);  // steps times lr times the largest norm
+  std::istringstream steps(text_of(folder.path() / "run" / "metrics.jsonl"));
+  int lines = 0;
+  for (std::string line; std::getline(steps, line); ++lines) {
+    CHECK(nlohmann::json::parse(line).at("grad_norm").get<double>() > 0.1);  // before clipping
+  }
+  CHECK(lines == 10);
+}
+
+TEST_CASE("averaged weights are evaluated beside the plain ones and written to a weights file") {
+  const TemporaryFolder folder;
+  RunOptions o = tiny_options(folder.path() / "plain");
+  const auto plain = tiny_net(), net = tiny_net();
+  run_training(*plain, tiny_splits(), o, {});
+  CHECK_FALSE(fs::exists(folder.path() / "plain" / "ema.safetensors"));
+  o.output_dir = (folder.path() / "run").string();
+  o.ema_decay = 0.9;
+  const TrainResult result = run_training(*net, tiny_splits(), o, {.model = "tiny"});
+  CHECK(same_tensors(net->state_dict(), plain->state_dict()));  // training is as without it
+
+  const fs::path run = folder.path() / "run";
+  const Checkpoint last = read_checkpoint(run / "last.safetensors");
+  const Checkpoint ema = read_checkpoint(run / "ema.safetensors");
+  CHECK(same_tensors(last.ema, ema.model));
+  CHECK_FALSE(same_tensors(last.model, ema.model));
+  CHECK(ema.info.model == "tiny");
+  CHECK(ema.info.step == 10);
+  CHECK_FALSE(ema.state);
+  load_weights(run / "ema.safetensors", *net);
+  const DataSplits data = tiny_splits();
+  data::Loader loader(data.test, {.batch_size = 16, .normalisation = data.normalisation});
+  const Evaluation evaluation = evaluate(*net, loader, 10);
+  CHECK(result.epochs[1].ema_test_loss == evaluation.loss);
+  CHECK(result.epochs[1].ema_test_top1 == evaluation.top1);
+  CHECK(result.epochs[1].test_loss != evaluation.loss);
+  CHECK(read_metrics_csv(run / "metrics.csv")[0].ema_test_loss == result.epochs[0].ema_test_loss);
+}
+
+TEST_CASE("cutting and mixing change the training images, with and without crop and flip") {
+  const TemporaryFolder folder;
+  std::set<double> losses;
+  const auto train = [&](const char* name, const auto& change) {
+    RunOptions o = tiny_options(folder.path() / name);
+    o.epochs = 1;
+    change(o);
+    const TrainResult result = run_training(*tiny_net(), tiny_splits(), o, {});
+    CHECK(result.epochs[0].train_top1 >= 0);
+    CHECK(result.epochs[0].train_top1 <= 100);
+    losses.insert(result.epochs[0].train_loss);
+  };
+  for (const bool no_augment : {false, true}) {
+    const auto with = [&](const char* name, auto RunOptions::*member, double value) {
+      train(name, [&](RunOptions& o) {
+        o.no_augment = no_augment;
+        o.*member = static_cast<std::remove_reference_t<decltype(o.*member)>>(value);
+      });
+    };
+    with("plain", &RunOptions::label_smoothing, 0);
+    with("cutout", &RunOptions::cutout, 8);
+    with("erasing", &RunOptions::random_erasing, 1);
+    with("mixup", &RunOptions::mixup, 1);
+    with("cutmix", &RunOptions::cutmix, 1);
+  }
+  CHECK(losses.size() == 10);
+  // a batch to learn by heart stays as it is
+  losses.clear();
+  train("overfit", [](RunOptions& o) { o.overfit_batch = true; });
+  train("overfit", [](RunOptions& o) {
+    o.overfit_batch = true;
+    o.mixup = o.cutmix = o.random_erasing = 1;
+    o.cutout = 8;
+  });
+  CHECK(losses.size() == 1);
+}
+
+TEST_CASE("loss and accuracy of mixed images weigh both labels with their shares") {
+  const TemporaryFolder folder;
+  const auto make_net = [](std::uint64_t seed) {  // one whose guesses depend on the image
+    const NoGradGuard no_grad;
+    auto net = tiny_net(seed);
+    net->named_parameters().back().tensor.zero_();
+    return net;
+  };
+  int different = 0;
+  for (const std::uint64_t seed : {1, 2, 3, 4}) {
+    CAPTURE(seed);
+    RunOptions o = tiny_options(folder.path() / "run");
+    o.seed = seed;
+    o.batch_size = 64;
+    o.mixup = 1;
+    o.label_smoothing = 0.1;
+    o.max_steps = 1;
+    const TrainResult result = run_training(*make_net(seed), tiny_splits(), o, {});
+    const DataSplits data = tiny_splits();
+    data::Loader loader(data.train, train_loader_options(data, o));
+    loader.start_epoch(0);
+    const data::Batch batch = loader.next().value();
+    const double share = batch.share;
+    const Tensor logits = (*make_net(seed))(batch.images);
+    const auto loss = [&](const Tensor& labels) {
+      return cross_entropy(logits, labels, 0.1).item();
+    };
+    const auto accuracy = [&](const Tensor& labels) {
+      return 100.0 / 64 * static_cast<double>(count_hits(logits.detach(), labels, 1));
+    };
+    const double first = accuracy(batch.labels), second = accuracy(batch.second_labels);
+    different += first != second;
+    CHECK(result.epochs[0].train_loss ==
+          doctest::Approx(share * loss(batch.labels) + (1 - share) * loss(batch.second_labels)));
+    CHECK(result.epochs[0].train_top1 == doctest::Approx(share * first + (1 - share) * second));
+  }
+  CHECK(different > 0);
 }
 
 TEST_CASE("results of an earlier run in the folder are kept under another name") {
@@ -188,27 +372,29 @@ TEST_CASE("a skipped update leaves weights, velocities and statistics as they we
   SUBCASE("adamw") {
     optimizer = "adamw";
   }
-  const TemporaryFolder folder;
-  RunOptions o = tiny_options(folder.path() / "skip");
-  o.optimizer = optimizer;
-  o.on_nonfinite = "skip";
-  o.lr_scheduler = "constant";
-  o.max_steps = 3;
-  const auto net = make(true);
-  run_training(*net, tiny_splits(), o, {});
-  const Checkpoint skipped = read_checkpoint(folder.path() / "skip" / "last.safetensors");
-  CHECK(skipped.state->skipped == 1);
-  CHECK(skipped.info.step == 3);
+  // one at a time, and as the first of the two batches of an update
+  for (const std::int64_t accumulate : {1, 2}) {
+    CAPTURE(accumulate);
+    const TemporaryFolder folder;
+    RunOptions o = tiny_options(folder.path() / "skip");
+    o.optimizer = optimizer;
+    o.on_nonfinite = "skip";
+    o.lr_scheduler = "constant";
+    o.accumulate = accumulate;
+    o.max_steps = 4 - accumulate;
+    run_training(*make(true), tiny_splits(160), o, {});
+    const Checkpoint skipped = read_checkpoint(folder.path() / "skip" / "last.safetensors");
+    CHECK(skipped.state->skipped == 1);
+    CHECK(skipped.info.step == o.max_steps);
 
-  o = tiny_options(folder.path() / "two");
-  o.optimizer = optimizer;
-  o.lr_scheduler = "constant";
-  o.max_steps = 2;
-  run_training(*make(false), tiny_splits(), o, {});
-  const Checkpoint two = read_checkpoint(folder.path() / "two" / "last.safetensors");
-  CHECK(same_tensors(skipped.model, two.model));
-  CHECK(same_tensors(skipped.optimizer, two.optimizer));
-  CHECK(skipped.state->loss.sum() == two.state->loss.sum());
+    o.output_dir = (folder.path() / "before").string();
+    --o.max_steps;
+    run_training(*make(false), tiny_splits(160), o, {});
+    const Checkpoint before = read_checkpoint(folder.path() / "before" / "last.safetensors");
+    CHECK(same_tensors(skipped.model, before.model));
+    CHECK(same_tensors(skipped.optimizer, before.optimizer));
+    CHECK(skipped.state->loss.sum() == before.state->loss.sum());
+  }
 }
 
 TEST_CASE("an epoch without a finite update is an error") {
@@ -242,6 +428,31 @@ TEST_CASE("settings out of range and folders that cannot be made are errors") {
   CHECK_THROWS_WITH_AS(run_training(*tiny_net(), tiny_splits(), o, {}),
                        "train: batch size: expected at most the 80 training images, got 1000",
                        ValueError);
+  const auto failure = [&](const auto& change) {
+    RunOptions wrong = tiny_options(folder.path() / "run");
+    change(wrong);
+    try {
+      run_training(*tiny_net(), tiny_splits(), wrong, {});
+    } catch (const ValueError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK(failure([](RunOptions& wrong) { wrong.accumulate = 6; }) ==
+        "train: batch size: expected at most the 80 training images, got 16 times 6 to accumulate");
+  CHECK(failure([](RunOptions& wrong) { wrong.accumulate = 0; }) ==
+        "train: accumulate: expected at least 1, got 0");
+  CHECK(failure([](RunOptions& wrong) { wrong.accumulate = 3, wrong.limit_train_batches = 2; }) ==
+        "train: limit_train_batches: expected at least the 3 batches of an update, got 2");
+  CHECK(failure([](RunOptions& wrong) { wrong.clip_grad_norm = -1; }) ==
+        "train: clip_grad_norm: expected a finite number of at least 0, got -1");
+  CHECK(failure([](RunOptions& wrong) { wrong.mixup = 1e-9; }) ==
+        "mix: mixup: expected 0, or 0.001 to 1000, got 1e-09");
+  CHECK(failure([](RunOptions& wrong) { wrong.random_erasing = 2; }) ==
+        "augment: random_erasing: expected 0 to 1, got 2");
+  CHECK(failure([](RunOptions& wrong) { wrong.ema_decay = 1; }) ==
+        "ema: decay: expected at least 0 and below 1, got 1");
+  CHECK_FALSE(fs::exists(folder.path() / "run"));
   CHECK_THROWS_AS(run_training(*tiny_net(), tiny_splits(), tiny_options("/dev/null/run"), {}),
                   IoError);
 }
@@ -261,21 +472,27 @@ TEST_CASE("a run that was stopped at any step and resumed ends with the same byt
     settings.optimizer = "adamw";
     settings.lr_scheduler = "onecycle";
   }
-  const auto options = [&](const fs::path& output) {
-    RunOptions o = tiny_options(output);
+  const auto options = [&](const std::string& name) {
+    RunOptions o = tiny_options(folder.path() / name);
     o.optimizer = settings.optimizer;
     o.lr_scheduler = settings.lr_scheduler;
+    o.batch_size = 8;
+    o.accumulate = 2;
+    o.clip_grad_norm = 1;
+    o.ema_decay = 0.9;
+    o.mixup = o.cutmix = o.random_erasing = 0.5;
+    o.label_smoothing = 0.1;
     return o;
   };
   const fs::path whole = folder.path() / "whole";
-  run_training(*make_net(), tiny_splits(), options(whole), {});
+  run_training(*make_net(), tiny_splits(), options("whole"), {});
   for (int step = 0; step <= 10; ++step) {
     CAPTURE(step);
-    RunOptions o = options(folder.path() / ("stopped" + std::to_string(step)));
+    RunOptions o = options("stopped" + std::to_string(step));
     o.resume = "auto";
     {
       const StopSignals signals;
-      const StopAfter stop(step);
+      const StopAfter stop(std::max(0, 2 * step - 1));  // the first batch of an update
       const TrainResult stopped = run_training(*make_net(), tiny_splits(), o, {});
       CHECK(stopped.signal == SIGTERM);
       CHECK(std::ssize(stopped.epochs) == std::max(0, step - 1) / 5);
@@ -283,7 +500,7 @@ TEST_CASE("a run that was stopped at any step and resumed ends with the same byt
     }
     const TrainResult result = run_training(*make_net(), tiny_splits(), o, {});
     CHECK(result.epochs.size() == 2);
-    for (const char* file : {"last.safetensors", "best.safetensors"}) {
+    for (const char* file : {"last.safetensors", "best.safetensors", "ema.safetensors"}) {
       CHECK(text_of(fs::path(o.output_dir) / file) == text_of(whole / file));
     }
     CHECK(without_times(fs::path(o.output_dir) / "metrics.csv") ==

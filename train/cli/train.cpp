@@ -1,6 +1,7 @@
 // resgrad train: trains a network and writes the output folder.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <filesystem>
 #include <memory>
 
@@ -13,6 +14,29 @@
 #include "train/trainer.h"
 
 namespace resgrad::cli {
+namespace {
+
+// A check of a number; CLI11's own let NaN through.
+CLI::Validator number(const std::string& expected, bool (*fits)(double)) {
+  return {[=](std::string& text) {
+            double value = 0;
+            const bool ok = CLI::detail::lexical_cast(text, value) && fits(value);
+            return ok ? std::string() : fmt::format("expected {}, got {}", expected, text);
+          },
+          ""};
+}
+
+CLI::Validator finite_not_negative() {
+  return number("a finite number of at least 0",
+                [](double x) { return std::isfinite(x) && x >= 0; });
+}
+
+CLI::Validator beta_parameter() {
+  return number("0, or 0.001 to 1000",
+                [](double x) { return x == 0 || (x >= 0.001 && x <= 1000); });
+}
+
+}  // namespace
 
 void add_train_flags(CLI::App& command, RunOptions& o) {
   command.add_option("--dataset", o.dataset, "data set")
@@ -29,6 +53,22 @@ void add_train_flags(CLI::App& command, RunOptions& o) {
   command.add_option("--cutout", o.cutout, "side of the square that is cut out; 0: none")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  command
+      .add_option("--random-erasing", o.random_erasing,
+                  "probability that a box of random size is cut out of an image")
+      ->check(number("a number of 0 to 1", [](double x) { return x >= 0 && x <= 1; }))
+      ->capture_default_str();
+  command
+      .add_option("--mixup", o.mixup,
+                  "blend the images of a batch in pairs, with shares of Beta(A, A); 0: no")
+      ->check(beta_parameter())
+      ->capture_default_str();
+  command
+      .add_option("--cutmix", o.cutmix,
+                  "put boxes of one image into the other, with shares of Beta(A, A); 0: no. With "
+                  "--mixup, a batch takes one or the other")
+      ->check(beta_parameter())
+      ->capture_default_str();
   command.add_option("-j,--workers", o.workers, "threads that load data; 0: none of their own")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
@@ -40,7 +80,12 @@ void add_train_flags(CLI::App& command, RunOptions& o) {
                   "stop after so many updates, whatever the schedule; 0: no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command.add_option("-b,--batch-size", o.batch_size, "images per update")
+  command.add_option("-b,--batch-size", o.batch_size, "images per batch")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      .add_option("--accumulate", o.accumulate,
+                  "batches per update: their gradients are averaged, steps count updates")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command.add_option("--optimizer", o.optimizer, "how gradients change the weights")
@@ -104,6 +149,18 @@ void add_train_flags(CLI::App& command, RunOptions& o) {
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   command
+      .add_option("--clip-grad-norm", o.clip_grad_norm,
+                  "scale the gradients down when the norm of all together is larger; 0: never")
+      ->check(finite_not_negative())
+      ->capture_default_str();
+  command
+      .add_option("--ema-decay", o.ema_decay,
+                  "keep a moving average of the weights with this share of the old, such as 0.999; "
+                  "evaluated beside, written to ema.safetensors; 0: none")
+      ->check(
+          number("a number of at least 0 and below 1", [](double x) { return x >= 0 && x < 1; }))
+      ->capture_default_str();
+  command
       .add_option("--zero-init-residual", o.zero_init_residual,
                   "let every block start as its shortcut [default: the family's own]")
       ->check(CLI::IsMember({"on", "off"}));
@@ -132,7 +189,7 @@ void add_train_flags(CLI::App& command, RunOptions& o) {
   command.add_flag("--log-norms", o.log_norms,
                    "norms of weights and gradients in the TensorBoard events");
   command.add_flag("--overfit-batch", o.overfit_batch,
-                   "train and evaluate on the first batch alone, to check a set-up");
+                   "train and evaluate on the first batch alone, as it is, to check a set-up");
   command.add_option("--limit-train-batches", o.limit_train_batches, "per epoch; 0: no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

@@ -1,0 +1,73 @@
+#include "train/run_data.h"
+
+#include <doctest/doctest.h>
+
+#include "core/check.h"
+#include "tests/train/tiny_run.h"
+
+using namespace resgrad;
+
+TEST_CASE("training images are shuffled, augmented and mixed, those of the test are not") {
+  RunOptions o = tiny_options("run");
+  o.seed = 7;
+  o.workers = 3;
+  o.cutout = 8;
+  o.random_erasing = 0.25;
+  o.mixup = 0.2;
+  o.cutmix = 1;
+  const data::LoaderOptions test = eval_loader_options(tiny_splits(), o);
+  CHECK(test.batch_size == 16);
+  CHECK(test.workers == 3);
+  CHECK_FALSE(test.shuffle);
+  CHECK_FALSE(test.drop_last);
+  CHECK_FALSE(test.augment);
+  CHECK_FALSE(test.mix.any());
+  data::LoaderOptions train = train_loader_options(tiny_splits(), o);
+  CHECK(train.seed == 7);
+  CHECK(train.shuffle);
+  CHECK(train.drop_last);
+  REQUIRE(train.augment);
+  CHECK(train.augment->pad == 4);
+  CHECK(train.augment->flip);
+  CHECK(train.augment->cutout == 8);
+  CHECK(train.augment->random_erasing == 0.25);
+  CHECK(train.mix.mixup == 0.2);
+  CHECK(train.mix.cutmix == 1);
+  o.no_augment = true;
+  train = train_loader_options(tiny_splits(), o);
+  CHECK(train.augment->pad == 0);
+  CHECK_FALSE(train.augment->flip);
+  CHECK(train.augment->cutout == 8);
+}
+
+TEST_CASE("a batch to be learnt by heart is the same each time") {
+  RunOptions o = tiny_options("run");
+  o.overfit_batch = true;
+  o.mixup = 1;
+  const data::LoaderOptions train = train_loader_options(tiny_splits(), o);
+  CHECK_FALSE(train.shuffle);
+  CHECK_FALSE(train.drop_last);
+  CHECK_FALSE(train.augment);
+  CHECK_FALSE(train.mix.any());
+  DataSplits data = first_update_only(tiny_splits(), o);
+  CHECK(data.train->size() == 16);
+  CHECK(data.test == data.train);
+  o.accumulate = 2;
+  CHECK(first_update_only(tiny_splits(), o).train->size() == 32);
+  CHECK(train_loader_options(tiny_splits(), o).drop_last);  // batches of an update are of one size
+  o.batch_size = 1000;
+  CHECK(first_update_only(tiny_splits(), o).train->size() == 80);
+}
+
+TEST_CASE("batches that do not make an update are left out") {
+  RunOptions o = tiny_options("run");
+  CHECK(updates_per_epoch(5, 80, o) == 5);
+  o.accumulate = 2;
+  CHECK(updates_per_epoch(5, 80, o) == 2);
+  o.limit_train_batches = 3;
+  CHECK(updates_per_epoch(5, 80, o) == 1);
+  o.limit_train_batches = 100;
+  CHECK(updates_per_epoch(5, 80, o) == 2);
+  o.accumulate = 6;
+  CHECK_THROWS_AS(updates_per_epoch(5, 80, o), ValueError);
+}

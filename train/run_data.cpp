@@ -1,0 +1,61 @@
+#include "train/run_data.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/check.h"
+
+namespace resgrad {
+
+data::LoaderOptions eval_loader_options(const DataSplits& data, const RunOptions& o) {
+  return {.batch_size = o.batch_size,
+          .normalisation = data.normalisation,
+          .seed = o.seed,
+          .workers = o.workers};
+}
+
+data::LoaderOptions train_loader_options(const DataSplits& data, const RunOptions& o) {
+  data::LoaderOptions options = eval_loader_options(data, o);
+  options.shuffle = !o.overfit_batch;
+  // a last batch of one image could not be normalised, and steps of one size are comparable
+  options.drop_last = !o.overfit_batch || o.accumulate > 1;
+  if (o.overfit_batch) return options;
+  options.augment = {.cutout = o.cutout, .random_erasing = o.random_erasing};
+  if (o.no_augment) {
+    options.augment->pad = 0;
+    options.augment->flip = false;
+  }
+  options.mix = {.mixup = o.mixup, .cutmix = o.cutmix};
+  return options;
+}
+
+DataSplits first_update_only(const DataSplits& data, const RunOptions& o) {
+  const double images = static_cast<double>(o.batch_size) * static_cast<double>(o.accumulate);
+  std::vector<std::int64_t> first(
+      static_cast<std::size_t>(std::clamp(images, 0.0, static_cast<double>(data.train->size()))));
+  std::iota(first.begin(), first.end(), std::int64_t{0});
+  DataSplits batch = data;
+  batch.train = std::make_shared<const data::Dataset>(data::subset(*data.train, first));
+  batch.test = batch.train;
+  batch.test_name = "training batch";
+  return batch;
+}
+
+std::int64_t updates_per_epoch(std::int64_t batches, std::int64_t images, const RunOptions& o) {
+  require<ValueError>(o.accumulate >= 1, "train: accumulate: expected at least 1, got {}",
+                      o.accumulate);
+  require<ValueError>(batches >= o.accumulate,
+                      "train: batch size: expected at most the {} training images, got {}", images,
+                      o.accumulate == 1
+                          ? fmt::format("{}", o.batch_size)
+                          : fmt::format("{} times {} to accumulate", o.batch_size, o.accumulate));
+  const std::int64_t used =
+      o.limit_train_batches > 0 ? std::min(batches, o.limit_train_batches) : batches;
+  require<ValueError>(used >= o.accumulate,
+                      "train: limit_train_batches: expected at least the {} batches of an update, "
+                      "got {}",
+                      o.accumulate, o.limit_train_batches);
+  return used / o.accumulate;
+}
+
+}  // namespace resgrad
