@@ -269,7 +269,7 @@ TEST_CASE("loss and accuracy of mixed images weigh both labels with their shares
     return net;
   };
   int different = 0;
-  for (const std::uint64_t seed : {1, 2, 3, 4}) {
+  for (const std::uint64_t seed : {1U, 2U, 3U, 4U}) {
     CAPTURE(seed);
     RunOptions o = tiny_options(folder.path() / "run");
     o.seed = seed;
