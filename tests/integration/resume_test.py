@@ -8,6 +8,7 @@ update, so that moments drawn at random fall into all parts of the program. They
 printed at the start (set RESGRAD_TEST_SEED to repeat it) and on the machine's speed; what is checked
 does not.
 """
+import csv
 import os
 import random
 import resource
@@ -22,6 +23,8 @@ from pathlib import Path
 
 RUN = ("--model resnet20 --dataset synthetic --epochs 4 --batch-size 16 --limit-train-batches 12 "
        "--limit-eval-batches 2 --threads 1").split()
+ALL_ON = ("--ema-decay 0.9 --mixup 0.5 --cutmix 0.5 --random-erasing 0.3 --accumulate 2 "
+          "--clip-grad-norm 1 --optimizer adamw --epochs 8").split()
 EVERY_STEP = "--checkpoint-minutes 1e-6 --print-freq 1".split()
 
 
@@ -76,41 +79,53 @@ class Program:
 
 
 def metrics(folder):
-    """metrics.csv without its last two columns, the times."""
-    rows = (folder / "metrics.csv").read_text().splitlines()
-    return [row.split(",")[:-2] for row in rows]
+    """metrics.csv without the times."""
+    with open(folder / "metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    times = ("images_per_s", "seconds")
+    check(all(rows[0].keys() >= {name} for name in times), f"metrics.csv lacks one of {times}")
+    return [{name: value for name, value in row.items() if name not in times} for row in rows]
 
 
 def check_same(want, got):
-    for name in ("last.safetensors", "best.safetensors"):
+    names = ["last.safetensors", "best.safetensors"]
+    if (want / "ema.safetensors").exists():
+        names.append("ema.safetensors")
+    for name in names:
         check((want / name).read_bytes() == (got / name).read_bytes(), f"{got / name}: other bytes")
     check(metrics(want) == metrics(got), f"metrics differ:\n{metrics(want)}\n{metrics(got)}")
     leftovers = [p.name for p in got.iterdir() if ".tmp-" in p.name]
     check(not leftovers, f"{got}: left behind {leftovers}")
 
 
-def test_kill(resgrad, folder, rng):
+def test_kill(resgrad, folder, rng, flags=()):
     """Ten times kill -9 at a random moment and --resume auto, with 1 and 2 workers."""
-    resgrad.run("train", folder / "whole", "--workers", "1")
-    resgrad.run("train", folder / "whole2", "--workers", "2")
+    resgrad.run("train", folder / "whole", *flags, "--workers", "1")
+    check(not flags or (folder / "whole" / "ema.safetensors").exists(), "no averaged weights")
+    resgrad.run("train", folder / "whole2", *flags, "--workers", "2")
     check_same(folder / "whole", folder / "whole2")
     for workers in ("1", "2"):
         out = folder / f"killed{workers}"
         killed = 0
         for _ in range(10):
             code, text = resgrad.interrupt(
-                signal.SIGKILL, "train", out, "--resume", "auto", "--workers", workers,
+                signal.SIGKILL, "train", out, *flags, "--resume", "auto", "--workers", workers,
                 steps=rng.randint(0, 4), delay=rng.uniform(0, 0.08))
             check(code in (0, -signal.SIGKILL), f"exit code {code}:\n{text}")
             killed += code != 0
         check(killed >= 5, f"only {killed} of 10 runs were killed before their end")
-        resgrad.run("train", out, "--resume", "auto", "--workers", workers)
+        resgrad.run("train", out, *flags, "--resume", "auto", "--workers", workers)
         check_same(folder / "whole", out)
         log = (out / "train.log").read_text()
         check("resumed from" in log, f"no run was resumed:\n{log}")
-        again = resgrad.run("train", out, "--resume", "auto", "--workers", workers)
+        again = resgrad.run("train", out, *flags, "--resume", "auto", "--workers", workers)
         check("finished already" in again, again)
         check_same(folder / "whole", out)
+
+
+def test_kill_all_on(resgrad, folder, rng):
+    """The same with everything that adds to the state of a run."""
+    test_kill(resgrad, folder, rng, ALL_ON)
 
 
 def test_stop(resgrad, folder, rng):
