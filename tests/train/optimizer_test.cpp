@@ -31,7 +31,8 @@ void set_grad(Tensor t, double value) {
 }
 
 std::unique_ptr<Optimizer> make_sgd(const Parameters& parameters) {
-  return std::make_unique<Sgd>(parameters, SgdOptions{.momentum = 0.9, .weight_decay = 0.1});
+  return std::make_unique<Sgd>(parameters,
+                               SgdOptions{.momentum = 0.9, .weight_decay = 0.1, .nesterov = true});
 }
 
 std::unique_ptr<Optimizer> make_adamw(const Parameters& parameters) {

@@ -144,30 +144,6 @@ TEST_CASE("a step is seen as a change in place, and works on many elements") {
   CHECK(all_close(w, std::vector<double>(100'003, 0.5)));
 }
 
-TEST_CASE("the state continues a run bit for bit") {
-  const auto run = [](bool resume) {
-    NamedTensor a = parameter("a", {1.0, -2.0}), b = parameter("b", {0.3});
-    const SgdOptions options{.lr = 0.1, .momentum = 0.9, .weight_decay = 0.01, .nesterov = true};
-    auto sgd = std::make_unique<Sgd>(std::vector{a, b}, options);
-    for (int step = 0; step < 6; ++step) {
-      if (step == 3 && resume) {
-        std::vector<NamedTensor> saved;
-        for (const NamedTensor& v : sgd->state()) saved.push_back({v.name, v.tensor.clone()});
-        // another order of parameters: names decide
-        sgd = std::make_unique<Sgd>(std::vector{b, a}, options);
-        sgd->load_state(saved);
-      }
-      set_grad(a.tensor, std::sin(step));
-      if (step % 2 == 0) set_grad(b.tensor, std::cos(step));
-      sgd->step();
-    }
-    std::vector<double> w = a.tensor.to_vector<double>();
-    w.push_back(b.tensor.item());
-    return w;
-  };
-  CHECK_EQ(run(true), run(false));
-}
-
 TEST_CASE("load_state copies, and forgets what is not in the state") {
   NamedTensor p = parameter("w", {1.0});
   Sgd sgd({p}, {.lr = 0.1, .momentum = 0.9});
