@@ -12,8 +12,9 @@ namespace resgrad::kernels {
 namespace {
 
 constexpr std::int64_t kGatheredFloats = 48 * 1024;  // of a block of rows: a fifth of an L2 cache
-// The same for gradients, where each block adds once to all of the sums: few large blocks pay.
-constexpr std::int64_t kGradientFloats = 96 * 1024;
+// Rows for gradients, where each block adds once to all of the sums: as many as leave the panel of
+// gradients in the L1 cache.
+constexpr std::int64_t kGradientRows = 240;
 constexpr std::int64_t kLineDepth = 512;  // lines of taps are gathered together up to here
 
 // Fills in how the product over plan.grid is cut and laid out.
@@ -26,21 +27,20 @@ void lay_out(DirectPlan& p, Conv2dPass pass) {
                                      std::max<std::int64_t>(1, g.taps_h));
   p.gathered_row = padded_row(p.lines * line + (g.channels % 16 == 0 ? 0 : 15));  // see copy_over()
   p.result_row = padded_row(p.target.columns);
-  const std::int64_t wanted =
-      (gradient ? kGradientFloats : kGatheredFloats) / p.gathered_row / 24 * 24;
-  p.block = gradient ? std::clamp<std::int64_t>(wanted, 240, 384)
-                     : std::clamp<std::int64_t>(wanted, 24, 96);
+  p.block = gradient ? kGradientRows
+                     : std::clamp<std::int64_t>(kGatheredFloats / p.gathered_row / 24 * 24, 24, 96);
   p.block = std::min(p.block, rows);
 
   const bool pointwise = g.taps_h == 1 && g.taps_w == 1 && g.step_h == 1 && g.step_w == 1;
   p.in_place = pointwise && g.first_h == 0 && g.first_w == 0 && g.grid_h == g.source_h &&
-               g.grid_w == g.source_w && !gradient;
+               g.grid_w == g.source_w;
   WorkspaceLayout layout;
   p.packed_size = (g.taps_h * line * p.target.columns + 15) / 16 * 16;
-  p.gathered_size = p.block * p.gathered_row;
-  p.result_size = gradient ? 0 : p.block * p.result_row;
+  p.gathered_size = p.block * p.gathered_row + 16;  // see pack_tiles()
+  p.result_size = gradient ? (p.block + 1) * p.target.columns : p.block * p.result_row;
   p.packed = layout.add(p.packed_size * (gradient ? p.threads : 1));
   p.gathered = layout.add(p.gathered_size * p.threads);
+  p.tiles = layout.add(gradient ? p.gathered_size * p.threads : 0);
   p.result = layout.add(p.result_size * p.threads);
   p.floats = layout.size();
 }

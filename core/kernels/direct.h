@@ -40,7 +40,7 @@ struct DirectPlan {
   std::int64_t block;                                    // rows that are gathered at a time
   bool in_place;                                         // plain rows are the pixels as they lie
   std::int64_t gathered_row, result_row;                 // row strides
-  std::int64_t packed, gathered, result;                 // offsets
+  std::int64_t packed, gathered, tiles, result;          // offsets
   std::int64_t gathered_size, result_size, packed_size;  // of one thread's part; packed: of all
   std::int64_t floats;                                   // size of the workspace
 };

@@ -154,7 +154,8 @@ void multiply(float* result, std::int64_t result_row, const float* a, std::int64
                                                          : Update::assign;
     for (std::int64_t q = 0; q < columns; q += kPanel) {
       const std::int64_t width = least(kPanel, columns - q);
-      multiply_panel(rows, width, size(slice), {a + slice.begin - depths.begin, a_row, false},
+      multiply_panel(rows, width, size(slice),
+                     {a + slice.begin - depths.begin, a_row, LeftLayout::rows},
                      packed + q * full + slice.begin * width, width, result + q, result_row, update,
                      &upcoming);
     }
@@ -252,32 +253,63 @@ void add_weights(float* dw, const float* sums, std::int64_t parts, const DirectP
   }
 }
 
+// Where the panel from column q on lies in packed gradients: panels are a line further apart than
+// they are long, else they would all begin in one set of the L1 cache.
+std::int64_t gradient_panel(std::int64_t q, std::int64_t rows) {
+  return q * (rows + 1);
+}
+
+// Gradients [rows, columns] in panels of kPanel columns.
+void pack_gradients(float* packed, const float* dy, std::int64_t rows, std::int64_t columns) {
+  for (std::int64_t row = 0; row < rows; ++row, dy += columns) {
+    for (std::int64_t q = 0; q < columns; q += kPanel) {
+      const std::int64_t width = least(kPanel, columns - q);
+      copy(packed + gradient_panel(q, rows) + row * width, dy + q, width);
+    }
+  }
+}
+
 void backward_weight(float* dw, const float* dy, const Conv2dInput<float>& x,
                      const DirectPlan& plan, float* workspace) {
   const TapGrid& g = plan.grid;
   const std::int64_t columns = plan.target.columns, line = g.taps_w * g.channels;
+  const std::int64_t height = tile_height(columns);
+  // A few panels are done before packing would pay.
+  const bool packs = columns > 4 * kPanel;
+  const bool reads = packs && plan.in_place && x.scale == nullptr;
   const int threads = static_cast<int>(plan.threads);
 #pragma omp parallel num_threads(threads)
   {
     const std::int64_t thread = omp_get_thread_num();
     float* sums = workspace + plan.packed + thread * plan.packed_size;
     float* gathered = workspace + plan.gathered + thread * plan.gathered_size;
+    float* tiles = workspace + plan.tiles + thread * plan.gathered_size;
+    float* gradients = workspace + plan.result + thread * plan.result_size;
     const Range share = thread_share(g.n * g.grid_h * g.grid_w);
     const std::int64_t blocks = parts_of(share, plan.block);
     for (std::int64_t block = 0; block < blocks; ++block) {
       const Range rows = part(share, block, blocks);
       const std::int64_t count = size(rows);
-      const float* gradient = dy + rows.begin * columns;
+      const float* dy_rows = dy + rows.begin * columns;
+      if (packs) pack_gradients(gradients, dy_rows, count, columns);
       const std::int64_t next = least(share.end, rows.end + count) - rows.end;
       Upcoming upcoming{next_pixels(x.x, rows, share, g),
                         {dy + rows.end * columns, dy + (rows.end + next) * columns}};
       for (std::int64_t i = 0; i < g.taps_h; i += plan.lines) {
         const Range lines{i, least(g.taps_h, i + plan.lines)};
-        gather(gathered, x, rows, lines, plan);
+        const std::int64_t depth = size(lines) * line;
+        LeftMatrix left{gathered, plan.gathered_row, LeftLayout::columns};
+        if (reads) left = {x.x + rows.begin * g.channels, g.channels, LeftLayout::columns};
+        if (!reads) gather(gathered, x, rows, lines, plan);
+        if (packs) {
+          pack_tiles(tiles, left.data, left.stride, depth, count, height);
+          left = {tiles, height, LeftLayout::tiles};
+        }
         for (std::int64_t q = 0; q < columns; q += kPanel) {
-          multiply_panel((lines.end - lines.begin) * line, least(kPanel, columns - q), count,
-                         {gathered, plan.gathered_row, true}, gradient + q, columns,
-                         sums + lines.begin * line * columns + q, columns,
+          const std::int64_t width = least(kPanel, columns - q);
+          multiply_panel(depth, width, count, left,
+                         packs ? gradients + gradient_panel(q, count) : dy_rows + q,
+                         packs ? width : columns, sums + lines.begin * line * columns + q, columns,
                          block > 0 ? Update::add : Update::assign, &upcoming);
         }
       }

@@ -1,5 +1,7 @@
 #include "core/kernels/microkernel_isa.h"
 
+#include "core/kernels/range_isa.h"
+
 namespace resgrad::kernels::RESGRAD_ISA {
 namespace {
 
@@ -89,51 +91,84 @@ Fetch take(Upcoming& upcoming, std::int64_t depth) {
 }
 
 // The rows in tiles of nearly equal height, so that none is too low to hide the latency.
-template <int kVectors, bool kTransposed>
+template <int kVectors, LeftLayout kLayout>
 void multiply(std::int64_t rows, std::int64_t depth, const float* a, std::int64_t a_stride,
               const float* b, std::int64_t b_stride, float* c, std::int64_t c_stride, Update update,
               Upcoming* upcoming) {
-  constexpr std::int64_t highest = tile_rows(kVectors);
-  const std::int64_t tiles = (rows + highest - 1) / highest;
+  constexpr bool kTransposed = kLayout != LeftLayout::rows;
+  const std::int64_t highest = kLayout == LeftLayout::tiles ? a_stride : tile_rows(kVectors);
+  const std::int64_t tiles = parts_of({0, rows}, highest);
   // packed panels lie behind one another
   const bool packed = b_stride == kVectors * kLanes;
-  const std::int64_t size = depth * b_stride;
+  const std::int64_t panel = depth * b_stride;
   Upcoming next_panel;
-  if (!kTransposed && packed && depth >= kDeep) next_panel.first = {b + size, b + 2 * size};
-  for (std::int64_t tile = 0, r = 0; tile < tiles; ++tile) {
-    const std::int64_t end = rows * (tile + 1) / tiles;
-    const float* left = a + r * (kTransposed ? 1 : a_stride);
-    float* to = c + r * c_stride;
+  if (!kTransposed && packed && depth >= kDeep) next_panel.first = {b + panel, b + 2 * panel};
+  for (std::int64_t tile = 0; tile < tiles; ++tile) {
+    const Range of = part({0, rows}, tile, tiles);
+    const bool tiled = kLayout == LeftLayout::tiles;
+    const float* left = a + of.begin * (tiled ? depth : kTransposed ? 1 : a_stride);
+    const std::int64_t left_stride = tiled ? size(of) : a_stride;
+    float* to = c + of.begin * c_stride;
     Fetch fetch = take(upcoming != nullptr ? *upcoming : next_panel, depth);
     // columns that the next tiles take are no stream that the hardware would see
-    if (kTransposed && fetch.data == nullptr) fetch = {left + kLineFloats, a_stride, nullptr};
+    if (kTransposed && fetch.data == nullptr) fetch = {left + kLineFloats, left_stride, nullptr};
     if (update == Update::add) fetch.c = to;
     if (update == Update::assign_distant) fetch.c = to + highest * c_stride;
     const auto run = [&]<bool kFetch>() {
-      multiply_rows<kVectors, kTransposed, kFetch>(end - r, depth, left, a_stride, b, b_stride, to,
-                                                   c_stride, update == Update::add, fetch);
+      multiply_rows<kVectors, kTransposed, kFetch>(size(of), depth, left, left_stride, b, b_stride,
+                                                   to, c_stride, update == Update::add, fetch);
     };
     kTransposed || fetch.data != nullptr ? run.template operator()<true>()
                                          : run.template operator()<false>();
-    r = end;
   }
 }
 
 template <int kVectors = kPanelVectors, class... Args>
-void multiply_vectors(std::int64_t vectors, bool transposed, const Args&... args) {
+void multiply_vectors(std::int64_t vectors, LeftLayout layout, const Args&... args) {
   if (vectors == kVectors) {
-    transposed ? multiply<kVectors, true>(args...) : multiply<kVectors, false>(args...);
+    switch (layout) {
+      case LeftLayout::rows:
+        return multiply<kVectors, LeftLayout::rows>(args...);
+      case LeftLayout::columns:
+        return multiply<kVectors, LeftLayout::columns>(args...);
+      case LeftLayout::tiles:
+        return multiply<kVectors, LeftLayout::tiles>(args...);
+    }
   } else if constexpr (kVectors > 1) {
-    multiply_vectors<kVectors - 1>(vectors, transposed, args...);
+    multiply_vectors<kVectors - 1>(vectors, layout, args...);
   }
 }
 
 }  // namespace
 
+std::int64_t tile_height(std::int64_t columns) {
+  constexpr int kHeights[] = {0, tile_rows(1), tile_rows(2), tile_rows(3), tile_rows(4)};
+  return kHeights[least(columns / kLanes, kPanelVectors)];
+}
+
+void pack_tiles(float* tiles, const float* from, std::int64_t stride, std::int64_t rows,
+                std::int64_t depth, std::int64_t height) noexcept {
+  const std::int64_t count = parts_of({0, rows}, height);
+  for (std::int64_t tile = 0; tile < count; ++tile) {
+    const Range of = part({0, rows}, tile, count);
+    float* to = tiles + of.begin * depth;
+    // In whole vectors where they end within `from`: what is too much, the next ones overwrite.
+    const std::int64_t safe = depth - 1 - kLanes / stride;
+    for (std::int64_t d = 0; d < depth; ++d, to += size(of)) {
+      const float* column = from + d * stride + of.begin;
+      if (d < safe) {
+        for (std::int64_t i = 0; i < size(of); i += kLanes) store(to + i, load(column + i));
+      } else {
+        copy(to, column, size(of));
+      }
+    }
+  }
+}
+
 void multiply_panel(std::int64_t rows, std::int64_t columns, std::int64_t depth,
                     const LeftMatrix& a, const float* b, std::int64_t b_stride, float* c,
                     std::int64_t c_stride, Update update, Upcoming* upcoming) noexcept {
-  multiply_vectors(columns / kLanes, a.transposed, rows, depth, a.data, a.stride, b, b_stride, c,
+  multiply_vectors(columns / kLanes, a.layout, rows, depth, a.data, a.stride, b, b_stride, c,
                    c_stride, update, upcoming);
 }
 

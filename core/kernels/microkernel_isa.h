@@ -10,13 +10,27 @@ namespace resgrad::kernels::RESGRAD_ISA {
 constexpr std::int64_t kPanelVectors = kLanes == 16 ? 4 : 2;
 constexpr std::int64_t kPanel = kPanelVectors * kLanes;
 
-/// The left operand as it lies in memory: element (row, d) at data[row * stride + d], or at
-/// data[d * stride + row] when transposed.
+/// How the left operand lies in memory.
+enum class LeftLayout {
+  rows,     // element (row, d) at data[row * stride + d]
+  columns,  // at data[d * stride + row]
+  tiles     // as pack_tiles() wrote it, `stride` being the height of the tiles
+};
+
 struct LeftMatrix {
   const float* data;
   std::int64_t stride;
-  bool transposed;
+  LeftLayout layout;
 };
+
+/// The height of tiles for products with this number of columns, which may be cut into panels.
+std::int64_t tile_height(std::int64_t columns);
+
+/// Copies the left operand [rows, depth] from columns, element (row, d) at from[d * stride + row],
+/// to tiles of nearly equal heights of at most `height` rows, one behind the other: all that a tile
+/// of the product reads is then one stream. Writes less than kLanes floats behind the last tile.
+void pack_tiles(float* tiles, const float* from, std::int64_t stride, std::int64_t rows,
+                std::int64_t depth, std::int64_t height) noexcept;
 
 enum class Update {
   assign,          // c = a b

@@ -212,10 +212,11 @@ void multiply_by_weights(const Worker& worker, std::int64_t tiles, std::int64_t 
                          std::int64_t i, std::int64_t parts) {
   const WinogradPlan& plan = worker.plan;
   for_each_panel(columns, i, parts, [&](auto p, auto column, auto width) {
-    multiply_panel(
-        tiles, width, plan.c, {worker.source + p * plan.source.plane, plan.source.row, false},
-        worker.weight + p * plan.weight.plane + column * plan.c, width,
-        worker.product + p * plan.product.plane + column, plan.product.row, Update::assign);
+    multiply_panel(tiles, width, plan.c,
+                   {worker.source + p * plan.source.plane, plan.source.row, LeftLayout::rows},
+                   worker.weight + p * plan.weight.plane + column * plan.c, width,
+                   worker.product + p * plan.product.plane + column, plan.product.row,
+                   Update::assign);
   });
 }
 
@@ -225,7 +226,7 @@ void multiply_by_gradient(const Worker& worker, std::int64_t tiles, std::int64_t
   const WinogradPlan& plan = worker.plan;
   for_each_panel(columns, i, parts, [&](auto p, auto column, auto width) {
     multiply_panel(plan.c, width, tiles,
-                   {worker.source + p * plan.source.plane, plan.source.row, true},
+                   {worker.source + p * plan.source.plane, plan.source.row, LeftLayout::columns},
                    worker.product + p * plan.product.plane + column, plan.product.row,
                    worker.weight + p * plan.weight.plane + column, plan.weight.row, update);
   });

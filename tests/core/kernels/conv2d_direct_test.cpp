@@ -41,7 +41,9 @@ TEST_CASE("direct convolution agrees with the reference on the shapes of residua
        {square_conv2d(2, 3, 64, 32, 32, 3, 1), square_conv2d(1, 3, 64, 37, 41, 7, 2),
         square_conv2d(3, 64, 128, 9, 11, 1, 1), square_conv2d(1, 1040, 272, 5, 3, 1, 1),
         square_conv2d(2, 64, 128, 9, 8, 1, 2), square_conv2d(2, 64, 128, 15, 16, 3, 2),
-        square_conv2d(1, 256, 512, 8, 8, 3, 2), square_conv2d(3, 16, 32, 32, 32, 3, 2)}) {
+        square_conv2d(1, 256, 512, 8, 8, 3, 2), square_conv2d(3, 16, 32, 32, 32, 3, 2),
+        square_conv2d(3, 3, 288, 16, 11, 1, 1), square_conv2d(2, 7, 528, 17, 16, 3, 1),
+        square_conv2d(2, 40, 320, 16, 16, 1, 1)}) {
     check_engine(direct(), d, 1);
   }
 }
