@@ -34,7 +34,7 @@ GroupedPlan make_plan(const Conv2dDims& d, Conv2dPass pass) {
     p.transposed = p.stride != 1;
   }
 
-  const std::int64_t width = std::max(kernels.lanes, p.group);  // channels of a slab
+  constexpr std::int64_t width = kGroupedWindow;
   const std::int64_t tile = kernels.tile_columns;
   p.columns = gradient ? (p.stride == 1 ? p.source_w : 2 * p.result_w)
                        : reach(p, ceil_div(p.result_w, tile) * tile);

@@ -12,6 +12,9 @@ namespace {
 // Depth of a product at a time: that part of a panel of b stays in cache over all rows.
 constexpr std::int64_t kDepth = 512;
 
+// Chunks of blocks for each thread where they are handed out one by one.
+constexpr std::int64_t kChunksPerThread = 16;
+
 RESGRAD_INLINE Range thread_share(std::int64_t count) {
   return part({0, count}, omp_get_thread_num(), omp_get_num_threads());
 }
@@ -198,6 +201,9 @@ void convolve(float* y, const Conv2dInput<float>& x, const float* w, const Direc
   const std::int64_t columns = plan.target.columns, line = g.taps_w * g.channels;
   const bool reads = plan.in_place && x.scale == nullptr;
   const bool writes = writes_in_place(g, plan.target);
+  const Range all{0, g.n * g.grid_h * g.grid_w};
+  const std::int64_t blocks = parts_of(all, plan.block);
+  const std::int64_t chunk = most(1, blocks / (kChunksPerThread * plan.threads));
   const int threads = static_cast<int>(plan.threads);
 #pragma omp parallel num_threads(threads)
   {
@@ -206,13 +212,13 @@ void convolve(float* y, const Conv2dInput<float>& x, const float* w, const Direc
     const std::int64_t thread = omp_get_thread_num();
     float* gathered = workspace + plan.gathered + thread * plan.gathered_size;
     float* own_result = workspace + plan.result + thread * plan.result_size;
-    const Range share = thread_share(g.n * g.grid_h * g.grid_w);
-    const std::int64_t blocks = parts_of(share, plan.block);
+    // Blocks go to the thread that is free: cores that others use too are not equally fast.
+#pragma omp for schedule(dynamic, chunk)
     for (std::int64_t block = 0; block < blocks; ++block) {
-      const Range rows = part(share, block, blocks);
+      const Range rows = part(all, block, blocks);
       float* result = writes ? y + rows.begin * columns : own_result;
       const std::int64_t result_row = writes ? columns : plan.result_row;
-      Upcoming upcoming{next_pixels(x.x, rows, share, g), {}};
+      Upcoming upcoming{next_pixels(x.x, rows, all, g), {}};
       for (std::int64_t i = 0; i < g.taps_h; i += plan.lines) {
         const Range lines{i, least(g.taps_h, i + plan.lines)};
         if (!reads) gather(gathered, x, rows, lines, plan);

@@ -9,8 +9,12 @@
 
 namespace resgrad::kernels {
 
-/// One pass and how it is cut. Images are worked on in bands of lines; the channels of a band that
-/// meet in one vector (a slab) are copied together into cache first, with zeros for the padding.
+/// Channels of a band that are copied into cache together: a line of memory, the widest group.
+constexpr std::int64_t kGroupedWindow = 16;
+
+/// One pass and how it is cut. Images are worked on in bands of lines; a window of the channels of
+/// a band is copied into cache first, with zeros for the padding. From it results are computed for
+/// the channels of one vector (a slab) at a time.
 struct GroupedPlan {
   std::int64_t n, channels, group, stride;
   /// What is read and what is written; for the gradient of the weight: x and dy.

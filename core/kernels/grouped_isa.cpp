@@ -16,11 +16,6 @@ constexpr int kTaps = 9;
 constexpr int kTileRows = 2;
 constexpr int kTileColumns = kLanes == 16 ? 8 : 4;
 
-// Channels of the source that a slab of results reads: a vector of groups, or one wide group.
-constexpr int slab_inputs(int group) {
-  return group > kLanes ? group : static_cast<int>(kLanes);
-}
-
 // Input channels of a group that are unrolled: all where spreading them is a shuffle, whose pattern
 // the instruction holds. A broadcast reads any address.
 constexpr int unrolled_inputs(int group) {
@@ -233,14 +228,18 @@ RESGRAD_INLINE void add_pixel(Vector (&sum)[kTileColumns], Vector x, const Vecto
   if constexpr (k2 >= 0 && k2 < kTileColumns) sum[k2] += x * w[2];
 }
 
-// What one input channel of each group, in line kLine of a tile of the source, adds to the tile of
-// results. `weights` are those of this channel.
-template <int kGroup, int kStride, bool kTransposed, int kLine, int kInput>
-RESGRAD_INLINE void add_line(TileSums& sum, const float* pixel, const float* weights) {
+// What one input channel of each group adds to a tile of results: line kLine0 of the tile's source
+// to the first line of results and kLine1 to the second, where they meet. Two lines of results at a
+// time are enough independent sums to hide the latency. `weights` are those of this channel.
+template <int kGroup, int kStride, bool kTransposed, int kLine0, int kLine1, int kInput>
+RESGRAD_INLINE void add_lines(TileSums& sum, const float* pixel, std::int64_t line,
+                              const float* weights) {
   using Along = Taps<kStride, kTransposed>;
-  constexpr int kWidth = slab_inputs(kGroup);
+  constexpr int kWidth = kGroupedWindow;
+  constexpr bool kFirst = Along::meets(kLine0, 0), kSecond = Along::meets(kLine1, 1);
   Vector w[kTileRows][3];
   for_each_constant<kTileRows>([&]<int kRow>() __attribute__((always_inline)) {
+    constexpr int kLine = kRow == 0 ? kLine0 : kLine1;
     if constexpr (Along::meets(kLine, kRow)) {
       const float* taps = weights + Along::tap(kLine, kRow) * kGroup * 3 * kLanes;
       w[kRow][0] = load(taps);
@@ -249,9 +248,12 @@ RESGRAD_INLINE void add_line(TileSums& sum, const float* pixel, const float* wei
     }
   });
   for_each_constant<Along::reach(kTileColumns)>([&]<int kColumn>() __attribute__((always_inline)) {
-    const Vector x = spread<kGroup, kInput>(pixel + kColumn * kWidth);
-    if constexpr (Along::meets(kLine, 0)) add_pixel<Along, kColumn>(sum[0], x, w[0]);
-    if constexpr (Along::meets(kLine, 1)) add_pixel<Along, kColumn>(sum[1], x, w[1]);
+    const float* first = pixel + kLine0 * line + kColumn * kWidth;
+    const float* second = pixel + kLine1 * line + kColumn * kWidth;
+    Vector x = spread<kGroup, kInput>(kFirst ? first : second);
+    if constexpr (kFirst) add_pixel<Along, kColumn>(sum[0], x, w[0]);
+    if constexpr (kFirst && kLine1 != kLine0) x = spread<kGroup, kInput>(second);
+    if constexpr (kSecond) add_pixel<Along, kColumn>(sum[1], x, w[1]);
   });
   in_order();
   in_order(sum[0]);
@@ -262,13 +264,14 @@ RESGRAD_INLINE void add_line(TileSums& sum, const float* pixel, const float* wei
 template <int kGroup, int kStride, bool kTransposed>
 RESGRAD_INLINE void convolve_tile(TileSums& sum, const float* from, std::int64_t line,
                                   const float* weights) {
-  constexpr int kLines = Taps<kStride, kTransposed>::reach(kTileRows);
   constexpr int kUnrolled = unrolled_inputs(kGroup);
-  for_each_constant<kLines>([&]<int kLine>() __attribute__((always_inline)) {
+  for_each_constant<kTransposed ? 2 : 3>([&]<int kLine>() __attribute__((always_inline)) {
+    // both lines of results read one line of the source where they can
+    constexpr int kOther = kTransposed || kLine >= kStride ? kLine : kLine + 3;
     for (int j = 0; j < kGroup; j += kUnrolled) {
       for_each_constant<kUnrolled>([&]<int kInput>() __attribute__((always_inline)) {
-        add_line<kGroup, kStride, kTransposed, kLine, kInput>(sum, from + kLine * line + j,
-                                                              weights + (j + kInput) * 3 * kLanes);
+        add_lines<kGroup, kStride, kTransposed, kLine, kOther, kInput>(
+            sum, from + j, line, weights + (j + kInput) * 3 * kLanes);
       });
     }
   });
@@ -284,11 +287,18 @@ RESGRAD_INLINE void fetch_below(const float* p, std::int64_t line, std::int64_t 
   }
 }
 
-// Asks for the lines of memory that a tile of results will be stored to.
+// Asks for the lines of memory that the results of the tile after the next will be stored to.
 RESGRAD_INLINE void fetch_results(const float* p, std::int64_t line, std::int64_t pixel) {
   for (int r = 0; r < kTileRows; ++r) {
     for (int c = 0; c < kTileColumns; ++c) __builtin_prefetch(p + r * line + c * pixel, 1, 3);
   }
+}
+
+// Where in a window from channel c on the inputs of the slab from channel k on begin: the slab's
+// first group.
+template <int kGroup>
+std::int64_t first_input(std::int64_t k, std::int64_t c) {
+  return (k - c) / kGroup * kGroup;
 }
 
 // The results of one slab in a band of lines, from the band's copied source. `below` is where the
@@ -297,7 +307,7 @@ template <int kGroup, int kStride, bool kTransposed>
 void convolve_band(float* y, const float* source, const float* below, const float* weights,
                    Range band, std::int64_t channel, const GroupedPlan& p) {
   using Along = Taps<kStride, kTransposed>;
-  constexpr int kWidth = slab_inputs(kGroup);
+  constexpr int kWidth = kGroupedWindow;
   const std::int64_t line = p.columns * kWidth;
   for (std::int64_t h = band.begin; h < band.end; h += kTileRows) {
     const float* from = source + (h - band.begin) / kTileRows * Along::step(kTileRows) * line;
@@ -308,7 +318,7 @@ void convolve_band(float* y, const float* source, const float* below, const floa
               w / kTileColumns * Along::step(kTileColumns) * p.channels,
           p.source_w * p.channels, p.channels);
       float* to = y + (h * p.result_w + w) * p.channels + channel;
-      fetch_results(to, p.result_w * p.channels, p.channels);
+      fetch_results(to + 2 * kTileColumns * p.channels, p.result_w * p.channels, p.channels);
       convolve_tile<kGroup, kStride, kTransposed>(sum, from, line, weights);
       store_tile(to, p.result_w * p.channels, p.channels, sum, band.end - h, p.result_w - w,
                  p.channels - channel);
@@ -317,44 +327,51 @@ void convolve_band(float* y, const float* source, const float* below, const floa
   }
 }
 
-// Calls f(image, band) for the calling thread's share of all bands.
+// Bands of all images, numbered.
+std::int64_t bands_of(const GroupedPlan& p) {
+  return p.n * parts_of({0, p.result_h}, p.band);
+}
+
+// Calls f(image, band) for band number `task`.
 template <class F>
-void for_each_band(const GroupedPlan& p, const F& f) {
+void with_band(const GroupedPlan& p, std::int64_t task, const F& f) {
   const std::int64_t bands = parts_of({0, p.result_h}, p.band);
-  const Range tasks = part({0, p.n * bands}, omp_get_thread_num(), p.threads);
-  for (std::int64_t task = tasks.begin; task < tasks.end; ++task) {
-    const std::int64_t first = task % bands * p.band;
-    f(task / bands, Range{first, least(first + p.band, p.result_h)});
-  }
+  const std::int64_t first = task % bands * p.band;
+  f(task / bands, Range{first, least(first + p.band, p.result_h)});
 }
 
 template <int kGroup, int kStride, bool kTransposed>
 void convolve(float* y, const Conv2dInput<float>& x, const GroupedPlan& p, float* workspace) {
   using Along = Taps<kStride, kTransposed>;
-  constexpr int kWidth = slab_inputs(kGroup);
+  constexpr int kWidth = kGroupedWindow;
   constexpr std::int64_t kSlabWeights = kTaps * kGroup * kLanes;
 #pragma omp parallel num_threads(static_cast <int>(p.threads))
   {
     float* source = workspace + p.source + omp_get_thread_num() * p.source_size;
-    for_each_band(p, [&](std::int64_t n, Range band) {
-      const float* image = x.x + n * p.source_h * p.source_w * p.channels;
-      float* result = y + n * p.result_h * p.result_w * p.channels;
-      const Window window = kTransposed ? Window{band.begin / kStride, 0, p.lines, p.columns}
-                                        : Window{band.begin * kStride - 1, -1, p.lines, p.columns};
-      for (std::int64_t c = 0; c < p.channels; c += kWidth) {
-        copy_window<kWidth>(source, {image, x.scale, x.shift}, p.source_h, p.source_w, p.channels,
-                            c, window);
-        for (std::int64_t k = c; k < least(c + kWidth, p.channels); k += kLanes) {
-          convolve_band<kGroup, kStride, kTransposed>(
-              result, source,
-              image +
-                  ((window.line + Along::step(static_cast<int>(p.band))) * p.source_w) *
-                      p.channels +
-                  k,
-              workspace + p.weights + k / kLanes * kSlabWeights, band, k, p);
+    // Bands go to the thread that is free: cores that others use too are not equally fast.
+#pragma omp for schedule(dynamic, 4)
+    for (std::int64_t task = 0; task < bands_of(p); ++task) {
+      with_band(p, task, [&](std::int64_t n, Range band) {
+        const float* image = x.x + n * p.source_h * p.source_w * p.channels;
+        float* result = y + n * p.result_h * p.result_w * p.channels;
+        const Window window = kTransposed
+                                  ? Window{band.begin / kStride, 0, p.lines, p.columns}
+                                  : Window{band.begin * kStride - 1, -1, p.lines, p.columns};
+        for (std::int64_t c = 0; c < p.channels; c += kWidth) {
+          copy_window<kWidth>(source, {image, x.scale, x.shift}, p.source_h, p.source_w, p.channels,
+                              c, window);
+          for (std::int64_t k = c; k < least(c + kWidth, p.channels); k += kLanes) {
+            convolve_band<kGroup, kStride, kTransposed>(
+                result, source + first_input<kGroup>(k, c),
+                image +
+                    ((window.line + Along::step(static_cast<int>(p.band))) * p.source_w) *
+                        p.channels +
+                    k,
+                workspace + p.weights + k / kLanes * kSlabWeights, band, k, p);
+          }
         }
-      }
-    });
+      });
+    }
   }
 }
 
@@ -371,7 +388,7 @@ struct LinePair {
 template <int kGroup, int kStride, int kFirst, int kCount, bool kFetch>
 RESGRAD_INLINE void correlate_lines(Vector (&sum)[kCount][3], const LinePair& lines,
                                     const GroupedPlan& p) {
-  constexpr int kWidth = slab_inputs(kGroup);
+  constexpr int kWidth = kGroupedWindow;
   const float *x = lines.x, *dy = lines.dy;
   const std::int64_t dy_pixel = lines.dy_pixel;
   for (std::int64_t w = 0; w < lines.columns; ++w, x += kStride * kWidth, dy += dy_pixel) {
@@ -410,7 +427,7 @@ template <int kGroup, int kStride, bool kFetch>
     for (std::int64_t h = 0; h < lines; ++h) {
       if (x_line + h * kStride < 0 || x_line + h * kStride >= p.source_h) continue;
       LinePair pair = first;
-      pair.x += h * kStride * p.columns * slab_inputs(kGroup);
+      pair.x += h * kStride * p.columns * kGroupedWindow;
       pair.dy += h * (p.result_w + 2) * first.dy_pixel;
       pair.x_below += h * kStride * p.source_w * p.channels;
       pair.dy_below += h * p.result_w * p.channels;
@@ -446,7 +463,7 @@ void sum_gradients(float* dw, const float* parts, const GroupedPlan& p) {
 template <int kGroup, int kStride>
 void correlate(const float* dy, const Conv2dInput<float>& x, const GroupedPlan& p,
                float* workspace) {
-  constexpr int kWidth = slab_inputs(kGroup);
+  constexpr int kWidth = kGroupedWindow;
   constexpr std::int64_t kSlabWeights = kTaps * kGroup * kLanes;
 #pragma omp parallel num_threads(static_cast <int>(p.threads))
   {
@@ -455,36 +472,40 @@ void correlate(const float* dy, const Conv2dInput<float>& x, const GroupedPlan& 
     float* source = workspace + p.source + thread * p.source_size;
     float* gradient = workspace + p.gradient + thread * p.gradient_size;
     fill_zero(sums, p.weights_size);
-    for_each_band(p, [&](std::int64_t n, Range band) {
-      const float* x_image = x.x + n * p.source_h * p.source_w * p.channels;
-      const float* dy_image = dy + n * p.result_h * p.result_w * p.channels;
-      const Range x_lines = {most(0, band.begin * kStride - 1),
-                             least(p.source_h, (band.end - 1) * kStride + 2)};
-      for (std::int64_t c = 0; c < p.channels; c += kWidth) {
-        copy_window<kWidth>(source, {x_image, x.scale, x.shift}, p.source_h, p.source_w, p.channels,
-                            c, {x_lines.begin, 0, size(x_lines), p.columns});
-        copy_window<kWidth>(gradient, {dy_image}, p.result_h, p.result_w, p.channels, c,
-                            {band.begin, -1, size(band), p.result_w + 2});
-        for (std::int64_t k = c; k < least(c + kWidth, p.channels); k += kLanes) {
-          float* sum = sums + k / kLanes * kSlabWeights;
-          for (std::int64_t tap = 0; tap < 3; ++tap, sum += kSlabWeights / 3) {
-            const std::int64_t x_line = band.begin * kStride - 1 + tap;
-            const LinePair first = {
-                source + (x_line - x_lines.begin) * p.columns * kWidth,
-                gradient + (k - c),
-                kWidth,
-                p.result_w,
-                x_image + (band.begin + p.band) * kStride * p.source_w * p.channels + k,
-                dy_image + (band.begin + p.band) * p.result_w * p.channels + k};
-            if (tap == 1 && k == c) {
-              correlate_band<kGroup, kStride, true>(sum, first, x_line, size(band), p);
-            } else {
-              correlate_band<kGroup, kStride, false>(sum, first, x_line, size(band), p);
+    const Range tasks = part({0, bands_of(p)}, thread, p.threads);
+    for (std::int64_t task = tasks.begin; task < tasks.end; ++task) {
+      with_band(p, task, [&](std::int64_t n, Range band) {
+        const float* x_image = x.x + n * p.source_h * p.source_w * p.channels;
+        const float* dy_image = dy + n * p.result_h * p.result_w * p.channels;
+        const Range x_lines = {most(0, band.begin * kStride - 1),
+                               least(p.source_h, (band.end - 1) * kStride + 2)};
+        for (std::int64_t c = 0; c < p.channels; c += kWidth) {
+          copy_window<kWidth>(source, {x_image, x.scale, x.shift}, p.source_h, p.source_w,
+                              p.channels, c, {x_lines.begin, 0, size(x_lines), p.columns});
+          copy_window<kWidth>(gradient, {dy_image}, p.result_h, p.result_w, p.channels, c,
+                              {band.begin, -1, size(band), p.result_w + 2});
+          for (std::int64_t k = c; k < least(c + kWidth, p.channels); k += kLanes) {
+            float* sum = sums + k / kLanes * kSlabWeights;
+            for (std::int64_t tap = 0; tap < 3; ++tap, sum += kSlabWeights / 3) {
+              const std::int64_t x_line = band.begin * kStride - 1 + tap;
+              const LinePair first = {
+                  source + (x_line - x_lines.begin) * p.columns * kWidth +
+                      first_input<kGroup>(k, c),
+                  gradient + (k - c),
+                  kWidth,
+                  p.result_w,
+                  x_image + (band.begin + p.band) * kStride * p.source_w * p.channels + k,
+                  dy_image + (band.begin + p.band) * p.result_w * p.channels + k};
+              if (tap == 1 && k == c) {
+                correlate_band<kGroup, kStride, true>(sum, first, x_line, size(band), p);
+              } else {
+                correlate_band<kGroup, kStride, false>(sum, first, x_line, size(band), p);
+              }
             }
           }
         }
-      }
-    });
+      });
+    }
   }
 }
 
