@@ -33,8 +33,8 @@ ISA_SYSTEM_HEADERS = {"omp.h", "cstddef", "cstdint", "immintrin.h"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]*)"|<([^>]*)>)')
 # A second file that includes xtensor without the cure in core/xtensor.h breaks the one-definition
-# rule. The contract test includes that header first, then one that only it needs.
-XTENSOR_DOORS = {"core/xtensor.h", "tests/core/xtensor_contract_test.cpp"}
+# rule.
+XTENSOR_DOOR = "core/xtensor.h"
 XTENSOR_HEADER = re.compile(r"xtensor(-blas)?/|xtl/")
 # xt::adapt names a buffer and xt::eval has a value; every other result may be a lazy expression.
 LAZY_AUTO = re.compile(r"\bauto\b[\s&]*\w+\s*(?:=\s*|[({]\s*)xt::(?!adapt\b|eval\b)")
@@ -103,7 +103,7 @@ def check_includes(tree, name):
     layer = layer_of(name)
     for line, own, system in tree.includes(name):
         if system is not None:
-            if XTENSOR_HEADER.match(system) and name not in XTENSOR_DOORS:
+            if XTENSOR_HEADER.match(system) and name != XTENSOR_DOOR:
                 yield line, f"<{system}> comes through core/xtensor.h only"
             continue
         if own not in tree.text:

@@ -6,7 +6,6 @@
 
 #include <array>
 #include <vector>
-#include <xtensor/xpad.hpp>
 
 using XArray = xt::xarray<double>;
 using Sizes = std::vector<std::size_t>;
@@ -52,16 +51,6 @@ TEST_CASE("xtensor: sums keep the reduced axes on request") {
   const XArray immediate = xt::sum(x, {0}, xt::evaluation_strategy::immediate);
   CHECK(shape_of(immediate) == Sizes{3});
   CHECK(immediate(2) == 7);
-}
-
-TEST_CASE("xtensor: pad keeps the rank and the values") {
-  const std::vector<std::vector<std::size_t>> widths{{1, 0}, {0, 2}};
-  const XArray x = iota({2, 2});
-  const XArray padded = xt::pad(x, widths);
-  CHECK(shape_of(padded) == Sizes{3, 4});
-  CHECK(padded(0, 0) == 0);
-  CHECK(padded(2, 1) == 3);
-  CHECK(padded(2, 3) == 0);
 }
 
 TEST_CASE("xtensor: a moved array keeps its shape and values") {
