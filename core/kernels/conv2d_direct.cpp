@@ -34,13 +34,16 @@ void lay_out(DirectPlan& p, Conv2dPass pass) {
   const bool pointwise = g.taps_h == 1 && g.taps_w == 1 && g.step_h == 1 && g.step_w == 1;
   p.in_place = pointwise && g.first_h == 0 && g.first_w == 0 && g.grid_h == g.source_h &&
                g.grid_w == g.source_w;
+  p.packs_gradients = gradient && p.target.columns > direct<float>().unpacked_columns;
   WorkspaceLayout layout;
   p.packed_size = (g.taps_h * line * p.target.columns + 15) / 16 * 16;
-  p.gathered_size = p.block * p.gathered_row + 16;  // see pack_tiles()
-  p.result_size = gradient ? (p.block + 1) * p.target.columns : p.block * p.result_row;
+  p.gathered_size = p.block * p.gathered_row + 16;                      // see pack_tiles()
+  p.result_size = p.packs_gradients ? (p.block + 1) * p.target.columns  // see gradient_panel()
+                  : gradient        ? 0
+                                    : p.block * p.result_row;
   p.packed = layout.add(p.packed_size * (gradient ? p.threads : 1));
   p.gathered = layout.add(p.gathered_size * p.threads);
-  p.tiles = layout.add(gradient ? p.gathered_size * p.threads : 0);
+  p.tiles = layout.add(p.packs_gradients ? p.gathered_size * p.threads : 0);
   p.result = layout.add(p.result_size * p.threads);
   p.floats = layout.size();
 }

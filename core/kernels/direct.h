@@ -39,6 +39,7 @@ struct DirectPlan {
   std::int64_t lines;                                    // of taps that are gathered at a time
   std::int64_t block;                                    // rows that are gathered at a time
   bool in_place;                                         // plain rows are the pixels as they lie
+  bool packs_gradients;                                  // dy and the pixels are packed
   std::int64_t gathered_row, result_row;                 // row strides
   std::int64_t packed, gathered, tiles, result;          // offsets
   std::int64_t gathered_size, result_size, packed_size;  // of one thread's part; packed: of all
@@ -47,7 +48,8 @@ struct DirectPlan {
 
 template <class T>
 struct DirectKernels {
-  std::int64_t lanes;  // columns must be a multiple of this
+  std::int64_t lanes;             // columns must be a multiple of this
+  std::int64_t unpacked_columns;  // up to here, gradients are used up before packing would pay
   /// y at the positions of the grid = the sum of taps of x times weights.
   void (*convolve)(T* y, const Conv2dInput<T>& x, const T* w, const DirectPlan& plan, T* workspace);
   /// dw = the sum over positions of taps of x times dy.

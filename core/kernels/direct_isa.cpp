@@ -280,8 +280,7 @@ void backward_weight(float* dw, const float* dy, const Conv2dInput<float>& x,
   const TapGrid& g = plan.grid;
   const std::int64_t columns = plan.target.columns, line = g.taps_w * g.channels;
   const std::int64_t height = tile_height(columns);
-  // A few panels are done before packing would pay.
-  const bool packs = columns > 4 * kPanel;
+  const bool packs = plan.packs_gradients;
   const bool reads = packs && plan.in_place && x.scale == nullptr;
   const int threads = static_cast<int>(plan.threads);
 #pragma omp parallel num_threads(threads)
@@ -330,7 +329,7 @@ void backward_weight(float* dw, const float* dy, const Conv2dInput<float>& x,
 
 template <class T>
 DirectKernels<T> direct() {
-  return {kLanes, convolve, backward_weight};
+  return {kLanes, 4 * kPanel, convolve, backward_weight};
 }
 template DirectKernels<float> direct();
 

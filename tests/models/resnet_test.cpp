@@ -8,6 +8,7 @@
 #include "core/ops/arithmetic.h"
 #include "nn/init.h"
 #include "tests/models/module_helpers.h"
+#include "tests/support/guards.h"
 #include "tests/support/random_tensor.h"
 
 using namespace resgrad;
@@ -192,8 +193,11 @@ Step train_step(ResNet& net, const Tensor& x) {
 }  // namespace
 
 TEST_CASE("recomputing blocks gives the same bits for less memory") {
+  // The activations of many images outweigh the workspaces of the convolutions, which differ
+  // between instruction sets and grow with the threads.
+  const ThreadsGuard threads(1);
   ResNetConfig deep = small();
-  deep.stages[0].blocks = 24;
+  deep.stages[0].blocks = 40;
   ResNetConfig pre = deep;
   pre.activation = Activation::pre;
   for (const ResNetConfig& config : {deep, pre, small_bottleneck()}) {
@@ -204,11 +208,11 @@ TEST_CASE("recomputing blocks gives the same bits for less memory") {
       const init::InitScope scope(1);
       ResNet net(config);
       net.set_recompute_blocks(recompute);
-      steps.push_back(train_step(net, images({4, 3, 17, 16})));
+      steps.push_back(train_step(net, images({32, 3, 17, 16})));
     }
     CHECK(steps[0].tensors == steps[1].tensors);
     // one activation a block instead of three, of two where the order is pre
-    if (config.stages[0].blocks == 24) CHECK(steps[1].peak_bytes < steps[0].peak_bytes / 10 * 6);
+    if (config.stages[0].blocks == 40) CHECK(steps[1].peak_bytes < steps[0].peak_bytes / 10 * 6);
   }
 }
 
