@@ -15,7 +15,8 @@ constexpr std::int64_t kGatheredFloats = 48 * 1024;  // of a block of rows: a fi
 // Rows for gradients, where each block adds once to all of the sums: as many as leave the panel of
 // gradients in the L1 cache.
 constexpr std::int64_t kGradientRows = 240;
-constexpr std::int64_t kLineDepth = 512;  // lines of taps are gathered together up to here
+constexpr std::int64_t kTilesDepth = 256;  // of packed pixels, which stay in the L2 cache
+constexpr std::int64_t kLineDepth = 512;   // lines of taps are gathered together up to here
 
 // Fills in how the product over plan.grid is cut and laid out.
 void lay_out(DirectPlan& p, Conv2dPass pass) {
@@ -37,13 +38,15 @@ void lay_out(DirectPlan& p, Conv2dPass pass) {
   p.packs_gradients = gradient && p.target.columns > direct<float>().unpacked_columns;
   WorkspaceLayout layout;
   p.packed_size = (g.taps_h * line * p.target.columns + 15) / 16 * 16;
-  p.gathered_size = p.block * p.gathered_row + 16;                      // see pack_tiles()
+  p.gathered_size = p.block * p.gathered_row;
+  p.tiles_depth = std::min(kTilesDepth, p.lines * line);
+  p.tiles_size = p.packs_gradients ? p.block * p.tiles_depth + 16 : 0;  // see pack_tiles()
   p.result_size = p.packs_gradients ? (p.block + 1) * p.target.columns  // see gradient_panel()
                   : gradient        ? 0
                                     : p.block * p.result_row;
   p.packed = layout.add(p.packed_size * (gradient ? p.threads : 1));
   p.gathered = layout.add(p.gathered_size * p.threads);
-  p.tiles = layout.add(p.packs_gradients ? p.gathered_size * p.threads : 0);
+  p.tiles = layout.add(p.tiles_size * p.threads);
   p.result = layout.add(p.result_size * p.threads);
   p.floats = layout.size();
 }

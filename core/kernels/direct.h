@@ -36,14 +36,16 @@ struct DirectPlan {
   TapTarget target;
   TapWeights weights;
   std::int64_t threads;
-  std::int64_t lines;                                    // of taps that are gathered at a time
-  std::int64_t block;                                    // rows that are gathered at a time
-  bool in_place;                                         // plain rows are the pixels as they lie
-  bool packs_gradients;                                  // dy and the pixels are packed
-  std::int64_t gathered_row, result_row;                 // row strides
-  std::int64_t packed, gathered, tiles, result;          // offsets
-  std::int64_t gathered_size, result_size, packed_size;  // of one thread's part; packed: of all
-  std::int64_t floats;                                   // size of the workspace
+  std::int64_t lines;                                   // of taps that are gathered at a time
+  std::int64_t block;                                   // rows that are gathered at a time
+  std::int64_t tiles_depth;                             // of pixels that are packed at a time
+  bool in_place;                                        // plain rows are the pixels as they lie
+  bool packs_gradients;                                 // dy and the pixels are packed
+  std::int64_t gathered_row, result_row;                // row strides
+  std::int64_t packed, gathered, tiles, result;         // offsets
+  std::int64_t gathered_size, tiles_size, result_size;  // of one thread's part
+  std::int64_t packed_size;                             // of all weights
+  std::int64_t floats;                                  // size of the workspace
 };
 
 template <class T>

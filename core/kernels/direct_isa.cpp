@@ -12,6 +12,10 @@ namespace {
 // Depth of a product at a time: that part of a panel of b stays in cache over all rows.
 constexpr std::int64_t kDepth = 512;
 
+// The steps of a product that ask for upcoming memory, a cache line each, are its last: this many
+// times more than there are lines. What came earlier would have left the L2 cache again.
+constexpr std::int64_t kStepsAhead = 3;
+
 // Chunks of blocks for each thread where they are handed out one by one.
 constexpr std::int64_t kChunksPerThread = 16;
 
@@ -275,6 +279,22 @@ void pack_gradients(float* packed, const float* dy, std::int64_t rows, std::int6
   }
 }
 
+// sums (+)= left^T [depth, rows] times the gradients [rows, columns] of a block, which lie as they
+// are, or in panels if they are packed. Asks for `upcoming` in its last steps.
+void multiply_gradients(float* sums, const LeftMatrix& left, std::int64_t depth,
+                        std::int64_t height, const float* gradients, std::int64_t rows,
+                        Update update, const DirectPlan& plan, Upcoming* upcoming) {
+  const std::int64_t columns = plan.target.columns;
+  const std::int64_t steps = parts_of({0, depth}, height) * rows;  // of a panel
+  const std::int64_t asking = parts_of({0, kStepsAhead * cache_lines(*upcoming)}, steps) * kPanel;
+  for (std::int64_t q = 0; q < columns; q += kPanel) {
+    const std::int64_t width = least(kPanel, columns - q);
+    const float* panel = gradients + (plan.packs_gradients ? gradient_panel(q, rows) : q);
+    multiply_panel(depth, width, rows, left, panel, plan.packs_gradients ? width : columns,
+                   sums + q, columns, update, q + asking >= columns ? upcoming : nullptr);
+  }
+}
+
 void backward_weight(float* dw, const float* dy, const Conv2dInput<float>& x,
                      const DirectPlan& plan, float* workspace) {
   const TapGrid& g = plan.grid;
@@ -288,34 +308,37 @@ void backward_weight(float* dw, const float* dy, const Conv2dInput<float>& x,
     const std::int64_t thread = omp_get_thread_num();
     float* sums = workspace + plan.packed + thread * plan.packed_size;
     float* gathered = workspace + plan.gathered + thread * plan.gathered_size;
-    float* tiles = workspace + plan.tiles + thread * plan.gathered_size;
+    float* tiles = workspace + plan.tiles + thread * plan.tiles_size;
     float* gradients = workspace + plan.result + thread * plan.result_size;
     const Range share = thread_share(g.n * g.grid_h * g.grid_w);
     const std::int64_t blocks = parts_of(share, plan.block);
     for (std::int64_t block = 0; block < blocks; ++block) {
       const Range rows = part(share, block, blocks);
       const std::int64_t count = size(rows);
+      const Update update = block > 0 ? Update::add : Update::assign;
       const float* dy_rows = dy + rows.begin * columns;
       if (packs) pack_gradients(gradients, dy_rows, count, columns);
       const std::int64_t next = least(share.end, rows.end + count) - rows.end;
-      Upcoming upcoming{next_pixels(x.x, rows, share, g),
-                        {dy + rows.end * columns, dy + (rows.end + next) * columns}};
+      const Upcoming next_block{next_pixels(x.x, rows, share, g),
+                                {dy + rows.end * columns, dy + (rows.end + next) * columns}};
       for (std::int64_t i = 0; i < g.taps_h; i += plan.lines) {
         const Range lines{i, least(g.taps_h, i + plan.lines)};
-        const std::int64_t depth = size(lines) * line;
-        LeftMatrix left{gathered, plan.gathered_row, LeftLayout::columns};
-        if (reads) left = {x.x + rows.begin * g.channels, g.channels, LeftLayout::columns};
+        const Range depths{lines.begin * line, lines.end * line};
         if (!reads) gather(gathered, x, rows, lines, plan);
-        if (packs) {
-          pack_tiles(tiles, left.data, left.stride, depth, count, height);
-          left = {tiles, height, LeftLayout::tiles};
-        }
-        for (std::int64_t q = 0; q < columns; q += kPanel) {
-          const std::int64_t width = least(kPanel, columns - q);
-          multiply_panel(depth, width, count, left,
-                         packs ? gradients + gradient_panel(q, count) : dy_rows + q,
-                         packs ? width : columns, sums + lines.begin * line * columns + q, columns,
-                         block > 0 ? Update::add : Update::assign, &upcoming);
+        const float* pixels = reads ? x.x + rows.begin * g.channels : gathered;
+        const std::int64_t stride = reads ? g.channels : plan.gathered_row;
+        const std::int64_t chunks = packs ? parts_of(depths, plan.tiles_depth) : 1;
+        for (std::int64_t k = 0; k < chunks; ++k) {
+          const Range chunk = part(depths, k, chunks);
+          LeftMatrix left{pixels + chunk.begin - depths.begin, stride, LeftLayout::columns};
+          if (packs) {
+            pack_tiles(tiles, left.data, stride, size(chunk), count, height);
+            left = {tiles, height, LeftLayout::tiles};
+          }
+          const bool last = chunk.end == g.taps_h * line;
+          Upcoming upcoming = last ? next_block : Upcoming{};
+          multiply_gradients(sums + chunk.begin * columns, left, size(chunk), height,
+                             packs ? gradients : dy_rows, count, update, plan, &upcoming);
         }
       }
     }

@@ -5,8 +5,7 @@
 namespace resgrad::kernels::RESGRAD_ISA {
 namespace {
 
-constexpr int kLineFloats = 16;  // in a cache line
-constexpr int kLineVectors = kLineFloats > kLanes ? kLineFloats / kLanes : 1;
+constexpr std::int64_t kLineVectors = kLineFloats > kLanes ? kLineFloats / kLanes : 1;
 
 // Panels deeper than this come from the L3 cache, not the L2.
 constexpr std::int64_t kDeep = 192;

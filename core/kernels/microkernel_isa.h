@@ -8,6 +8,7 @@ namespace resgrad::kernels::RESGRAD_ISA {
 
 /// Vectors across a panel: as many as leave registers for enough rows.
 constexpr std::int64_t kPanelVectors = kLanes == 16 ? 4 : 2;
+constexpr std::int64_t kLineFloats = 16;  // in a cache line
 constexpr std::int64_t kPanel = kPanelVectors * kLanes;
 
 /// How the left operand lies in memory.
@@ -47,6 +48,11 @@ struct Upcoming {
   };
   Range first = {}, second = {};
 };
+
+/// The cache lines of it.
+RESGRAD_INLINE std::int64_t cache_lines(const Upcoming& u) {
+  return (u.first.end - u.first.next + u.second.end - u.second.next) / kLineFloats;
+}
 
 /// c = a b, or c += a b, for a [rows, depth], b [depth, columns] and c [rows, columns] with the
 /// given row strides; columns is a multiple of kLanes, at most kPanel. Advances `upcoming`, which
