@@ -42,6 +42,9 @@ template <int kRows, int kVectors, bool kTransposed, bool kFetch>
   Vector sum[kRows][kVectors] = {};
   const float* line = fetch.data;
   const std::int64_t next_line = fetch.stride;
+  // Unrolled, a step is an eighth fewer instructions: a core whose other thread is busy takes turns
+  // at decoding them.
+#pragma GCC unroll 4
   for (std::int64_t d = 0; d < depth; ++d, b += b_stride, line += next_line) {
     if (kFetch) __builtin_prefetch(line, 0, kTransposed ? 3 : 2);
     Vector row[kVectors];
