@@ -7,7 +7,8 @@ set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/resgrad)
 set_target_properties(resgrad PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
 install(TARGETS resgrad)
 install(TARGETS resgrad_options resgrad_kernels resgrad_core resgrad_ops resgrad_nn resgrad_models
-                resgrad_data resgrad_train resgrad_all
+                resgrad_data resgrad_optim resgrad_io resgrad_log resgrad_train
+                resgrad_catalogue resgrad_all
         EXPORT resgrad)
 install(EXPORT resgrad NAMESPACE resgrad:: FILE resgradTargets.cmake DESTINATION ${package_folder})
 

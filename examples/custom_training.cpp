@@ -7,7 +7,7 @@
 #include "data/loader.h"
 #include "nn/nn.h"
 #include "train/evaluate.h"
-#include "train/sgd.h"
+#include "train/optim/sgd.h"
 
 using namespace resgrad;
 

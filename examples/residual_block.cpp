@@ -9,7 +9,7 @@
 #include "core/ops/relu.h"
 #include "core/random.h"
 #include "nn/nn.h"
-#include "train/sgd.h"
+#include "train/optim/sgd.h"
 
 using namespace resgrad;
 

@@ -9,18 +9,12 @@
 #include <utility>
 #include <vector>
 
-#include "core/tensor.h"
+#include "core/named_tensor.h"
 
 namespace resgrad {
 
 class Module;
 using ModulePtr = std::shared_ptr<Module>;
-
-/// A tensor under its name in the network, such as `stage2.0.main_path.0.weight`.
-struct NamedTensor {
-  std::string name;
-  Tensor tensor;
-};
 
 /// Copies the values of `state` to the tensors of `own` that have the same names; `op` stands for
 /// the caller in the message. Throws ValueError that lists every missing, unexpected or misshapen

@@ -18,7 +18,6 @@ EXCEPTIONS = {
     "core/kernels/direct_isa.cpp": "the kernels of core/kernels/conv2d_direct.cpp, whose test runs all",
     "core/kernels/grouped_isa.cpp": "the kernels of core/kernels/conv2d_grouped.cpp, whose test runs all",
     "core/kernels/microkernel_isa.cpp": "the product of the two engines, whose tests run it",
-    "train/gradcheck_cases.cpp": "a catalogue of tests, which tests/core/gradcheck_test.cpp runs",
     "core/ops/batch_norm_passes.cpp": "the parts of batch norms, which the tests of those operations run",
     "core/ops/conv2d_passes.cpp": "the parts of convolutions, likewise",
     "core/kernels/winograd_isa.cpp": "the kernels of core/kernels/conv2d_winograd.cpp, likewise",

@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.h"
-#include "train/atomic_file.h"
-#include "train/safetensors.h"
+#include "train/io/atomic_file.h"
+#include "train/io/safetensors.h"
 
 namespace resgrad {
 namespace {

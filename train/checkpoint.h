@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "nn/module.h"
-#include "train/metrics.h"
+#include "train/log/metrics.h"
 
 namespace resgrad {
 

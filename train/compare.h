@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "train/metrics.h"
+#include "train/log/metrics.h"
 
 namespace resgrad {
 

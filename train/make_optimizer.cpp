@@ -1,8 +1,8 @@
 #include "train/make_optimizer.h"
 
 #include "core/check.h"
-#include "train/adamw.h"
-#include "train/sgd.h"
+#include "train/optim/adamw.h"
+#include "train/optim/sgd.h"
 
 namespace resgrad {
 namespace {

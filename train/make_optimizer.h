@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "train/optimizer.h"
+#include "train/optim/optimizer.h"
 #include "train/run_options.h"
 
 namespace resgrad {

@@ -7,14 +7,14 @@
 
 namespace resgrad {
 
-data::LoaderOptions eval_loader_options(const DataSplits& data, const RunOptions& o) {
+data::LoaderOptions eval_loader_options(const data::DataSplits& data, const RunOptions& o) {
   return {.batch_size = o.batch_size,
           .normalisation = data.normalisation,
           .seed = o.seed,
           .workers = o.workers};
 }
 
-data::LoaderOptions train_loader_options(const DataSplits& data, const RunOptions& o) {
+data::LoaderOptions train_loader_options(const data::DataSplits& data, const RunOptions& o) {
   data::LoaderOptions options = eval_loader_options(data, o);
   options.shuffle = !o.overfit_batch;
   // a last batch of one image could not be normalised, and steps of one size are comparable
@@ -29,12 +29,12 @@ data::LoaderOptions train_loader_options(const DataSplits& data, const RunOption
   return options;
 }
 
-DataSplits first_update_only(const DataSplits& data, const RunOptions& o) {
+data::DataSplits first_update_only(const data::DataSplits& data, const RunOptions& o) {
   const double images = static_cast<double>(o.batch_size) * static_cast<double>(o.accumulate);
   std::vector<std::int64_t> first(
       static_cast<std::size_t>(std::clamp(images, 0.0, static_cast<double>(data.train->size()))));
   std::iota(first.begin(), first.end(), std::int64_t{0});
-  DataSplits batch = data;
+  data::DataSplits batch = data;
   batch.train = std::make_shared<const data::Dataset>(data::subset(*data.train, first));
   batch.test = batch.train;
   batch.test_name = "training batch";

@@ -1,22 +1,22 @@
 // What the settings of a run say of its data: how they are loaded, and how many make an epoch.
 #pragma once
 
+#include "data/datasets.h"
 #include "data/loader.h"
-#include "train/datasets.h"
 #include "train/run_options.h"
 
 namespace resgrad {
 
 /// Of the images that are evaluated.
-data::LoaderOptions eval_loader_options(const DataSplits& data, const RunOptions& options);
+data::LoaderOptions eval_loader_options(const data::DataSplits& data, const RunOptions& options);
 
 /// Of the images that are trained on: shuffled, augmented and mixed, batches of one size.
 /// With overfit_batch they stay as and where they are.
-data::LoaderOptions train_loader_options(const DataSplits& data, const RunOptions& options);
+data::LoaderOptions train_loader_options(const data::DataSplits& data, const RunOptions& options);
 
 /// For overfit_batch: the images of the first update, to be learnt by heart, as training and test
 /// set.
-DataSplits first_update_only(const DataSplits& data, const RunOptions& options);
+data::DataSplits first_update_only(const data::DataSplits& data, const RunOptions& options);
 
 /// Updates of an epoch with so many batches and images. Batches at its end that do not make an
 /// update are left out.

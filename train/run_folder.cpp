@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "core/check.h"
-#include "train/atomic_file.h"
+#include "train/io/atomic_file.h"
 
 namespace resgrad {
 

@@ -15,17 +15,17 @@
 #include "data/loader.h"
 #include "nn/layers.h"
 #include "nn/loss.h"
-#include "train/atomic_file.h"
-#include "train/clip.h"
-#include "train/ema.h"
 #include "train/evaluate.h"
+#include "train/io/atomic_file.h"
+#include "train/log/recorders.h"
 #include "train/make_optimizer.h"
 #include "train/nonfinite.h"
-#include "train/recorders.h"
+#include "train/optim/clip.h"
+#include "train/optim/ema.h"
+#include "train/optim/schedule.h"
 #include "train/resume.h"
 #include "train/run_data.h"
 #include "train/run_folder.h"
-#include "train/schedule.h"
 #include "train/signals.h"
 #include "train/version.h"
 
@@ -59,6 +59,14 @@ ScheduleOptions schedule_options(const RunOptions& o, std::int64_t steps_per_epo
           .warmup_method = o.lr_warmup_method,
           .warmup_factor = o.lr_warmup_factor,
           .momentum_cycle = base_momentum(o) == 0 ? 0 : o.momentum_cycle};
+}
+
+RecorderOptions recorder_options(const RunOptions& o) {
+  return {.folder = o.output_dir,
+          .print_freq = o.print_freq,
+          .quiet = o.quiet,
+          .profile = o.profile,
+          .log_norms = o.log_norms};
 }
 
 std::vector<Dropout*> dropouts(Module& net) {
@@ -99,7 +107,7 @@ std::int64_t limited(std::int64_t n, std::int64_t limit) {
 
 class Run {
  public:
-  Run(Module& net, const DataSplits& data, const RunOptions& options, CheckpointInfo info)
+  Run(Module& net, const data::DataSplits& data, const RunOptions& options, CheckpointInfo info)
       : net_(net),
         data_(options.overfit_batch ? first_update_only(data, options) : data),
         o_(options),
@@ -152,7 +160,8 @@ class Run {
     if (found) restore(*found);
     // "auto" without a checkpoint: nothing was reached there that could be lost
     run_folder_.emplace(folder_, here || o_.resume == "auto");
-    recorders_.emplace(o_, RunLength{o_.epochs, steps_per_epoch_, total_steps_}, here ? step_ : 0);
+    recorders_.emplace(recorder_options(o_), RunLength{o_.epochs, steps_per_epoch_, total_steps_},
+                       here ? step_ : 0);
     log_ = recorders_->log();
     if (run_folder_->moved()) {
       log_->info("moved the earlier run in {} to {}", folder_.string(),
@@ -495,7 +504,7 @@ class Run {
   }
 
   Module& net_;
-  DataSplits data_;
+  data::DataSplits data_;
   RunOptions o_;
   CheckpointInfo info_;
   fs::path folder_;
@@ -519,7 +528,7 @@ class Run {
 
 }  // namespace
 
-TrainResult run_training(Module& net, const DataSplits& data, const RunOptions& options,
+TrainResult run_training(Module& net, const data::DataSplits& data, const RunOptions& options,
                          CheckpointInfo info) {
   return Run(net, data, options, std::move(info)).fit();
 }

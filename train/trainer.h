@@ -3,10 +3,10 @@
 
 #include <vector>
 
+#include "data/datasets.h"
 #include "nn/module.h"
 #include "train/checkpoint.h"
-#include "train/datasets.h"
-#include "train/metrics.h"
+#include "train/log/metrics.h"
 #include "train/run_options.h"
 
 namespace resgrad {
@@ -33,7 +33,7 @@ struct TrainResult {
 /// settings out of range, or those of another run than the checkpoint's;
 ///         IoError when files cannot be read or written; StateError when loss or a gradient is not
 ///         finite, naming step, layer and tensor, or when a whole epoch was skipped.
-TrainResult run_training(Module& net, const DataSplits& data, const RunOptions& options,
+TrainResult run_training(Module& net, const data::DataSplits& data, const RunOptions& options,
                          CheckpointInfo info);
 
 }  // namespace resgrad

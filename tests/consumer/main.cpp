@@ -9,9 +9,9 @@
 #include "models/models.h"
 #include "models/summary.h"
 #include "nn/loss.h"
-#include "train/logging.h"
-#include "train/safetensors.h"
-#include "train/sgd.h"
+#include "train/io/safetensors.h"
+#include "train/log/logging.h"
+#include "train/optim/sgd.h"
 #include "train/version.h"
 
 using namespace resgrad;

@@ -8,7 +8,7 @@
 #include "models/models.h"
 #include "nn/init.h"
 #include "train/evaluate.h"
-#include "train/sgd.h"
+#include "train/optim/sgd.h"
 
 using namespace resgrad;
 

@@ -5,7 +5,7 @@
 #include "data/synthetic.h"
 #include "models/models.h"
 #include "nn/loss.h"
-#include "train/sgd.h"
+#include "train/optim/sgd.h"
 
 using namespace resgrad;
 

@@ -7,7 +7,7 @@
 #include "tests/integration/program.h"
 #include "tests/support/temporary_folder.h"
 #include "train/inference.h"
-#include "train/safetensors.h"
+#include "train/io/safetensors.h"
 
 using namespace resgrad;
 namespace fs = std::filesystem;

@@ -13,7 +13,7 @@
 #include "tests/support/golden.h"
 #include "tests/support/guards.h"
 #include "train/make_optimizer.h"
-#include "train/schedule.h"
+#include "train/optim/schedule.h"
 
 namespace resgrad {
 namespace {

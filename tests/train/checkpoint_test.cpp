@@ -10,7 +10,7 @@
 #include "core/random.h"
 #include "tests/train/files.h"
 #include "tests/train/tiny_run.h"
-#include "train/safetensors.h"
+#include "train/io/safetensors.h"
 
 using namespace resgrad;
 namespace fs = std::filesystem;

@@ -4,8 +4,8 @@
 
 #include "core/check.h"
 #include "tests/support/compare.h"
-#include "train/adamw.h"
-#include "train/sgd.h"
+#include "train/optim/adamw.h"
+#include "train/optim/sgd.h"
 
 namespace resgrad {
 namespace {

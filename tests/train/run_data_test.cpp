@@ -49,7 +49,7 @@ TEST_CASE("a batch to be learnt by heart is the same each time") {
   CHECK_FALSE(train.drop_last);
   CHECK_FALSE(train.augment);
   CHECK_FALSE(train.mix.any());
-  DataSplits data = first_update_only(tiny_splits(), o);
+  data::DataSplits data = first_update_only(tiny_splits(), o);
   CHECK(data.train->size() == 16);
   CHECK(data.test == data.train);
   o.accumulate = 2;

@@ -3,10 +3,10 @@
 
 #include <filesystem>
 
+#include "data/datasets.h"
 #include "data/synthetic.h"
 #include "models/models.h"
 #include "nn/init.h"
-#include "train/datasets.h"
 #include "train/run_options.h"
 
 namespace resgrad {
@@ -22,7 +22,7 @@ inline std::shared_ptr<const data::Dataset> tiny_data(std::int64_t n,
   return std::make_shared<const data::Dataset>(data::make_synthetic(split, n, 0));
 }
 
-inline DataSplits tiny_splits(std::int64_t train = 80, std::int64_t test = 40) {
+inline data::DataSplits tiny_splits(std::int64_t train = 80, std::int64_t test = 40) {
   return {.train = tiny_data(train),
           .test = tiny_data(test, data::Split::test),
           .test_name = "test",

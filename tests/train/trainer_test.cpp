@@ -16,8 +16,8 @@
 #include "tests/support/temporary_folder.h"
 #include "tests/train/tiny_run.h"
 #include "train/evaluate.h"
+#include "train/io/safetensors.h"
 #include "train/run_data.h"
-#include "train/safetensors.h"
 #include "train/signals.h"
 
 using namespace resgrad;
@@ -214,7 +214,7 @@ TEST_CASE("averaged weights are evaluated beside the plain ones and written to a
   CHECK(ema.info.step == 10);
   CHECK_FALSE(ema.state);
   load_weights(run / "ema.safetensors", *net);
-  const DataSplits data = tiny_splits();
+  const data::DataSplits data = tiny_splits();
   data::Loader loader(data.test, {.batch_size = 16, .normalisation = data.normalisation});
   const Evaluation evaluation = evaluate(*net, loader, 10);
   CHECK(result.epochs[1].ema_test_loss == evaluation.loss);
@@ -278,7 +278,7 @@ TEST_CASE("loss and accuracy of mixed images weigh both labels with their shares
     o.label_smoothing = 0.1;
     o.max_steps = 1;
     const TrainResult result = run_training(*make_net(seed), tiny_splits(), o, {});
-    const DataSplits data = tiny_splits();
+    const data::DataSplits data = tiny_splits();
     data::Loader loader(data.train, train_loader_options(data, o));
     loader.start_epoch(0);
     const data::Batch batch = loader.next().value();
@@ -569,7 +569,7 @@ TEST_CASE("a checkpoint of another run is an error that touches nothing") {
   run_training(*tiny_net(), tiny_splits(), o, {});
   o.resume = "auto";
   const std::string before = text_of(folder.path() / "run" / "train.log");
-  const auto failure = [&](const RunOptions& options, Module& net, const DataSplits& data) {
+  const auto failure = [&](const RunOptions& options, Module& net, const data::DataSplits& data) {
     try {
       run_training(net, data, options, {});
     } catch (const ValueError& error) {

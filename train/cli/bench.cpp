@@ -22,7 +22,7 @@
 #include "nn/loss.h"
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
-#include "train/sgd.h"
+#include "train/optim/sgd.h"
 
 namespace resgrad::cli {
 namespace {

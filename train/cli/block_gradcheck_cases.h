@@ -1,7 +1,7 @@
 // The residual blocks' share of the catalogue of gradient checks. Built on models.
 #pragma once
 
-#include "train/gradcheck_cases.h"
+#include "core/catalogue/gradcheck_cases.h"
 
 namespace resgrad {
 

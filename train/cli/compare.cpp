@@ -5,12 +5,12 @@
 #include <filesystem>
 #include <memory>
 
-#include "train/atomic_file.h"
 #include "train/cli/commands.h"
 #include "train/cli/config.h"
 #include "train/cli/flags.h"
 #include "train/cli/train_flags.h"
 #include "train/compare.h"
+#include "train/io/atomic_file.h"
 #include "train/signals.h"
 
 namespace resgrad::cli {
@@ -35,9 +35,9 @@ int run_compare(CompareFlags flags) {
   const StopSignals signals;
   const std::filesystem::path folder =
       flags.run.output_dir.empty() ? "runs/compare-" + flags.run.model : flags.run.output_dir;
-  const DataSplits data =
-      load_data(flags.run.dataset, find_data(flags.run.dataset, flags.run.data_path),
-                flags.run.val_split, flags.run.seed);
+  const data::DataSplits data =
+      data::load_data(flags.run.dataset, find_data(flags.run.dataset, flags.run.data_path),
+                      flags.run.val_split, flags.run.seed);
   std::vector<VariantRuns> results;
   for (const std::string& variant : flags.variants) results.push_back({variant, {}});
   const std::int64_t runs = flags.seeds * std::ssize(flags.variants);

@@ -4,10 +4,10 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "data/datasets.h"
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
 #include "train/cli/network.h"
-#include "train/datasets.h"
 #include "train/evaluate.h"
 #include "train/signals.h"
 
@@ -74,7 +74,7 @@ int run_eval(const EvalFlags& flags) {
   const LoadedNetwork loaded = load_network(flags.checkpoint);
   const CheckpointInfo& info = loaded.info;
   const std::string name = flags.run.dataset.empty() ? info.dataset : flags.run.dataset;
-  const auto dataset = load_test_set(name, find_data(name, flags.run.data_path));
+  const auto dataset = data::load_test_set(name, find_data(name, flags.run.data_path));
   require<ValueError>(dataset->num_classes == info.num_classes,
                       "eval: dataset: expected {} classes as in {}, got {} with {}",
                       info.num_classes, flags.checkpoint, name, dataset->num_classes);

@@ -5,12 +5,12 @@
 #include <memory>
 #include <set>
 
+#include "core/catalogue/gradcheck_cases.h"
 #include "core/check.h"
 #include "core/kernels/isa.h"
 #include "train/cli/block_gradcheck_cases.h"
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
-#include "train/gradcheck_cases.h"
 
 namespace resgrad::cli {
 namespace {

@@ -7,7 +7,7 @@
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
 #include "train/cli/network.h"
-#include "train/safetensors.h"
+#include "train/io/safetensors.h"
 
 namespace resgrad::cli {
 namespace {

@@ -10,15 +10,15 @@
 #include "core/ops/cross_entropy.h"
 #include "core/ops/shaping.h"
 #include "data/class_names.h"
+#include "data/datasets.h"
 #include "data/image.h"
 #include "data/loader.h"
 #include "data/resize.h"
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
 #include "train/cli/network.h"
-#include "train/datasets.h"
 #include "train/inference.h"
-#include "train/safetensors.h"
+#include "train/io/safetensors.h"
 
 namespace resgrad::cli {
 namespace {
@@ -93,7 +93,7 @@ Predictions predict_images(const LoadedNetwork& loaded, const PredictFlags& flag
 
 Predictions predict_indices(const LoadedNetwork& loaded, const PredictFlags& flags) {
   const std::string name = flags.run.dataset.empty() ? loaded.info.dataset : flags.run.dataset;
-  const auto all = load_test_set(name, find_data(name, flags.run.data_path));
+  const auto all = data::load_test_set(name, find_data(name, flags.run.data_path));
   data::Dataset chosen = subset(*all, flags.indices);
   Predictions result;
   for (const std::int64_t index : flags.indices) {

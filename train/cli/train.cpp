@@ -5,11 +5,11 @@
 #include <filesystem>
 #include <memory>
 
-#include "train/adamw.h"
 #include "train/cli/commands.h"
 #include "train/cli/config.h"
 #include "train/cli/flags.h"
 #include "train/cli/train_flags.h"
+#include "train/optim/adamw.h"
 #include "train/signals.h"
 #include "train/trainer.h"
 
@@ -206,7 +206,7 @@ void set_optimizer_defaults(const CLI::App& command, RunOptions& o) {
   if (command.count("--weight-decay") == 0) o.weight_decay = AdamwOptions{}.weight_decay;
 }
 
-TrainResult train_one(const RunOptions& o, const DataSplits& data) {
+TrainResult train_one(const RunOptions& o, const data::DataSplits& data) {
   const data::Dataset& images = *data.train;
   models::Options model =
       model_options(o.activation, o.shortcut, o.stem, images.height, images.num_classes);
@@ -245,8 +245,8 @@ int run_train(RunOptions o) {
   apply_machine_flags(o);
   if (o.output_dir.empty()) o.output_dir = default_folder(o).lexically_normal().string();
   const StopSignals signals;
-  const DataSplits data =
-      load_data(o.dataset, find_data(o.dataset, o.data_path), o.val_split, o.seed);
+  const data::DataSplits data =
+      data::load_data(o.dataset, find_data(o.dataset, o.data_path), o.val_split, o.seed);
   return stopped(train_one(o, data).signal);
 }
 

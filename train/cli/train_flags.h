@@ -15,7 +15,7 @@ void add_train_flags(CLI::App& command, RunOptions& options);
 void set_optimizer_defaults(const CLI::App& command, RunOptions& options);
 
 /// Builds the network that `options` name and trains it on `data`.
-TrainResult train_one(const RunOptions& options, const DataSplits& data);
+TrainResult train_one(const RunOptions& options, const data::DataSplits& data);
 
 /// The exit code of runs that were ended by `signal` (0: they were not). Prints on standard error
 /// how to go on.

@@ -1,0 +1,491 @@
+#include "train/io/safetensors.h"
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "core/check.h"
+
+namespace resgrad {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "safetensors data are little-endian");
+
+using Json = nlohmann::json;
+
+constexpr std::uint64_t kLengthBytes = 8;
+constexpr std::uint64_t kMaxHeader = 100'000'000;
+constexpr std::string_view kMetadata = "__metadata__";
+constexpr std::string_view kChecksum = "checksum";
+constexpr std::string_view kCrc32 = "crc32:";
+constexpr std::string_view kNoDigits = "00000000";
+
+struct DTypeName {
+  DType dtype;
+  std::string_view text;
+};
+// In the order of the data: larger elements first, so that all are aligned; at equal size as the
+// reference writer orders them.
+constexpr std::array<DTypeName, 3> kDTypes = {
+    {{DType::int64, "I64"}, {DType::float64, "F64"}, {DType::float32, "F32"}}};
+
+auto dtype_rank(DType dtype) {
+  return std::ranges::find(kDTypes, dtype, &DTypeName::dtype) - kDTypes.begin();
+}
+
+struct Entry {
+  std::string name;
+  std::optional<DType> dtype = {};
+  std::optional<Shape> shape = {};
+  std::optional<std::vector<std::uint64_t>> offsets = {};  // begin and end, relative to the data
+
+  std::uint64_t begin() const { return offsets->at(0); }
+  std::uint64_t end() const { return offsets->at(1); }
+};
+
+struct Header {
+  std::vector<Entry> entries;
+  std::map<std::string, std::string> metadata;
+};
+
+// ---- reading the header
+// --------------------------------------------------------------------------
+
+// Reads the JSON event by event. A parser that builds a document would keep the last of two equal
+// keys and so hide one of them.
+class HeaderParser final : public nlohmann::json_sax<Json> {
+ public:
+  explicit HeaderParser(std::string_view file) : file_(file) {}
+
+  Header take() && { return std::move(header_); }
+
+  bool start_object(std::size_t) override {
+    if (where_ == Where::outside) {
+      where_ = Where::top;
+    } else if (where_ == Where::top && key_ == kMetadata) {
+      where_ = Where::metadata;
+    } else if (where_ == Where::top) {
+      where_ = Where::entry;
+      header_.entries.push_back({.name = key_});
+    } else {
+      unexpected("an object");
+    }
+    return true;
+  }
+
+  bool key(std::string& key) override {
+    key_ = key;
+    const bool is_new = where_ == Where::top        ? keys_.insert(key).second
+                        : where_ == Where::metadata ? !header_.metadata.contains(key)
+                                                    : is_new_field(key);
+    require<IoError>(is_new, "safetensors: {}: {}: expected each key once, got {} twice", file_,
+                     place(), key);
+    return true;
+  }
+
+  bool end_object() override {
+    if (where_ == Where::entry) {
+      const Entry& e = header_.entries.back();
+      require<IoError>(e.dtype && e.shape && e.offsets,
+                       "safetensors: {}: {}: expected dtype, shape and data_offsets, got no {}",
+                       file_, place(),
+                       !e.dtype   ? "dtype"
+                       : !e.shape ? "shape"
+                                  : "data_offsets");
+    }
+    where_ = where_ == Where::top ? Where::outside : Where::top;
+    return true;
+  }
+
+  bool start_array(std::size_t) override {
+    if (where_ == Where::entry && key_ == "shape") {
+      where_ = Where::shape;
+      header_.entries.back().shape.emplace();
+    } else if (where_ == Where::entry && key_ == "data_offsets") {
+      where_ = Where::offsets;
+      header_.entries.back().offsets.emplace();
+    } else {
+      unexpected("an array");
+    }
+    return true;
+  }
+
+  bool end_array() override {
+    if (where_ == Where::offsets) {
+      const std::size_t n = header_.entries.back().offsets->size();
+      require<IoError>(n == 2, "safetensors: {}: {}: expected two data_offsets, got {}", file_,
+                       place(), n);
+    }
+    where_ = Where::entry;
+    return true;
+  }
+
+  bool number_unsigned(std::uint64_t value) override {
+    if (where_ == Where::shape && std::in_range<std::int64_t>(value)) {
+      header_.entries.back().shape->push_back(static_cast<std::int64_t>(value));
+    } else if (where_ == Where::offsets) {
+      header_.entries.back().offsets->push_back(value);
+    } else {
+      unexpected(fmt::format("{}", value));
+    }
+    return true;
+  }
+
+  bool string(std::string& value) override {
+    if (where_ == Where::metadata) {
+      header_.metadata[key_] = value;
+    } else if (where_ == Where::entry && key_ == "dtype") {
+      const auto* found = std::ranges::find(kDTypes, value, &DTypeName::text);
+      require<IoError>(found != kDTypes.end(),
+                       "safetensors: {}: {}: expected dtype F32, F64 or I64, got {}", file_,
+                       place(), value);
+      header_.entries.back().dtype = found->dtype;
+    } else {
+      unexpected(fmt::format("\"{}\"", value));
+    }
+    return true;
+  }
+
+  bool null() override { return unexpected("null"); }
+  bool boolean(bool value) override { return unexpected(value ? "true" : "false"); }
+  bool number_integer(std::int64_t value) override { return unexpected(fmt::format("{}", value)); }
+  bool number_float(double, const std::string& text) override { return unexpected(text); }
+  bool binary(Json::binary_t&) override { return unexpected("binary data"); }
+  bool parse_error(std::size_t position, const std::string&,
+                   const nlohmann::detail::exception&) override {
+    throw IoError(fmt::format(
+        "safetensors: {}: header: expected JSON, got a syntax error at byte {}", file_, position));
+  }
+
+ private:
+  enum class Where { outside, top, metadata, entry, shape, offsets };
+
+  bool is_new_field(const std::string& key) const {
+    const Entry& e = header_.entries.back();
+    if (key == "dtype") return !e.dtype;
+    if (key == "shape") return !e.shape;
+    if (key == "data_offsets") return !e.offsets;
+    throw IoError(
+        fmt::format("safetensors: {}: {}: expected only dtype, shape and data_offsets, got {}",
+                    file_, place(), key));
+  }
+
+  std::string place() const {
+    if (where_ == Where::outside || where_ == Where::top) return "header";
+    if (where_ == Where::metadata) return std::string(kMetadata);
+    return "tensor " + header_.entries.back().name;
+  }
+
+  std::string_view expected() const {
+    switch (where_) {
+      case Where::outside:
+        return "an object";
+      case Where::top:
+        return "an object for each key";
+      case Where::metadata:
+        return "strings";
+      case Where::entry:
+        return key_ == "dtype" ? "a string as dtype" : "arrays as shape and data_offsets";
+      case Where::shape:
+        return "sizes from 0 to 2^63 - 1";
+      case Where::offsets:
+        break;
+    }
+    return "two offsets of at least 0";
+  }
+
+  bool unexpected(std::string_view got) const {
+    throw IoError(
+        fmt::format("safetensors: {}: {}: expected {}, got {}", file_, place(), expected(), got));
+  }
+
+  std::string_view file_;
+  Where where_ = Where::outside;
+  std::string key_;
+  std::set<std::string, std::less<>> keys_;
+  Header header_;
+};
+
+// The bytes of a tensor, or nothing when its sizes overflow. Zeros are left out of the check: the
+// strides of [0, 2^40, 2^40] overflow too.
+std::optional<std::uint64_t> checked_bytes(const Shape& shape, DType dtype) {
+  std::uint64_t product = size_of(dtype);
+  for (std::int64_t d : shape) {
+    const auto size = static_cast<std::uint64_t>(std::max<std::int64_t>(d, 1));
+    if (product > std::numeric_limits<std::int64_t>::max() / size) return std::nullopt;
+    product *= size;
+  }
+  return std::ranges::find(shape, 0) != shape.end() ? 0 : product;
+}
+
+void check_entry_size(const Entry& e, std::string_view file) {
+  const std::optional<std::uint64_t> bytes = checked_bytes(*e.shape, *e.dtype);
+  require<IoError>(bytes.has_value(),
+                   "safetensors: {}: tensor {}: expected fewer than 2^63 bytes, got shape {}", file,
+                   e.name, *e.shape);
+  require<IoError>(e.begin() <= e.end() && e.end() - e.begin() == *bytes,
+                   "safetensors: {}: tensor {}: expected {} bytes for shape {} of {}, got "
+                   "data_offsets [{}, {}]",
+                   file, e.name, *bytes, *e.shape, name(*e.dtype), e.begin(), e.end());
+}
+
+// Sorts by position and checks that the entries tile [0, data_bytes).
+void check_tiling(std::vector<Entry>& entries, std::uint64_t data_bytes, std::string_view file) {
+  std::ranges::sort(entries, {},
+                    [](const Entry& e) { return std::tuple(e.begin(), e.end(), e.name); });
+  std::uint64_t position = 0;
+  for (const Entry& e : entries) {
+    require<IoError>(e.begin() == position,
+                     "safetensors: {}: tensor {}: expected data_offsets that begin at {}, where "
+                     "the tensor before ends, got {}",
+                     file, e.name, position, e.begin());
+    position = e.end();
+  }
+  require<IoError>(position == data_bytes,
+                   "safetensors: {}: expected {} bytes of data, as the header says, got {}", file,
+                   position, data_bytes);
+}
+
+std::uint64_t header_size(std::span<const std::byte, kLengthBytes> length, std::uint64_t file_bytes,
+                          std::string_view file) {
+  std::uint64_t size = 0;
+  std::memcpy(&size, length.data(), sizeof size);
+  require<IoError>(size >= 2 && size <= kMaxHeader,
+                   "safetensors: {}: header: expected 2 to {} bytes, got {}", file, kMaxHeader,
+                   size);
+  require<IoError>(size <= file_bytes - kLengthBytes,
+                   "safetensors: {}: header: expected {} bytes, got {} up to the end of the file",
+                   file, size, file_bytes - kLengthBytes);
+  return size;
+}
+
+Header parse_header(std::string_view text, std::uint64_t data_bytes, std::string_view file) {
+  require<IoError>(text.front() == '{',
+                   "safetensors: {}: header: expected {{ as its first byte, got byte {}", file,
+                   static_cast<unsigned char>(text.front()));
+  // the JSON parser takes a zero byte for the end of the text and would not see what follows
+  require<IoError>(text.find('\0') == text.npos,
+                   "safetensors: {}: header: expected JSON, got a zero byte at {}", file,
+                   text.find('\0'));
+  HeaderParser parser(file);
+  Json::sax_parse(text.begin(), text.end(), &parser);
+  Header header = std::move(parser).take();
+  for (const Entry& e : header.entries) check_entry_size(e, file);
+  check_tiling(header.entries, data_bytes, file);
+  return header;
+}
+
+// ---- checksum
+// ------------------------------------------------------------------------------------
+
+// CRC-32 of bytes as they come.
+class Crc32 {
+ public:
+  void add(std::span<const std::byte> bytes) {
+    if (bytes.empty()) return;  // whose null pointer zlib takes for a wish to start again
+    crc_ = ::crc32_z(crc_, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
+  }
+  std::string digits() const { return fmt::format("{:08x}", crc_); }
+
+ private:
+  uLong crc_ = ::crc32_z(0, nullptr, 0);
+};
+
+// The digits of the checksum in the text of a header of our writer with this metadata.
+std::span<char> checksum_digits(std::string& header,
+                                const std::map<std::string, std::string>& metadata) {
+  const auto found = metadata.find(std::string(kChecksum));
+  if (found == metadata.end() || !found->second.starts_with(kCrc32) ||
+      found->second.size() != kCrc32.size() + kNoDigits.size()) {
+    return {};
+  }
+  const std::string field = fmt::format(R"("{}":"{}")", kChecksum, found->second);
+  const std::size_t position = header.find(field);
+  if (position == std::string::npos) return {};  // spaced or escaped in another way
+  return std::span(header).subspan(position + field.size() - 1 - kNoDigits.size(),
+                                   kNoDigits.size());
+}
+
+// ---- reading
+// -------------------------------------------------------------------------------------
+
+// Copies the next bytes of a file, in order, or throws.
+using ReadNext = std::function<void(std::span<std::byte>)>;
+
+TensorFile read(std::uint64_t file_bytes, std::string_view file, const ReadNext& read_next) {
+  require<IoError>(file_bytes >= kLengthBytes,
+                   "safetensors: {}: expected a header length of {} bytes, got a file of {}", file,
+                   kLengthBytes, file_bytes);
+  std::array<std::byte, kLengthBytes> length{};
+  read_next(length);
+  std::string text(header_size(length, file_bytes, file), ' ');
+  read_next(std::as_writable_bytes(std::span(text)));
+  Header header = parse_header(text, file_bytes - kLengthBytes - text.size(), file);
+
+  const std::span<char> digits = checksum_digits(text, header.metadata);
+  const std::string expected(digits.begin(), digits.end());
+  std::ranges::copy(kNoDigits.substr(0, digits.size()), digits.begin());
+  Crc32 crc;
+  crc.add(length);
+  crc.add(std::as_bytes(std::span(text)));
+
+  TensorFile contents{.metadata = std::move(header.metadata), .checksum = !digits.empty()};
+  for (Entry& e : header.entries) {
+    Tensor tensor = Tensor::empty(std::move(*e.shape), *e.dtype);
+    if (tensor.byte_size() != 0) read_next({tensor.bytes(), tensor.byte_size()});
+    if (contents.checksum) crc.add({tensor.bytes(), tensor.byte_size()});
+    contents.tensors.push_back({std::move(e.name), std::move(tensor)});
+  }
+  if (contents.checksum) {
+    require<IoError>(crc.digits() == expected,
+                     "safetensors: {}: expected the checksum {} that it states, got {}: the file "
+                     "is damaged",
+                     file, expected, crc.digits());
+    contents.metadata.erase(std::string(kChecksum));
+  }
+  return contents;
+}
+
+// ---- writing
+// -------------------------------------------------------------------------------------
+
+std::vector<NamedTensor> in_file_order(std::vector<NamedTensor> tensors) {
+  for (const NamedTensor& t : tensors) {
+    require<ValueError>(t.tensor.defined(),
+                        "safetensors: tensor {}: expected a tensor, got an "
+                        "undefined one",
+                        t.name);
+    require<ValueError>(t.name != kMetadata,
+                        "safetensors: tensor {}: expected another name, this "
+                        "one is reserved",
+                        t.name);
+  }
+  std::ranges::sort(tensors, {}, &NamedTensor::name);
+  const auto twice = std::ranges::adjacent_find(tensors, {}, &NamedTensor::name);
+  require<ValueError>(twice == tensors.end(),
+                      "safetensors: tensor {}: expected each name once, got it twice",
+                      twice == tensors.end() ? "" : twice->name);
+  std::ranges::stable_sort(tensors, {},
+                           [](const NamedTensor& t) { return dtype_rank(t.tensor.dtype()); });
+  return tensors;
+}
+
+std::string quoted(const std::string& text) {
+  try {
+    return Json(text).dump();
+  } catch (const Json::type_error&) {
+    throw ValueError(fmt::format("safetensors: {}: expected UTF-8, got other bytes", text));
+  }
+}
+
+std::string entry_text(const NamedTensor& t, std::uint64_t begin) {
+  return fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})", quoted(t.name),
+                     kDTypes[static_cast<std::size_t>(dtype_rank(t.tensor.dtype()))].text,
+                     fmt::join(t.tensor.shape(), ","), begin, begin + t.tensor.byte_size());
+}
+
+// Length and padded JSON.
+std::string header_text(const std::vector<NamedTensor>& tensors,
+                        const std::map<std::string, std::string>& metadata) {
+  std::vector<std::string> members;
+  if (!metadata.empty()) {
+    std::vector<std::string> pairs;
+    for (const auto& [key, value] : metadata) pairs.push_back(quoted(key) + ':' + quoted(value));
+    members.push_back(fmt::format(R"("{}":{{{}}})", kMetadata, fmt::join(pairs, ",")));
+  }
+  std::uint64_t position = 0;
+  for (const NamedTensor& t : tensors) {
+    members.push_back(entry_text(t, position));
+    position += t.tensor.byte_size();
+  }
+  std::string json = fmt::format("{{{}}}", fmt::join(members, ","));
+  json.resize((json.size() + 7) / 8 * 8, ' ');
+  require<ValueError>(json.size() <= kMaxHeader,
+                      "safetensors: header: expected at most {} bytes, got {}", kMaxHeader,
+                      json.size());
+  const std::uint64_t size = json.size();
+  std::string length(sizeof size, '\0');
+  std::memcpy(length.data(), &size, sizeof size);
+  return length + json;
+}
+
+using WriteNext = std::function<void(std::span<const std::byte>)>;
+
+void write_data(const std::vector<NamedTensor>& tensors, const WriteNext& write_next) {
+  for (const NamedTensor& t : tensors) {
+    const Tensor values = t.tensor.reordered(MemoryFormat::contiguous);
+    if (values.byte_size() != 0) write_next({values.bytes(), values.byte_size()});
+  }
+}
+
+void write(const TensorFile& contents, const WriteNext& write_next) {
+  const std::vector<NamedTensor> tensors = in_file_order(contents.tensors);
+  auto metadata = contents.metadata;
+  if (contents.checksum) metadata[std::string(kChecksum)] = fmt::format("{}{}", kCrc32, kNoDigits);
+  std::string header = header_text(tensors, metadata);
+  if (contents.checksum) {
+    Crc32 crc;
+    crc.add(std::as_bytes(std::span(header)));
+    write_data(tensors, [&crc](std::span<const std::byte> bytes) { crc.add(bytes); });
+    std::ranges::copy(crc.digits(), checksum_digits(header, metadata).begin());
+  }
+  write_next(std::as_bytes(std::span(header)));
+  write_data(tensors, write_next);
+}
+
+}  // namespace
+
+TensorFile read_safetensors(const std::filesystem::path& path) {
+  const std::string file = path.string();
+  std::error_code error;
+  const std::uintmax_t file_bytes = std::filesystem::file_size(path, error);
+  require<IoError>(!error, "safetensors: {}: expected a file that can be read, got: {}", file,
+                   error.message());
+  std::ifstream in(path, std::ios::binary);
+  require<IoError>(in.is_open(), "safetensors: {}: expected a file that can be opened, got: {}",
+                   file, strerror(errno));
+  return read(file_bytes, file, [&](std::span<std::byte> to) {
+    in.read(reinterpret_cast<char*>(to.data()), static_cast<std::streamsize>(to.size()));
+    require<IoError>(in.good(), "safetensors: {}: expected to read {} bytes, got {}", file,
+                     to.size(), in.gcount());
+  });
+}
+
+TensorFile parse_safetensors(std::span<const std::byte> bytes, std::string_view name) {
+  std::span<const std::byte> rest = bytes;
+  return read(bytes.size(), name, [&](std::span<std::byte> to) {
+    std::ranges::copy(rest.first(to.size()), to.begin());
+    rest = rest.subspan(to.size());
+  });
+}
+
+void write_safetensors(const std::filesystem::path& path, const TensorFile& contents) {
+  AtomicFile file(path);
+  write_safetensors(file, contents);
+  file.commit();
+}
+
+void write_safetensors(AtomicFile& file, const TensorFile& contents) {
+  write(contents, [&](std::span<const std::byte> bytes) { file.write(bytes); });
+}
+
+std::vector<std::byte> serialise_safetensors(const TensorFile& contents) {
+  std::vector<std::byte> out;
+  write(contents, [&](std::span<const std::byte> bytes) {
+    out.insert(out.end(), bytes.begin(), bytes.end());
+  });
+  return out;
+}
+
+}  // namespace resgrad

@@ -1,0 +1,164 @@
+#include "train/log/metrics.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/check.h"
+#include "train/io/atomic_file.h"
+
+namespace resgrad {
+namespace {
+
+// Columns after epoch and step. No decimals: as many as give the same double back.
+struct Column {
+  std::string_view name;
+  double EpochMetrics::*value;
+  int decimals = -1;
+  bool of_average = false;
+};
+constexpr std::array<Column, 9> kColumns = {
+    {{"lr", &EpochMetrics::lr},
+     {"train_loss", &EpochMetrics::train_loss},
+     {"train_top1", &EpochMetrics::train_top1},
+     {"test_loss", &EpochMetrics::test_loss},
+     {"test_top1", &EpochMetrics::test_top1},
+     {"ema_test_loss", &EpochMetrics::ema_test_loss, -1, true},
+     {"ema_test_top1", &EpochMetrics::ema_test_top1, -1, true},
+     {"images_per_s", &EpochMetrics::images_per_s, 1},
+     {"seconds", &EpochMetrics::seconds, 3}}};
+
+std::vector<Column> columns(bool with_average) {
+  std::vector<Column> chosen(kColumns.begin(), kColumns.end());
+  if (!with_average) std::erase_if(chosen, [](const Column& c) { return c.of_average; });
+  return chosen;
+}
+
+std::string header(const std::vector<Column>& columns) {
+  std::string text = "epoch,step";
+  for (const Column& column : columns) text += fmt::format(",{}", column.name);
+  return text + '\n';
+}
+
+std::string format_row(const EpochMetrics& metrics, const std::vector<Column>& columns) {
+  std::string row = fmt::format("{},{}", metrics.epoch, metrics.step);
+  for (const Column& column : columns) {
+    const double value = metrics.*column.value;
+    row += ',';
+    if (std::isnan(value)) continue;
+    row += column.decimals < 0 ? fmt::format("{}", value)
+                               : fmt::format("{:.{}f}", value, column.decimals);
+  }
+  return row + '\n';
+}
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  for (std::size_t end = text.find(separator); end != text.npos; end = text.find(separator)) {
+    parts.push_back(text.substr(0, end));
+    text.remove_prefix(end + 1);
+  }
+  parts.push_back(text);
+  return parts;
+}
+
+struct Position {
+  const std::string& name;
+  std::size_t line;
+};
+
+template <class T>
+T parse_number(const Position& at, std::string_view cell) {
+  T value{};
+  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
+  bool ok = error == std::errc() && end == cell.data() + cell.size();
+  if constexpr (std::is_floating_point_v<T>) ok = ok && !std::isnan(value);
+  require<IoError>(ok, "metrics: {}: line {}: expected a number, got \"{}\"", at.name, at.line,
+                   cell);
+  return value;
+}
+
+EpochMetrics parse_row(const Position& at, std::string_view row,
+                       const std::vector<Column>& columns) {
+  const std::vector<std::string_view> cells = split(row, ',');
+  require<IoError>(cells.size() == 2 + columns.size(),
+                   "metrics: {}: line {}: expected {} cells, got {}", at.name, at.line,
+                   2 + columns.size(), cells.size());
+  EpochMetrics metrics;
+  metrics.epoch = parse_number<std::int64_t>(at, cells[0]);
+  metrics.step = parse_number<std::int64_t>(at, cells[1]);
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const std::string_view cell = cells[2 + i];
+    if (!cell.empty()) metrics.*columns[i].value = parse_number<double>(at, cell);
+  }
+  return metrics;
+}
+
+}  // namespace
+
+void Meter::add(double value, std::int64_t weight) {
+  require<ValueError>(weight >= 0, "meter: weight: expected at least 0, got {}", weight);
+  sum_ += value * static_cast<double>(weight);
+  weight_ += weight;
+}
+
+double Meter::mean() const {
+  return sum_ / static_cast<double>(weight_);
+}
+
+std::string metrics_csv(const std::vector<EpochMetrics>& epochs) {
+  const bool with_average = std::ranges::any_of(epochs, [](const EpochMetrics& metrics) {
+    return !std::isnan(metrics.ema_test_loss) || !std::isnan(metrics.ema_test_top1);
+  });
+  const std::vector<Column> chosen = columns(with_average);
+  std::string text = header(chosen);
+  for (const EpochMetrics& metrics : epochs) text += format_row(metrics, chosen);
+  return text;
+}
+
+std::vector<EpochMetrics> parse_metrics_csv(std::string_view text, const std::string& name) {
+  const bool with_average = text.starts_with(header(columns(true)));
+  const std::vector<Column> chosen = columns(with_average);
+  const std::string expected = header(chosen);
+  require<IoError>(text.starts_with(expected), "metrics: {}: expected the header {}, got {}", name,
+                   expected.substr(0, expected.size() - 1), text.substr(0, text.find('\n')));
+  std::vector<std::string_view> lines = split(text.substr(expected.size()), '\n');
+  require<IoError>(lines.back().empty(),
+                   "metrics: {}: line {}: expected an end of line, got the end of the file", name,
+                   lines.size() + 1);
+  lines.pop_back();
+  std::vector<EpochMetrics> rows;
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    rows.push_back(parse_row({name, i + 2}, lines[i], chosen));
+  return rows;
+}
+
+void write_metrics_csv(const std::filesystem::path& path, const std::vector<EpochMetrics>& epochs) {
+  const std::string text = metrics_csv(epochs);
+  write_file_atomically(path, std::as_bytes(std::span(text)));
+}
+
+std::vector<EpochMetrics> read_metrics_csv(const std::filesystem::path& path) {
+  std::error_code error;
+  const std::uintmax_t bytes = std::filesystem::file_size(path, error);
+  std::ifstream file(path, std::ios::binary);
+  require<IoError>(!error && file.is_open(),
+                   "metrics: {}: expected a file that can be read, got: {}", path.string(),
+                   error ? error.message() : strerror(errno));
+  std::string text(bytes, '\0');
+  file.read(text.data(), std::ssize(text));
+  require<IoError>(file.good(), "metrics: {}: expected to read {} bytes, got {}", path.string(),
+                   bytes, file.gcount());
+  return parse_metrics_csv(text, path.string());
+}
+
+}  // namespace resgrad
