@@ -1,20 +1,17 @@
 #include "core/parallel.h"
 
-#include <omp.h>
-
 #include "core/check.h"
-#include "core/kernels/blas.h"
+#include "core/kernels/threads.h"
 
 namespace resgrad {
 
 void set_num_threads(int n) {
   require<ValueError>(n >= 1, "threads: expected at least 1, got {}", n);
-  omp_set_num_threads(n);
-  kernels::set_blas_threads(n);
+  kernels::set_num_threads(n);
 }
 
 int num_threads() {
-  return omp_get_max_threads();
+  return kernels::num_threads();
 }
 
 }  // namespace resgrad

@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "core/check.h"
+#include "core/parallel.h"
 #include "core/random.h"
 #include "data/class_names.h"
 
@@ -161,7 +162,7 @@ Dataset make_synthetic(Split split, std::int64_t count, std::uint64_t seed) {
       .name = "synthetic", .images = {}, .labels = {}, .class_names = class_names("synthetic", 10)};
   dataset.images.resize(static_cast<std::size_t>(count * dataset.image_bytes()));
   dataset.labels.resize(static_cast<std::size_t>(count));
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(num_threads())
   for (std::int64_t i = 0; i < count; ++i) {
     const int label = static_cast<int>(i % 10);
     Random random(seed, Purpose::synthetic, split == Split::train ? 0 : 1,

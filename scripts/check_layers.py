@@ -53,6 +53,10 @@ FORBIDDEN_IN_LIBRARIES = [
     ),
     (re.compile(r"\b(secure_)?getenv\s*\("), "libraries never read the environment"),
 ]
+# The rule of core/kernels/threads.h: OpenMP's own number is the calling thread's, and a promise.
+THREADS = "core/kernels/threads.cpp"
+OPENMP_NUMBER = re.compile(r"\bomp_(get_num_threads|get_max_threads|set_num_threads)\b")
+OWN_TEAM = re.compile(r"\bomp parallel\b(?!.*\bnum_threads\()")
 NO_STREAMS = re.compile(r"\b(stdout|stderr)\b")
 
 COMMENT_OR_STRING = re.compile(
@@ -155,6 +159,11 @@ def check_words(tree, name):
         for pattern, reason in FORBIDDEN_IN_LIBRARIES:
             for line in lines(pattern):
                 yield line, reason
+        for line in lines(OWN_TEAM):
+            yield line, "a parallel region asks for num_threads(), see core/kernels/threads.h"
+        if name not in (THREADS, "core/kernels/gemm.cpp"):  # which keeps BLAS to one thread
+            for line in lines(OPENMP_NUMBER):
+                yield line, "no library code asks OpenMP for threads, see core/kernels/threads.h"
         if layer not in ("train", "train/log"):  # the progress line and the log are given a stream there
             for line in lines(NO_STREAMS):
                 yield line, "libraries never print"
@@ -206,6 +215,10 @@ PLANTED = [
     ("models/stream.cpp", "void f() { g(stderr); }\n", "never print"),
     ("nn/exit.cpp", "void f() { std::exit(1); }\n", "never end the program"),
     ("nn/abort.cpp", "void f() { abort(); }\n", "never end the program"),
+    ("core/kernels/team.cpp", "#pragma omp parallel for num_threads(num_threads())\n", None),
+    ("core/kernels/threads.cpp", "auto n = omp_get_max_threads();\n", None),
+    ("core/kernels/own_team.cpp", "#pragma omp parallel for\n", "a parallel region asks for num_threads()"),
+    ("data/number.cpp", "auto n = omp_get_num_threads();\n", "no library code asks OpenMP for threads"),
     ("train/env.cpp", 'auto v = std::getenv("HOME");\n', "never read the environment"),
 ]
 

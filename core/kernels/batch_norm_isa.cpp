@@ -3,6 +3,7 @@
 #include "core/kernels/normalise_isa.h"
 #include "core/kernels/pack_isa.h"
 #include "core/kernels/range_isa.h"
+#include "core/kernels/threads.h"
 
 namespace resgrad::kernels::RESGRAD_ISA {
 namespace {
@@ -48,7 +49,7 @@ template <bool kStream, class T, int kCount, class F>
 void map_as(T* to, std::int64_t channels, const WideRows& wide, const T* const (&factors)[kCount],
             const F& f) {
   const Factors<T, kCount> repeated(factors, channels, wide);
-#pragma omp parallel
+#pragma omp parallel num_threads(num_threads())
   {
     // copies that no store can be suspected to change
     const F body = f;
@@ -160,7 +161,7 @@ void sum_block(double* sums, std::int64_t width, Range rows, const Terms& terms)
 template <class T, class Terms>
 void sum_rows(double* scratch, std::int64_t rows, std::int64_t channels, const Terms& terms) {
   const WideRows wide = widen(rows, channels, kSumColumns<T>);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(num_threads())
   for (std::int64_t block = 0; block < kBatchNormBlocks; ++block) {
     const Terms own = terms;  // a copy that no store can be suspected to change
     double* sums = scratch + block * 2 * channels;

@@ -5,9 +5,6 @@
 
 namespace resgrad::kernels {
 
-void set_blas_threads(int n) {
-  openblas_set_num_threads(n);
-}
 const char* blas_config() {
   return openblas_get_config();
 }

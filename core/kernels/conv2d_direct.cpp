@@ -1,11 +1,10 @@
 // The engine of dense convolutions as implicit matrix products: describes each pass as one or more
 // grids of taps, and decides how they are cut.
-#include <omp.h>
-
 #include <algorithm>
 
 #include "core/kernels/conv2d.h"
 #include "core/kernels/direct.h"
+#include "core/kernels/threads.h"
 #include "core/kernels/workspace.h"
 
 namespace resgrad::kernels {
@@ -23,7 +22,7 @@ void lay_out(DirectPlan& p, Conv2dPass pass) {
   const bool gradient = pass == Conv2dPass::backward_weight;
   const TapGrid& g = p.grid;
   const std::int64_t rows = g.n * g.grid_h * g.grid_w, line = g.taps_w * g.channels;
-  p.threads = std::min<std::int64_t>(omp_get_max_threads(), rows);
+  p.parts = std::min<std::int64_t>(num_threads(), rows);
   p.lines = std::clamp<std::int64_t>(kLineDepth / std::max<std::int64_t>(1, line), 1,
                                      std::max<std::int64_t>(1, g.taps_h));
   p.gathered_row = padded_row(p.lines * line + (g.channels % 16 == 0 ? 0 : 15));  // see copy_over()
@@ -44,10 +43,10 @@ void lay_out(DirectPlan& p, Conv2dPass pass) {
   p.result_size = p.packs_gradients ? (p.block + 1) * p.target.columns  // see gradient_panel()
                   : gradient        ? 0
                                     : p.block * p.result_row;
-  p.packed = layout.add(p.packed_size * (gradient ? p.threads : 1));
-  p.gathered = layout.add(p.gathered_size * p.threads);
-  p.tiles = layout.add(p.tiles_size * p.threads);
-  p.result = layout.add(p.result_size * p.threads);
+  p.packed = layout.add(p.packed_size * (gradient ? p.parts : 1));
+  p.gathered = layout.add(p.gathered_size * p.parts);
+  p.tiles = layout.add(p.tiles_size * p.parts);
+  p.result = layout.add(p.result_size * p.parts);
   p.floats = layout.size();
 }
 

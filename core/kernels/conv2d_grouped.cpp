@@ -1,11 +1,10 @@
 // The engine of 3x3 convolutions in narrow groups: decides how each pass is cut.
-#include <omp.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "core/kernels/conv2d.h"
 #include "core/kernels/grouped.h"
+#include "core/kernels/threads.h"
 #include "core/kernels/workspace.h"
 
 namespace resgrad::kernels {
@@ -47,15 +46,15 @@ GroupedPlan make_plan(const Conv2dDims& d, Conv2dPass pass) {
   // bands of nearly equal height
   p.band = ceil_div(ceil_div(p.result_h, ceil_div(p.result_h, p.band)), 2) * 2;
   p.lines = reach(p, p.band);
-  p.threads = std::min<std::int64_t>(omp_get_max_threads(), p.n * ceil_div(p.result_h, p.band));
+  p.parts = std::min<std::int64_t>(num_threads(), p.n * ceil_div(p.result_h, p.band));
 
   WorkspaceLayout layout;
   p.weights_size = ceil_div(p.channels, kernels.lanes) * 9 * p.group * kernels.lanes;
   p.source_size = p.lines * p.columns * width;
   p.gradient_size = p.band * gradient_line;
-  p.weights = layout.add(p.weights_size * (gradient ? p.threads : 1));
-  p.source = layout.add(p.source_size * p.threads);
-  p.gradient = layout.add(p.gradient_size * p.threads);
+  p.weights = layout.add(p.weights_size * (gradient ? p.parts : 1));
+  p.source = layout.add(p.source_size * p.parts);
+  p.gradient = layout.add(p.gradient_size * p.parts);
   p.floats = layout.size();
   return p;
 }

@@ -1,12 +1,11 @@
 // The reference engine: im2col and a matrix product, in chunks of output lines that fit the L2
 // cache, each thread on images of its own.
-#include <omp.h>
-
 #include <algorithm>
 
 #include "core/kernels/batch_norm.h"
 #include "core/kernels/conv2d.h"
 #include "core/kernels/gemm.h"
+#include "core/kernels/threads.h"
 
 namespace resgrad::kernels {
 namespace {
@@ -31,11 +30,13 @@ struct Plan {
         direct(taps == 1 && d.stride_h == 1 && d.stride_w == 1 && d.pad_h == 0 && d.pad_w == 0),
         column_bytes(
             align64(static_cast<std::size_t>(lines_per_chunk * d.w_out() * depth) * sizeof(T))),
-        weight_bytes(align64(static_cast<std::size_t>(d.c_out * depth) * sizeof(T))) {}
+        weight_bytes(align64(static_cast<std::size_t>(d.c_out * depth) * sizeof(T))),
+        parts(std::clamp<std::int64_t>(d.n, 1, num_threads())) {}
 
   std::int64_t taps, depth, lines_per_chunk;
   bool direct;
   std::size_t column_bytes, weight_bytes;
+  std::int64_t parts;  // of the images
 };
 
 // packed[c_out][kh][kw][c] = w[c_out][c][kh][kw]
@@ -118,14 +119,11 @@ void for_each_chunk(std::int64_t n0, std::int64_t n1, std::int64_t lines, const 
   }
 }
 
-// Runs f(thread, n0, n1) on every thread of the team with its share of the images.
+// Runs f(part, n0, n1) for every part of the images [n0, n1): see threads.h.
 template <class F>
-void for_each_thread(const Conv2dDims& d, const F& f) {
-#pragma omp parallel
-  {
-    const std::int64_t threads = omp_get_num_threads(), t = omp_get_thread_num();
-    f(t, d.n * t / threads, d.n * (t + 1) / threads);
-  }
+void for_each_part(std::int64_t parts, const Conv2dDims& d, const F& f) {
+#pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(parts))
+  for (std::int64_t i = 0; i < parts; ++i) f(i, d.n * i / parts, d.n * (i + 1) / parts);
 }
 
 template <class T>
@@ -136,9 +134,9 @@ class ReferenceConv2d final : public Conv2dEngine<T> {
 
   std::size_t workspace_bytes(const Conv2dDims& d, Conv2dPass pass) const override {
     const Plan<T> plan(d);
-    const auto threads = static_cast<std::size_t>(omp_get_max_threads());
-    const std::size_t weights = pass == Conv2dPass::backward_weight ? threads : 1;
-    return threads * plan.column_bytes + weights * plan.weight_bytes;
+    const auto parts = static_cast<std::size_t>(plan.parts);
+    const std::size_t weights = pass == Conv2dPass::backward_weight ? parts : 1;
+    return parts * plan.column_bytes + weights * plan.weight_bytes;
   }
 
   void forward(T* y, const Conv2dInput<T>& x, const T* w, const Conv2dDims& d,
@@ -147,8 +145,8 @@ class ReferenceConv2d final : public Conv2dEngine<T> {
     T* packed = reinterpret_cast<T*>(workspace);
     pack_weight(packed, w, d, plan.taps);
     std::byte* columns = workspace + plan.weight_bytes;
-    for_each_thread(d, [&](std::int64_t thread, std::int64_t n0, std::int64_t n1) {
-      T* column = thread_columns(columns, thread, plan);
+    for_each_part(plan.parts, d, [&](std::int64_t part, std::int64_t n0, std::int64_t n1) {
+      T* column = part_columns(columns, part, plan);
       for_each_chunk(n0, n1, plan.lines_per_chunk, d,
                      [&](auto group, auto rows, auto row, auto h_begin, auto h_end, auto n) {
                        const Matrix<const T> a =
@@ -167,8 +165,8 @@ class ReferenceConv2d final : public Conv2dEngine<T> {
     pack_weight(packed, w, d, plan.taps);
     std::byte* columns = workspace + plan.weight_bytes;
     const std::int64_t image = d.h_in * d.w_in * d.c_in;
-    for_each_thread(d, [&](std::int64_t thread, std::int64_t n0, std::int64_t n1) {
-      T* column = thread_columns(columns, thread, plan);
+    for_each_part(plan.parts, d, [&](std::int64_t part, std::int64_t n0, std::int64_t n1) {
+      T* column = part_columns(columns, part, plan);
       if (!plan.direct) std::fill(dx + n0 * image, dx + n1 * image, T{0});
       for_each_chunk(n0, n1, plan.lines_per_chunk, d,
                      [&](auto group, auto rows, auto row, auto h_begin, auto h_end, auto n) {
@@ -187,22 +185,21 @@ class ReferenceConv2d final : public Conv2dEngine<T> {
   void backward_weight(T* dw, const T* dy, const Conv2dInput<T>& x, const Conv2dDims& d,
                        std::byte* workspace) const override {
     const Plan<T> plan(d);
-    const std::int64_t threads = omp_get_max_threads();
-    // a sum per thread: added in the order of the threads, so the same for every run
-    std::byte* columns = workspace + static_cast<std::size_t>(threads) * plan.weight_bytes;
-    const auto partial = [&](std::int64_t thread) {
-      return reinterpret_cast<T*>(workspace + static_cast<std::size_t>(thread) * plan.weight_bytes);
+    // a sum for each part: added in the order of the parts, so the same for every run
+    std::byte* columns = workspace + static_cast<std::size_t>(plan.parts) * plan.weight_bytes;
+    const auto partial = [&](std::int64_t part) {
+      return reinterpret_cast<T*>(workspace + static_cast<std::size_t>(part) * plan.weight_bytes);
     };
-    for (std::int64_t t = 0; t < threads; ++t) std::fill_n(partial(t), d.c_out * plan.depth, T{0});
-    for_each_thread(d, [&](std::int64_t thread, std::int64_t n0, std::int64_t n1) {
-      T* column = thread_columns(columns, thread, plan);
+    for_each_part(plan.parts, d, [&](std::int64_t part, std::int64_t n0, std::int64_t n1) {
+      T* column = part_columns(columns, part, plan);
+      std::fill_n(partial(part), d.c_out * plan.depth, T{0});
       for_each_chunk(
           n0, n1, plan.lines_per_chunk, d,
           [&](auto group, auto rows, auto row, auto h_begin, auto h_end, auto n) {
             const Matrix<const T> a = patches(column, x, n, h_begin, h_end, group, row, d, plan);
             gemm<T>(Transpose::yes, Transpose::no, d.group_out(), plan.depth, rows, 1,
                     dy + row * d.c_out + group * d.group_out(), d.c_out, a.data, a.stride, 1,
-                    partial(thread) + group * d.group_out() * plan.depth, plan.depth);
+                    partial(part) + group * d.group_out() * plan.depth, plan.depth);
           });
     });
     const std::int64_t c_in = d.group_in();
@@ -210,16 +207,16 @@ class ReferenceConv2d final : public Conv2dEngine<T> {
       for (std::int64_t c = 0; c < c_in; ++c)
         for (std::int64_t tap = 0; tap < plan.taps; ++tap) {
           T sum = 0;
-          for (std::int64_t t = 0; t < threads; ++t) {
-            sum += partial(t)[(o * plan.taps + tap) * c_in + c];
+          for (std::int64_t part = 0; part < plan.parts; ++part) {
+            sum += partial(part)[(o * plan.taps + tap) * c_in + c];
           }
           dw[(o * c_in + c) * plan.taps + tap] = sum;
         }
   }
 
  private:
-  static T* thread_columns(std::byte* columns, std::int64_t thread, const Plan<T>& plan) {
-    return reinterpret_cast<T*>(columns + static_cast<std::size_t>(thread) * plan.column_bytes);
+  static T* part_columns(std::byte* columns, std::int64_t part, const Plan<T>& plan) {
+    return reinterpret_cast<T*>(columns + static_cast<std::size_t>(part) * plan.column_bytes);
   }
 
   // The input patches of a chunk as a matrix [rows, depth]: gathered into `column`, or x itself.

@@ -1,9 +1,8 @@
 // The engine of 3x3 convolutions with stride 1: decides how the work is cut and shared.
-#include <omp.h>
-
 #include <algorithm>
 
 #include "core/kernels/conv2d.h"
+#include "core/kernels/threads.h"
 #include "core/kernels/winograd.h"
 #include "core/kernels/workspace.h"
 
@@ -23,7 +22,7 @@ constexpr std::int64_t kMostSharedTiles = 256;
 // Direct convolution is faster where tiles have so many pixels for each of the output.
 constexpr std::int64_t kMostWaste = 3;
 
-// 36 matrices [rows, row] for each of `copies` threads.
+// 36 matrices [rows, row] for each of `copies` parts.
 WinogradBuffer add_planes(WorkspaceLayout& layout, std::int64_t copies, std::int64_t rows,
                           std::int64_t row) {
   const std::int64_t plane = padded_row(rows * row), size = kWinogradPlanes * plane;
@@ -44,7 +43,7 @@ WinogradPlan plan_winograd(const Conv2dDims& d, Conv2dPass pass) {
   p.n = d.n, p.h = d.h_in, p.w = d.w_in;
   p.c = flip ? d.c_out : d.c_in, p.k = flip ? d.c_in : d.c_out, p.flip = flip;
   p.tiles_h = (p.h + 3) / 4, p.tiles_w = (p.w + 3) / 4, p.tiles = p.n * p.tiles_h * p.tiles_w;
-  p.threads = std::min<std::int64_t>(omp_get_max_threads(), p.tiles);
+  p.parts = std::min<std::int64_t>(num_threads(), p.tiles);
   p.sharing = choose_sharing(p);
   p.columns = kernels.panel;
 
@@ -58,10 +57,10 @@ WinogradPlan plan_winograd(const Conv2dDims& d, Conv2dPass pass) {
   const bool own_columns = p.sharing == WinogradSharing::columns;
   const std::int64_t columns = own_columns ? std::min(p.columns, p.k) : p.k;
   WorkspaceLayout layout;
-  p.source = add_planes(layout, own_tiles ? p.threads : 1, p.chunk, padded_row(p.c));
+  p.source = add_planes(layout, own_tiles ? p.parts : 1, p.chunk, padded_row(p.c));
   p.product =
-      add_planes(layout, own_tiles || own_columns ? p.threads : 1, p.chunk, padded_row(columns));
-  p.weight = add_planes(layout, own_columns || (own_tiles && gradient) ? p.threads : 1, p.c,
+      add_planes(layout, own_tiles || own_columns ? p.parts : 1, p.chunk, padded_row(columns));
+  p.weight = add_planes(layout, own_columns || (own_tiles && gradient) ? p.parts : 1, p.c,
                         gradient ? padded_row(columns) : columns);
   p.zeros = layout.add(6 * std::max(p.c, p.k));
   p.floats = layout.size();

@@ -35,7 +35,8 @@ struct DirectPlan {
   TapGrid grid;
   TapTarget target;
   TapWeights weights;
-  std::int64_t threads;
+  std::int64_t parts;                                   // most threads; gradients are summed in
+                                                        // as many parts
   std::int64_t lines;                                   // of taps that are gathered at a time
   std::int64_t block;                                   // rows that are gathered at a time
   std::int64_t tiles_depth;                             // of pixels that are packed at a time
@@ -43,7 +44,7 @@ struct DirectPlan {
   bool packs_gradients;                                 // dy and the pixels are packed
   std::int64_t gathered_row, result_row;                // row strides
   std::int64_t packed, gathered, tiles, result;         // offsets
-  std::int64_t gathered_size, tiles_size, result_size;  // of one thread's part
+  std::int64_t gathered_size, tiles_size, result_size;  // of one thread or part
   std::int64_t packed_size;                             // of all weights
   std::int64_t floats;                                  // size of the workspace
 };

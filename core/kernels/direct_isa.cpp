@@ -17,11 +17,7 @@ constexpr std::int64_t kDepth = 512;
 constexpr std::int64_t kStepsAhead = 3;
 
 // Chunks of blocks for each thread where they are handed out one by one.
-constexpr std::int64_t kChunksPerThread = 16;
-
-RESGRAD_INLINE Range thread_share(std::int64_t count) {
-  return part({0, count}, omp_get_thread_num(), omp_get_num_threads());
-}
+constexpr std::int64_t kChunksPerPart = 16;
 
 // Calls f(row, n, h, w, count) for the lines of a range of rows: `count` positions from (h, w) of
 // image n on; `row` counts from 0.
@@ -124,14 +120,15 @@ bool writes_in_place(const TapGrid& g, const TapTarget& t) {
          g.grid_w == t.w;
 }
 
-// Weights as a matrix [depth, columns] in panels of kPanel columns, each panel row-major.
+// Weights as a matrix [depth, columns] in panels of kPanel columns, each panel row-major. By all
+// threads of the team, which wait for each other at the end.
 void pack_weights(float* packed, const float* w, const DirectPlan& plan) {
   const TapGrid& g = plan.grid;
   const TapWeights& from = plan.weights;
   const std::int64_t depth = g.taps_h * g.taps_w * g.channels;
   const std::int64_t columns = plan.target.columns;
-  const Range vectors = thread_share(columns / kLanes);
-  for (std::int64_t v = vectors.begin; v < vectors.end; ++v) {
+#pragma omp for schedule(static)
+  for (std::int64_t v = 0; v < columns / kLanes; ++v) {
     const std::int64_t k = v * kLanes, panel = k / kPanel * kPanel;
     const std::int64_t width = least(kPanel, columns - panel);
     float* to = packed + panel * depth + (k - panel);
@@ -207,12 +204,11 @@ void convolve(float* y, const Conv2dInput<float>& x, const float* w, const Direc
   const bool writes = writes_in_place(g, plan.target);
   const Range all{0, g.n * g.grid_h * g.grid_w};
   const std::int64_t blocks = parts_of(all, plan.block);
-  const std::int64_t chunk = most(1, blocks / (kChunksPerThread * plan.threads));
-  const int threads = static_cast<int>(plan.threads);
+  const std::int64_t chunk = most(1, blocks / (kChunksPerPart * plan.parts));
+  const int threads = static_cast<int>(plan.parts);
 #pragma omp parallel num_threads(threads)
   {
     pack_weights(workspace + plan.packed, w, plan);
-#pragma omp barrier
     const std::int64_t thread = omp_get_thread_num();
     float* gathered = workspace + plan.gathered + thread * plan.gathered_size;
     float* own_result = workspace + plan.result + thread * plan.result_size;
@@ -240,20 +236,20 @@ void convolve(float* y, const Conv2dInput<float>& x, const float* w, const Direc
   }
 }
 
-// dw = the sum of the threads' matrices [depth, columns], in the order of the threads.
-void add_weights(float* dw, const float* sums, std::int64_t parts, const DirectPlan& plan) {
+// dw = the sum of the parts' matrices [depth, columns], in their order. By all threads of the team.
+void add_weights(float* dw, const float* sums, const DirectPlan& plan) {
   const TapGrid& g = plan.grid;
   const TapWeights& to = plan.weights;
   const std::int64_t columns = plan.target.columns;
-  const Range vectors = thread_share(columns / kLanes);
-  for (std::int64_t v = vectors.begin; v < vectors.end; ++v) {
+#pragma omp for schedule(static)
+  for (std::int64_t v = 0; v < columns / kLanes; ++v) {
     const std::int64_t k = v * kLanes;
     for (std::int64_t c = 0; c < g.channels; ++c) {
       for (std::int64_t i = 0; i < g.taps_h; ++i) {
         for (std::int64_t j = 0; j < g.taps_w; ++j) {
           const float* from = sums + ((i * g.taps_w + j) * g.channels + c) * columns + k;
           Vector sum = load(from);
-          for (std::int64_t p = 1; p < parts; ++p) sum += load(from + p * plan.packed_size);
+          for (std::int64_t p = 1; p < plan.parts; ++p) sum += load(from + p * plan.packed_size);
           float* weight =
               dw + to.first + i * to.tap_h + j * to.tap_w + c * to.channel + k * to.column;
           for (std::int64_t lane = 0; lane < kLanes; ++lane) weight[lane * to.column] = sum[lane];
@@ -295,56 +291,64 @@ void multiply_gradients(float* sums, const LeftMatrix& left, std::int64_t depth,
   }
 }
 
-void backward_weight(float* dw, const float* dy, const Conv2dInput<float>& x,
-                     const DirectPlan& plan, float* workspace) {
+// sums = what a share of the positions adds to the gradient of the weights, a matrix [depth,
+// columns]. `i` is the number of the share's part, whose scratch memory is used.
+void correlate(float* sums, const float* dy, const Conv2dInput<float>& x, Range share,
+               std::int64_t i, const DirectPlan& plan, float* workspace) {
   const TapGrid& g = plan.grid;
   const std::int64_t columns = plan.target.columns, line = g.taps_w * g.channels;
   const std::int64_t height = tile_height(columns);
   const bool packs = plan.packs_gradients;
   const bool reads = packs && plan.in_place && x.scale == nullptr;
-  const int threads = static_cast<int>(plan.threads);
-#pragma omp parallel num_threads(threads)
-  {
-    const std::int64_t thread = omp_get_thread_num();
-    float* sums = workspace + plan.packed + thread * plan.packed_size;
-    float* gathered = workspace + plan.gathered + thread * plan.gathered_size;
-    float* tiles = workspace + plan.tiles + thread * plan.tiles_size;
-    float* gradients = workspace + plan.result + thread * plan.result_size;
-    const Range share = thread_share(g.n * g.grid_h * g.grid_w);
-    const std::int64_t blocks = parts_of(share, plan.block);
-    for (std::int64_t block = 0; block < blocks; ++block) {
-      const Range rows = part(share, block, blocks);
-      const std::int64_t count = size(rows);
-      const Update update = block > 0 ? Update::add : Update::assign;
-      const float* dy_rows = dy + rows.begin * columns;
-      if (packs) pack_gradients(gradients, dy_rows, count, columns);
-      const std::int64_t next = least(share.end, rows.end + count) - rows.end;
-      const Upcoming next_block{next_pixels(x.x, rows, share, g),
-                                {dy + rows.end * columns, dy + (rows.end + next) * columns}};
-      for (std::int64_t i = 0; i < g.taps_h; i += plan.lines) {
-        const Range lines{i, least(g.taps_h, i + plan.lines)};
-        const Range depths{lines.begin * line, lines.end * line};
-        if (!reads) gather(gathered, x, rows, lines, plan);
-        const float* pixels = reads ? x.x + rows.begin * g.channels : gathered;
-        const std::int64_t stride = reads ? g.channels : plan.gathered_row;
-        const std::int64_t chunks = packs ? parts_of(depths, plan.tiles_depth) : 1;
-        for (std::int64_t k = 0; k < chunks; ++k) {
-          const Range chunk = part(depths, k, chunks);
-          LeftMatrix left{pixels + chunk.begin - depths.begin, stride, LeftLayout::columns};
-          if (packs) {
-            pack_tiles(tiles, left.data, stride, size(chunk), count, height);
-            left = {tiles, height, LeftLayout::tiles};
-          }
-          const bool last = chunk.end == g.taps_h * line;
-          Upcoming upcoming = last ? next_block : Upcoming{};
-          multiply_gradients(sums + chunk.begin * columns, left, size(chunk), height,
-                             packs ? gradients : dy_rows, count, update, plan, &upcoming);
+  float* gathered = workspace + plan.gathered + i * plan.gathered_size;
+  float* tiles = workspace + plan.tiles + i * plan.tiles_size;
+  float* gradients = workspace + plan.result + i * plan.result_size;
+  const std::int64_t blocks = parts_of(share, plan.block);
+  for (std::int64_t block = 0; block < blocks; ++block) {
+    const Range rows = part(share, block, blocks);
+    const std::int64_t count = size(rows);
+    const Update update = block > 0 ? Update::add : Update::assign;
+    const float* dy_rows = dy + rows.begin * columns;
+    if (packs) pack_gradients(gradients, dy_rows, count, columns);
+    const std::int64_t next = least(share.end, rows.end + count) - rows.end;
+    const Upcoming next_block{next_pixels(x.x, rows, share, g),
+                              {dy + rows.end * columns, dy + (rows.end + next) * columns}};
+    for (std::int64_t first = 0; first < g.taps_h; first += plan.lines) {
+      const Range lines{first, least(g.taps_h, first + plan.lines)};
+      const Range depths{lines.begin * line, lines.end * line};
+      if (!reads) gather(gathered, x, rows, lines, plan);
+      const float* pixels = reads ? x.x + rows.begin * g.channels : gathered;
+      const std::int64_t stride = reads ? g.channels : plan.gathered_row;
+      const std::int64_t chunks = packs ? parts_of(depths, plan.tiles_depth) : 1;
+      for (std::int64_t k = 0; k < chunks; ++k) {
+        const Range chunk = part(depths, k, chunks);
+        LeftMatrix left{pixels + chunk.begin - depths.begin, stride, LeftLayout::columns};
+        if (packs) {
+          pack_tiles(tiles, left.data, stride, size(chunk), count, height);
+          left = {tiles, height, LeftLayout::tiles};
         }
+        const bool last = chunk.end == g.taps_h * line;
+        Upcoming upcoming = last ? next_block : Upcoming{};
+        multiply_gradients(sums + chunk.begin * columns, left, size(chunk), height,
+                           packs ? gradients : dy_rows, count, update, plan, &upcoming);
       }
     }
-    // the plan has no more threads than positions, so that every thread has a sum
-#pragma omp barrier
-    add_weights(dw, workspace + plan.packed, omp_get_num_threads(), plan);
+  }
+}
+
+void backward_weight(float* dw, const float* dy, const Conv2dInput<float>& x,
+                     const DirectPlan& plan, float* workspace) {
+  const TapGrid& g = plan.grid;
+  const Range all{0, g.n * g.grid_h * g.grid_w};
+  const int threads = static_cast<int>(plan.parts);
+#pragma omp parallel num_threads(threads)
+  {
+    // no more parts than positions, so that every part has a sum
+    for_each_part(plan.parts, [&](std::int64_t i) {
+      correlate(workspace + plan.packed + i * plan.packed_size, dy, x, part(all, i, plan.parts), i,
+                plan, workspace);
+    });
+    add_weights(dw, workspace + plan.packed, plan);
   }
 }
 

@@ -1,14 +1,12 @@
 #include "core/kernels/elementwise.h"
 
+#include "core/kernels/threads.h"
+
 namespace resgrad::kernels::RESGRAD_ISA {
 namespace {
 
-// Below this many values the start of a parallel region costs more than it saves.
-constexpr std::int64_t kParallel = 32768;
-
-#define RESGRAD_FOR_EACH                                                                         \
-  _Pragma("omp parallel for simd schedule(static) if (n >= kParallel)") for (std::int64_t i = 0; \
-                                                                             i < n; ++i)
+#define RESGRAD_SHARED _Pragma("omp parallel for simd schedule(static) num_threads(threads_for(n))")
+#define RESGRAD_FOR_EACH RESGRAD_SHARED for (std::int64_t i = 0; i < n; ++i)
 
 template <class T>
 void add(T* y, const T* a, const T* b, std::int64_t n) {

@@ -3,6 +3,8 @@
 #include <bit>
 #include <type_traits>
 
+#include "core/kernels/threads.h"
+
 namespace resgrad::kernels {
 
 template <class T>
@@ -12,7 +14,7 @@ bool all_finite(const T* x, std::int64_t n) {
   constexpr Bits kExponent =
       sizeof(T) == 4 ? static_cast<Bits>(0x7f800000U) : static_cast<Bits>(0x7ff0000000000000ULL);
   Bits found = 0;
-#pragma omp parallel for simd schedule(static) reduction(| : found) if (n >= 32768)
+#pragma omp parallel for simd schedule(static) num_threads(threads_for(n)) reduction(| : found)
   for (std::int64_t i = 0; i < n; ++i) {
     found |= static_cast<Bits>((std::bit_cast<Bits>(x[i]) & kExponent) == kExponent);
   }

@@ -84,7 +84,7 @@ std::int64_t weight_index(const GroupedPlan& p, std::int64_t channel, std::int64
 void pack_weights(float* packed, const float* w, const GroupedPlan& p, bool backward) {
   const std::int64_t slabs = slabs_of(p), slab_size = kTaps * p.group * kLanes;
   const bool reversed = backward && !p.transposed;
-#pragma omp parallel for schedule(static) num_threads(static_cast <int>(p.threads))
+#pragma omp parallel for schedule(static) num_threads(static_cast <int>(p.parts))
   for (std::int64_t slab = 0; slab < slabs; ++slab) {
     for (std::int64_t j = 0; j < p.group; ++j) {
       for (std::int64_t lane = 0; lane < kLanes; ++lane) {
@@ -345,7 +345,7 @@ void convolve(float* y, const Conv2dInput<float>& x, const GroupedPlan& p, float
   using Along = Taps<kStride, kTransposed>;
   constexpr int kWidth = kGroupedWindow;
   constexpr std::int64_t kSlabWeights = kTaps * kGroup * kLanes;
-#pragma omp parallel num_threads(static_cast <int>(p.threads))
+#pragma omp parallel num_threads(static_cast <int>(p.parts))
   {
     float* source = workspace + p.source + omp_get_thread_num() * p.source_size;
     // Bands go to the thread that is free: cores that others use too are not equally fast.
@@ -443,17 +443,17 @@ template <int kGroup, int kStride, bool kFetch>
   });
 }
 
-// Adds up the threads' gradients, in their order.
+// Adds up the parts' gradients, in their order.
 void sum_gradients(float* dw, const float* parts, const GroupedPlan& p) {
   const std::int64_t size = kTaps * p.group * kLanes;
-#pragma omp parallel for schedule(static) num_threads(static_cast <int>(p.threads))
+#pragma omp parallel for schedule(static) num_threads(static_cast <int>(p.parts))
   for (std::int64_t channel = 0; channel < p.channels; ++channel) {
     const float* slab = parts + channel / kLanes * size + channel % kLanes;
     for (std::int64_t j = 0; j < p.group; ++j) {
       for (std::int64_t tap = 0; tap < kTaps; ++tap) {
         const float* from = slab + ((tap / 3 * p.group + j) * 3 + tap % 3) * kLanes;
         float sum = 0;
-        for (std::int64_t t = 0; t < p.threads; ++t) sum += from[t * p.weights_size];
+        for (std::int64_t i = 0; i < p.parts; ++i) sum += from[i * p.weights_size];
         dw[weight_index(p, channel, j) + tap] = sum;
       }
     }
@@ -465,14 +465,13 @@ void correlate(const float* dy, const Conv2dInput<float>& x, const GroupedPlan& 
                float* workspace) {
   constexpr int kWidth = kGroupedWindow;
   constexpr std::int64_t kSlabWeights = kTaps * kGroup * kLanes;
-#pragma omp parallel num_threads(static_cast <int>(p.threads))
-  {
-    const std::int64_t thread = omp_get_thread_num();
-    float* sums = workspace + p.weights + thread * p.weights_size;
-    float* source = workspace + p.source + thread * p.source_size;
-    float* gradient = workspace + p.gradient + thread * p.gradient_size;
+#pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(p.parts))
+  for (std::int64_t i = 0; i < p.parts; ++i) {
+    float* sums = workspace + p.weights + i * p.weights_size;
+    float* source = workspace + p.source + i * p.source_size;
+    float* gradient = workspace + p.gradient + i * p.gradient_size;
     fill_zero(sums, p.weights_size);
-    const Range tasks = part({0, bands_of(p)}, thread, p.threads);
+    const Range tasks = part({0, bands_of(p)}, i, p.parts);
     for (std::int64_t task = tasks.begin; task < tasks.end; ++task) {
       with_band(p, task, [&](std::int64_t n, Range band) {
         const float* x_image = x.x + n * p.source_h * p.source_w * p.channels;

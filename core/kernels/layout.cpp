@@ -2,12 +2,14 @@
 
 #include <algorithm>
 
+#include "core/kernels/threads.h"
+
 namespace resgrad::kernels {
 
 template <class T>
 void transpose_planes(T* y, const T* x, std::int64_t n, std::int64_t a, std::int64_t b) {
   constexpr std::int64_t kTile = 16;  // a tile of both sides stays in L1
-#pragma omp parallel for schedule(static) if (n * a * b >= 32768)
+#pragma omp parallel for schedule(static) num_threads(threads_for(n* a* b))
   for (std::int64_t image = 0; image < n; ++image) {
     const T* from = x + image * a * b;
     T* to = y + image * a * b;

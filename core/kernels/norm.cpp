@@ -4,6 +4,8 @@
 #include <array>
 #include <numeric>
 
+#include "core/kernels/threads.h"
+
 namespace resgrad::kernels {
 
 template <class T>
@@ -12,7 +14,7 @@ double squared_norm(const T* x, std::int64_t n) {
   constexpr std::int64_t kParts = 64;
   std::array<double, kParts> sums{};
   const std::int64_t part = (n + kParts - 1) / kParts;
-#pragma omp parallel for schedule(static) if (n >= 32768)
+#pragma omp parallel for schedule(static) num_threads(threads_for(n))
   for (std::int64_t p = 0; p < kParts; ++p) {
     const std::int64_t end = std::min(n, (p + 1) * part);
     double sum = 0;

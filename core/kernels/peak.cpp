@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "core/kernels/threads.h"
+
 namespace resgrad::kernels {
 
 double measure_peak_flops() {
@@ -14,7 +16,7 @@ double measure_peak_flops() {
   for (int run = 0; run < kRuns; ++run) {
     double operations = 0;
     const double start = omp_get_wtime();
-#pragma omp parallel reduction(+ : operations, sink)
+#pragma omp parallel num_threads(num_threads()) reduction(+ : operations, sink)
     operations += peak<float>().multiply_add(kIterations, &sink);
     best = std::max(best, operations / (omp_get_wtime() - start));
   }

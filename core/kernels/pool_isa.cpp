@@ -1,5 +1,7 @@
 #include "core/kernels/pool.h"
 
+#include "core/kernels/threads.h"
+
 namespace resgrad::kernels::RESGRAD_ISA {
 namespace {
 
@@ -25,7 +27,7 @@ void for_each_window(std::int64_t n, const Pool2dDims& d, const F& f) {
 
 template <class T>
 void max_forward(T* y, std::int32_t* argmax, const T* x, const Pool2dDims& d) {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(num_threads())
   for (std::int64_t n = 0; n < d.n; ++n) {
     for_each_window(n, d, [&](std::int64_t out, std::int64_t h, std::int64_t w) {
       const Range kh = inside(h, d.k_h, d.h_in), kw = inside(w, d.k_w, d.w_in);
@@ -49,7 +51,7 @@ void max_forward(T* y, std::int32_t* argmax, const T* x, const Pool2dDims& d) {
 
 template <class T>
 void max_backward(T* dx, const T* dy, const std::int32_t* argmax, const Pool2dDims& d) {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(num_threads())
   for (std::int64_t n = 0; n < d.n; ++n) {
     const std::int64_t image = d.h_in * d.w_in * d.c;
     for (std::int64_t i = 0; i < image; ++i) dx[n * image + i] = T{0};
@@ -65,7 +67,7 @@ void max_backward(T* dx, const T* dy, const std::int32_t* argmax, const Pool2dDi
 template <class T>
 void avg_forward(T* y, const T* x, const Pool2dDims& d) {
   const T weight = T{1} / static_cast<T>(d.k_h * d.k_w);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(num_threads())
   for (std::int64_t n = 0; n < d.n; ++n) {
     for_each_window(n, d, [&](std::int64_t out, std::int64_t h, std::int64_t w) {
       const Range kh = inside(h, d.k_h, d.h_in), kw = inside(w, d.k_w, d.w_in);
@@ -84,7 +86,7 @@ void avg_forward(T* y, const T* x, const Pool2dDims& d) {
 template <class T>
 void avg_backward(T* dx, const T* dy, const Pool2dDims& d) {
   const T weight = T{1} / static_cast<T>(d.k_h * d.k_w);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(num_threads())
   for (std::int64_t n = 0; n < d.n; ++n) {
     const std::int64_t image = d.h_in * d.w_in * d.c;
     for (std::int64_t i = 0; i < image; ++i) dx[n * image + i] = T{0};

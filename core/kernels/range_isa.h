@@ -31,4 +31,12 @@ RESGRAD_INLINE std::int64_t parts_of(Range r, std::int64_t longest) {
   return (size(r) + longest - 1) / longest;
 }
 
+// Within a parallel region: calls f(i) once for each part, by one thread each; then all threads
+// wait. A team of as many threads takes one part each. See threads.h.
+template <class F>
+RESGRAD_INLINE void for_each_part(std::int64_t parts, const F& f) {
+#pragma omp for schedule(static, 1)
+  for (std::int64_t i = 0; i < parts; ++i) f(i);
+}
+
 }  // namespace resgrad::kernels::RESGRAD_ISA

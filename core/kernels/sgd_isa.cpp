@@ -1,5 +1,7 @@
 #include "core/kernels/sgd.h"
 
+#include "core/kernels/threads.h"
+
 namespace resgrad::kernels::RESGRAD_ISA {
 namespace {
 
@@ -10,11 +12,11 @@ void step(T* w, T* v, const T* dw, std::int64_t n, const SgdStep& s) {
   const T take = static_cast<T>(1 - s.dampening);
   const bool first = s.first, nesterov = s.nesterov;
   if (v == nullptr) {
-#pragma omp parallel for simd schedule(static) if (n >= 32768)
+#pragma omp parallel for simd schedule(static) num_threads(threads_for(n))
     for (std::int64_t i = 0; i < n; ++i) w[i] -= lr * (dw[i] + decay * w[i]);
     return;
   }
-#pragma omp parallel for simd schedule(static) if (n >= 32768)
+#pragma omp parallel for simd schedule(static) num_threads(threads_for(n))
   for (std::int64_t i = 0; i < n; ++i) {
     const T g = dw[i] + decay * w[i];
     const T velocity = first ? g : momentum * v[i] + take * g;

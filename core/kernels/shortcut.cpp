@@ -2,12 +2,14 @@
 
 #include <algorithm>
 
+#include "core/kernels/threads.h"
+
 namespace resgrad::kernels {
 
 template <class T>
 void pad_shortcut(T* y, const T* x, const PadShortcutDims& d) {
   const std::int64_t lines = d.n * d.h_out();
-#pragma omp parallel for schedule(static) if (lines * d.w_out() * d.c_out() >= 32768)
+#pragma omp parallel for schedule(static) num_threads(threads_for(lines* d.w_out() * d.c_out()))
   for (std::int64_t line = 0; line < lines; ++line) {
     const std::int64_t n = line / d.h_out(), h = line % d.h_out() * d.stride_h;
     const T* from = x + (n * d.h + h) * d.w * d.c;
@@ -23,7 +25,7 @@ void pad_shortcut(T* y, const T* x, const PadShortcutDims& d) {
 template <class T>
 void pad_shortcut_backward(T* dx, const T* dy, const PadShortcutDims& d) {
   const std::int64_t lines = d.n * d.h, row = d.w * d.c;
-#pragma omp parallel for schedule(static) if (lines * row >= 32768)
+#pragma omp parallel for schedule(static) num_threads(threads_for(lines* row))
   for (std::int64_t line = 0; line < lines; ++line) {
     const std::int64_t n = line / d.h, h = line % d.h;
     T* to = dx + line * row;

@@ -15,7 +15,7 @@ namespace resgrad::kernels {
 
 constexpr std::int64_t kWinogradPlanes = 36;
 
-/// How the threads divide the work.
+/// How the work is divided into parts, one for each thread.
 enum class WinogradSharing {
   tiles,   // each takes tiles of its own through all steps, in chunks that stay in its cache
   planes,  // all work on one chunk: the transforms by tiles, the products by planes
@@ -25,7 +25,7 @@ enum class WinogradSharing {
 /// Where 36 matrices lie in the workspace, in floats.
 struct WinogradBuffer {
   std::int64_t offset;
-  std::int64_t per_thread;  // from one thread's copy to the next; 0 if all threads share one
+  std::int64_t per_part;    // from one part's copy to the next; 0 if all share one
   std::int64_t plane, row;  // from one plane or row to the next
 };
 
@@ -37,7 +37,7 @@ struct WinogradPlan {
   std::int64_t tiles_h, tiles_w, tiles;
   std::int64_t chunk;    // most tiles that are transformed at a time
   std::int64_t columns;  // of one block, when threads share by columns
-  std::int64_t threads;
+  std::int64_t parts;    // most threads; no more than tiles
   WinogradSharing sharing;
   bool flip;  // weights as backward_input needs them
   WinogradBuffer source, product, weight;

@@ -1,7 +1,5 @@
 #include "core/kernels/winograd.h"
 
-#include <omp.h>
-
 #include "core/kernels/microkernel_isa.h"
 #include "core/kernels/range_isa.h"
 #include "core/kernels/winograd_transforms_isa.h"
@@ -26,22 +24,21 @@ RESGRAD_INLINE void for_each_tile(Range tiles, const WinogradPlan& plan, const F
   }
 }
 
-// A thread's view of one pass: its place in the team and its buffers.
+// One part of a pass: its number and its buffers.
 struct Worker {
-  Worker(const WinogradPlan& p, float* workspace)
+  Worker(const WinogradPlan& p, float* workspace, std::int64_t i)
       : plan(p),
-        thread(omp_get_thread_num()),
-        threads(omp_get_num_threads()),
+        number(i),
         zeros(workspace + p.zeros),
-        source(workspace + p.source.offset + thread * p.source.per_thread),
-        product(workspace + p.product.offset + thread * p.product.per_thread),
-        weight(workspace + p.weight.offset + thread * p.weight.per_thread) {}
+        source(workspace + p.source.offset + i * p.source.per_part),
+        product(workspace + p.product.offset + i * p.product.per_part),
+        weight(workspace + p.weight.offset + i * p.weight.per_part) {}
 
-  // This thread's share of work that the whole team has.
-  Range share(Range all) const { return part(all, thread, threads); }
+  // This part's share of a range.
+  Range share(Range all) const { return part(all, number, plan.parts); }
 
   const WinogradPlan& plan;
-  std::int64_t thread, threads;
+  std::int64_t number;
   const float* zeros;
   float *source, *product, *weight;
 };
@@ -178,7 +175,7 @@ void planes_to_weights(float* dw, const float* planes, std::int64_t parts, Range
         const float* from = planes + (r0 + r) * buffer.row + k - columns.begin;
         for (std::int64_t p = 0; p < kWinogradPlanes; ++p, from += buffer.plane) {
           sum[p] = load(from);
-          for (std::int64_t i = 1; i < parts; ++i) sum[p] += load(from + i * buffer.per_thread);
+          for (std::int64_t i = 1; i < parts; ++i) sum[p] += load(from + i * buffer.per_part);
         }
         transform_square<3, 6>(taps, sum,
                                [](Vector* t, const Vector* f) { transform_weight_gradient(t, f); });
@@ -234,17 +231,20 @@ void multiply_by_gradient(const Worker& worker, std::int64_t tiles, std::int64_t
 
 // ---- passes
 
-// Calls f(tiles) for the chunks that this thread works on: those of its own tiles, or all of them.
+// Within a parallel region: calls f(worker) for all parts of the plan, then waits.
 template <class F>
-void for_each_chunk(const Worker& worker, const F& f) {
-  const WinogradPlan& plan = worker.plan;
-  const Range all{0, plan.tiles};
-  const Range own = plan.sharing == WinogradSharing::tiles ? worker.share(all) : all;
-  const std::int64_t chunks = parts_of(own, plan.chunk);
-  for (std::int64_t i = 0; i < chunks; ++i) f(part(own, i, chunks));
+RESGRAD_INLINE void for_each_worker(const WinogradPlan& plan, float* workspace, const F& f) {
+  for_each_part(plan.parts, [&](std::int64_t i) { f(Worker(plan, workspace, i)); });
 }
 
-// Calls f(columns) for this thread's blocks of columns.
+// Calls f(tiles) for the chunks of a range of tiles.
+template <class F>
+void for_each_chunk(Range tiles, const WinogradPlan& plan, const F& f) {
+  const std::int64_t chunks = parts_of(tiles, plan.chunk);
+  for (std::int64_t i = 0; i < chunks; ++i) f(part(tiles, i, chunks));
+}
+
+// Calls f(columns) for the part's blocks of columns.
 template <class F>
 void for_each_block(const Worker& worker, const F& f) {
   const WinogradPlan& plan = worker.plan;
@@ -254,101 +254,136 @@ void for_each_block(const Worker& worker, const F& f) {
   }
 }
 
-void convolve_columns(float* y, const Conv2dInput<float>& x, const float* w, const Worker& worker) {
-  const WinogradPlan& plan = worker.plan;
-  const Range all{0, plan.tiles}, own = worker.share(all);
-  source_to_planes(worker.source + own.begin * plan.source.row, x, own, worker);
-#pragma omp barrier
-  for_each_block(worker, [&](Range columns) {
-    weights_to_planes(worker.weight, w, {0, plan.c}, columns, plan);
-    multiply_by_weights(worker, plan.tiles, size(columns), 0, 1);
-    planes_to_output(y, worker.product, all, columns, plan);
+void convolve_tiles(float* y, const Conv2dInput<float>& x, const WinogradPlan& plan,
+                    float* workspace) {
+  for_each_worker(plan, workspace, [&](const Worker& worker) {
+    for_each_chunk(worker.share({0, plan.tiles}), plan, [&](Range chunk) {
+      source_to_planes(worker.source, x, chunk, worker);
+      multiply_by_weights(worker, size(chunk), plan.k, 0, 1);
+      planes_to_output(y, worker.product, chunk, {0, plan.k}, plan);
+    });
   });
 }
 
-void convolve_chunks(float* y, const Conv2dInput<float>& x, const float* w, const Worker& worker) {
-  const WinogradPlan& plan = worker.plan;
-  const bool together = plan.sharing == WinogradSharing::planes;
-  const std::int64_t i = together ? worker.thread : 0, parts = together ? worker.threads : 1;
-  weights_to_planes(worker.weight, w, worker.share({0, plan.c}), {0, plan.k}, plan);
-#pragma omp barrier
-  for_each_chunk(worker, [&](Range chunk) {
-    const Range own = part(chunk, i, parts);
-    const std::int64_t skip = own.begin - chunk.begin;
-    source_to_planes(worker.source + skip * plan.source.row, x, own, worker);
-    if (together) {
-#pragma omp barrier
+void convolve_planes(float* y, const Conv2dInput<float>& x, const WinogradPlan& plan,
+                     float* workspace) {
+  for_each_chunk({0, plan.tiles}, plan, [&](Range chunk) {
+    for_each_worker(plan, workspace, [&](const Worker& worker) {
+      const Range own = worker.share(chunk);
+      source_to_planes(worker.source + (own.begin - chunk.begin) * plan.source.row, x, own, worker);
+    });
+    for_each_worker(plan, workspace, [&](const Worker& worker) {
+      multiply_by_weights(worker, size(chunk), plan.k, worker.number, plan.parts);
+    });
+    // without waiting: the next chunk's inputs are other planes
+#pragma omp for schedule(static, 1) nowait
+    for (std::int64_t i = 0; i < plan.parts; ++i) {
+      const Worker worker(plan, workspace, i);
+      const Range own = worker.share(chunk);
+      planes_to_output(y, worker.product + (own.begin - chunk.begin) * plan.product.row, own,
+                       {0, plan.k}, plan);
     }
-    multiply_by_weights(worker, size(chunk), plan.k, i, parts);
-    if (together) {
-#pragma omp barrier
-    }
-    planes_to_output(y, worker.product + skip * plan.product.row, own, {0, plan.k}, plan);
+  });
+}
+
+void convolve_columns(float* y, const Conv2dInput<float>& x, const float* w,
+                      const WinogradPlan& plan, float* workspace) {
+  const Range all{0, plan.tiles};
+  for_each_worker(plan, workspace, [&](const Worker& worker) {
+    const Range own = worker.share(all);
+    source_to_planes(worker.source + own.begin * plan.source.row, x, own, worker);
+  });
+  for_each_worker(plan, workspace, [&](const Worker& worker) {
+    for_each_block(worker, [&](Range columns) {
+      weights_to_planes(worker.weight, w, {0, plan.c}, columns, plan);
+      multiply_by_weights(worker, plan.tiles, size(columns), 0, 1);
+      planes_to_output(y, worker.product, all, columns, plan);
+    });
   });
 }
 
 void convolve(float* y, const Conv2dInput<float>& x, const float* w, const WinogradPlan& plan,
               float* workspace) {
   fill_zero(workspace + plan.zeros, 6 * plan.c);
-  const int threads = static_cast<int>(plan.threads);
+  const int threads = static_cast<int>(plan.parts);
 #pragma omp parallel num_threads(threads)
   {
-    const Worker worker(plan, workspace);
-    plan.sharing == WinogradSharing::columns ? convolve_columns(y, x, w, worker)
-                                             : convolve_chunks(y, x, w, worker);
+    if (plan.sharing == WinogradSharing::columns) {
+      convolve_columns(y, x, w, plan, workspace);
+    } else {
+      for_each_worker(plan, workspace, [&](const Worker& worker) {
+        weights_to_planes(worker.weight, w, worker.share({0, plan.c}), {0, plan.k}, plan);
+      });
+      plan.sharing == WinogradSharing::tiles ? convolve_tiles(y, x, plan, workspace)
+                                             : convolve_planes(y, x, plan, workspace);
+    }
   }
 }
 
-void backward_weight_columns(float* dw, const float* dy, const Conv2dInput<float>& x,
-                             const Worker& worker) {
-  const WinogradPlan& plan = worker.plan;
-  const Range all{0, plan.tiles}, own = worker.share(all);
-  source_to_planes(worker.source + own.begin * plan.source.row, x, own, worker);
-#pragma omp barrier
-  for_each_block(worker, [&](Range columns) {
-    gradient_to_planes(worker.product, dy, all, columns, worker);
-    multiply_by_gradient(worker, plan.tiles, size(columns), Update::assign, 0, 1);
-    planes_to_weights(dw, worker.weight, 1, {0, plan.c}, columns, plan);
+// The gradient of the weights, in planes, from a part's own tiles.
+void correlate_tiles(const float* dy, const Conv2dInput<float>& x, const WinogradPlan& plan,
+                     float* workspace) {
+  for_each_worker(plan, workspace, [&](const Worker& worker) {
+    Update update = Update::assign;
+    for_each_chunk(worker.share({0, plan.tiles}), plan, [&](Range chunk) {
+      source_to_planes(worker.source, x, chunk, worker);
+      gradient_to_planes(worker.product, dy, chunk, {0, plan.k}, worker);
+      multiply_by_gradient(worker, size(chunk), plan.k, update, 0, 1);
+      update = Update::add;
+    });
   });
 }
 
-void backward_weight_chunks(float* dw, const float* dy, const Conv2dInput<float>& x,
-                            const float* first_weight, const Worker& worker) {
-  const WinogradPlan& plan = worker.plan;
-  const bool together = plan.sharing == WinogradSharing::planes;
-  const std::int64_t i = together ? worker.thread : 0, parts = together ? worker.threads : 1;
-  Update update = Update::assign;
-  for_each_chunk(worker, [&](Range chunk) {
-    const Range own = part(chunk, i, parts);
-    const std::int64_t skip = own.begin - chunk.begin;
-    source_to_planes(worker.source + skip * plan.source.row, x, own, worker);
-    gradient_to_planes(worker.product + skip * plan.product.row, dy, own, {0, plan.k}, worker);
-    if (together) {
-#pragma omp barrier
-    }
-    multiply_by_gradient(worker, size(chunk), plan.k, update, i, parts);
-    update = Update::add;
-    if (together) {
-#pragma omp barrier
-    }
+void correlate_planes(const float* dy, const Conv2dInput<float>& x, const WinogradPlan& plan,
+                      float* workspace) {
+  for_each_chunk({0, plan.tiles}, plan, [&](Range chunk) {
+    for_each_worker(plan, workspace, [&](const Worker& worker) {
+      const Range own = worker.share(chunk);
+      const std::int64_t skip = own.begin - chunk.begin;
+      source_to_planes(worker.source + skip * plan.source.row, x, own, worker);
+      gradient_to_planes(worker.product + skip * plan.product.row, dy, own, {0, plan.k}, worker);
+    });
+    for_each_worker(plan, workspace, [&](const Worker& worker) {
+      multiply_by_gradient(worker, size(chunk), plan.k,
+                           chunk.begin == 0 ? Update::assign : Update::add, worker.number,
+                           plan.parts);
+    });
   });
-#pragma omp barrier
-  // plan_winograd() sees to it that every thread has tiles, hence a sum
-  planes_to_weights(dw, first_weight, together ? 1 : worker.threads, worker.share({0, plan.c}),
-                    {0, plan.k}, plan);
+}
+
+void backward_weight_columns(float* dw, const float* dy, const Conv2dInput<float>& x,
+                             const WinogradPlan& plan, float* workspace) {
+  const Range all{0, plan.tiles};
+  for_each_worker(plan, workspace, [&](const Worker& worker) {
+    const Range own = worker.share(all);
+    source_to_planes(worker.source + own.begin * plan.source.row, x, own, worker);
+  });
+  for_each_worker(plan, workspace, [&](const Worker& worker) {
+    for_each_block(worker, [&](Range columns) {
+      gradient_to_planes(worker.product, dy, all, columns, worker);
+      multiply_by_gradient(worker, plan.tiles, size(columns), Update::assign, 0, 1);
+      planes_to_weights(dw, worker.weight, 1, {0, plan.c}, columns, plan);
+    });
+  });
 }
 
 void backward_weight(float* dw, const float* dy, const Conv2dInput<float>& x,
                      const WinogradPlan& plan, float* workspace) {
   fill_zero(workspace + plan.zeros, 6 * (plan.c > plan.k ? plan.c : plan.k));
-  const int threads = static_cast<int>(plan.threads);
+  const int threads = static_cast<int>(plan.parts);
 #pragma omp parallel num_threads(threads)
   {
-    const Worker worker(plan, workspace);
     if (plan.sharing == WinogradSharing::columns) {
-      backward_weight_columns(dw, dy, x, worker);
+      backward_weight_columns(dw, dy, x, plan, workspace);
     } else {
-      backward_weight_chunks(dw, dy, x, workspace + plan.weight.offset, worker);
+      const bool own_tiles = plan.sharing == WinogradSharing::tiles;
+      own_tiles ? correlate_tiles(dy, x, plan, workspace)
+                : correlate_planes(dy, x, plan, workspace);
+      // plan_winograd() sees to it that every part has tiles, hence a sum
+      for_each_worker(plan, workspace, [&](const Worker& worker) {
+        planes_to_weights(dw, workspace + plan.weight.offset, own_tiles ? plan.parts : 1,
+                          worker.share({0, plan.c}), {0, plan.k}, plan);
+      });
     }
   }
 }

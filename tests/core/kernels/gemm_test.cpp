@@ -50,6 +50,15 @@ void check(const Sizes& s, double alpha, double beta, std::uint64_t seed) {
 
 }  // namespace
 
+TEST_CASE("products that are shared out, by rows or by columns") {
+  for (const bool transpose_a : {false, true}) {
+    for (const bool transpose_b : {false, true}) {
+      check<float>({301, 150, 96, 1, transpose_a, transpose_b}, 1, 0, 1);
+      check<float>({150, 301, 96, 1, transpose_a, transpose_b}, 2, 1, 2);
+    }
+  }
+}
+
 TEST_CASE("gemm agrees with three loops for all transposes, strides, alpha and beta") {
   CHECK(rc::check("float and double", [] {
     const Sizes s{pick(0, 20), pick(0, 20), pick(0, 20), pick(0, 3), pick_bool(), pick_bool()};
