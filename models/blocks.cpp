@@ -19,33 +19,42 @@ struct ConvSpec {
   std::int64_t c_in, c_out, kernel, stride, groups;
 };
 
-ModulePtr make_conv(const ConvSpec& s) {
+std::shared_ptr<Conv2d> make_conv(const ConvSpec& s) {
   return std::make_shared<Conv2d>(
       s.c_in, s.c_out, s.kernel,
       Conv2dLayerOptions{
           .stride = s.stride, .padding = s.kernel / 2, .groups = s.groups, .bias = false});
 }
 
-std::shared_ptr<Sequential> make_main_path(const std::vector<ConvSpec>& convs,
-                                           Activation activation) {
-  auto path = std::make_shared<Sequential>();
-  for (const ConvSpec& conv : convs) {
-    if (activation == Activation::pre) {
-      path->append(std::make_shared<BatchNorm2d>(conv.c_in));
-      path->append(std::make_shared<ReLU>());
+struct MainPath {
+  std::shared_ptr<Sequential> modules = std::make_shared<Sequential>();
+  std::shared_ptr<Conv2d> last_conv = nullptr;
+  std::shared_ptr<BatchNorm2d> last_norm = nullptr;
+};
+
+MainPath make_main_path(const std::vector<ConvSpec>& convs, Activation activation) {
+  MainPath path;
+  for (const ConvSpec& spec : convs) {
+    const bool post = activation == Activation::post;
+    auto conv = make_conv(spec);
+    auto norm = std::make_shared<BatchNorm2d>(post ? spec.c_out : spec.c_in);
+    if (post) {
+      if (&spec != &convs.front()) path.modules->append(std::make_shared<ReLU>());
+      path.modules->append(conv);
+      path.modules->append(norm);  // the last unit is activated after the addition
+    } else {
+      path.modules->append(norm);
+      path.modules->append(std::make_shared<ReLU>());
+      path.modules->append(conv);
     }
-    path->append(make_conv(conv));
-    if (activation == Activation::post) {
-      path->append(std::make_shared<BatchNorm2d>(conv.c_out));
-      // the last unit is activated after the addition
-      if (&conv != &convs.back()) path->append(std::make_shared<ReLU>());
-    }
+    path.last_conv = conv;
+    path.last_norm = norm;
   }
   return path;
 }
 
 std::vector<ConvSpec> convolutions(const char* op, std::int64_t c_in, std::int64_t c_out,
-                                   const ResidualBlock::Options& o) {
+                                   const ResidualBlockOptions& o) {
   require<ValueError>(c_in >= 1 && c_out >= 1 && o.stride >= 1 && o.groups >= 1 &&
                           o.bottleneck_ratio >= 1 && o.mid_channels >= 0,
                       "{}: options: expected channels, stride, groups and bottleneck_ratio of at "
@@ -70,50 +79,52 @@ std::vector<ConvSpec> convolutions(const char* op, std::int64_t c_in, std::int64
   return {{c_in, mid, 1, first, 1}, {mid, mid, 3, second, o.groups}, {mid, c_out, 1, 1, 1}};
 }
 
-template <class Options>
-ResidualBlock::Options common(const Options& o) {
-  return {o.stride,          o.groups,     o.bottleneck_ratio, o.mid_channels,
-          o.stride_in_first, o.activation, o.downsample};
-}
-
 }  // namespace
 
-ResidualBlock::ResidualBlock(const char* op, std::int64_t c_in, std::int64_t c_out,
-                             const Options& options)
-    : activation_(options.activation) {
-  main_path_ = register_module("main_path",
-                               make_main_path(convolutions(op, c_in, c_out, options), activation_));
-  last_norm_ = std::dynamic_pointer_cast<BatchNorm2d>(main_path_->children().back().second);
-  shortcut_ = options.downsample;
-  if (shortcut_ == nullptr) {
-    shortcut_ = c_in == c_out && options.stride == 1
-                    ? std::make_shared<Identity>()
-                    : make_conv({c_in, c_out, 1, options.stride, 1});
+ModulePtr make_shortcut(std::int64_t c_in, std::int64_t c_out, std::int64_t stride,
+                        Shortcut shortcut, bool norm) {
+  if (c_in == c_out && stride == 1) return std::make_shared<Identity>();
+  if (shortcut == Shortcut::zero_pad) {
+    return std::make_shared<ZeroPadShortcut>(c_in, c_out, stride);
   }
-  register_module("shortcut", shortcut_);
+  const auto projection = make_conv({c_in, c_out, 1, stride, 1});
+  if (!norm) return projection;
+  return std::make_shared<Sequential>(
+      std::initializer_list<ModulePtr>{projection, std::make_shared<BatchNorm2d>(c_out)});
+}
+
+ResidualBlock::ResidualBlock(const char* op, std::int64_t c_in, std::int64_t c_out,
+                             const ResidualBlockOptions& options, Activation own_activation)
+    : activation_(options.activation.value_or(own_activation)) {
+  const MainPath path = make_main_path(convolutions(op, c_in, c_out, options), activation_);
+  const bool post = activation_ == Activation::post;
+  main_path_ = register_module("main_path", path.modules);
+  last_norm_ = post ? path.last_norm : nullptr;
+  last_weight_ = post ? path.last_norm->weight() : path.last_conv->weight();
+  shortcut_ = register_module(
+      "shortcut", options.downsample != nullptr
+                      ? options.downsample
+                      : make_shortcut(c_in, c_out, options.stride, Shortcut::projection, false));
 }
 
 Tensor ResidualBlock::forward(const Tensor& x) {
-  if (last_norm_ != nullptr && !CallObserver::active()) {
-    // the same as below, with the last norm, the addition and the ReLU in one pass
-    const Tensor residual = main_path_->without_last(x);
-    return last_norm_->then_add_relu(residual, (*shortcut_)(x));
-  }
-  const Tensor residual = (*main_path_)(x);
-  const Tensor sum = residual + (*shortcut_)(x);
-  return activation_ == Activation::post ? relu(sum) : sum;
+  if (last_norm_ != nullptr && !CallObserver::active()) return joined_forward(x);
+  Module &main_path = *main_path_, &shortcut = *shortcut_;
+  const Tensor residual = main_path(x);  // first, as summaries list it
+  if (activation_ == Activation::post) return relu(residual + shortcut(x));
+  return residual + shortcut(x);
+}
+
+// relu(main_path(x) + shortcut(x)) with the last norm, the addition and the ReLU in one pass over
+// memory: the same bits in less time.
+Tensor ResidualBlock::joined_forward(const Tensor& x) {
+  const Tensor before_norm = main_path_->without_last(x);
+  return last_norm_->then_add_relu(before_norm, (*shortcut_)(x));
 }
 
 void ResidualBlock::zero_init() {
-  const NoGradGuard no_grad;
-  main_path_->children().back().second->own_parameters()[0].tensor.detach().zero_();
+  last_weight_.detach().zero_();
 }
-
-ResNetBlock::ResNetBlock(std::int64_t c_in, std::int64_t c_out, const Options& options)
-    : ResidualBlock("ResNetBlock", c_in, c_out, common(options)) {}
-
-ResNeXtBlock::ResNeXtBlock(std::int64_t c_in, std::int64_t c_out, const Options& options)
-    : ResidualBlock("ResNeXtBlock", c_in, c_out, common(options)) {}
 
 ZeroPadShortcut::ZeroPadShortcut(std::int64_t c_in, std::int64_t c_out, std::int64_t stride)
     : before_((c_out - c_in) / 2), after_(c_out - c_in - before_), stride_(stride) {

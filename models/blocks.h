@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "nn/batch_norm2d.h"
 #include "nn/sequential.h"
@@ -19,41 +20,64 @@ constexpr const char* name(Activation activation) {
   return activation == Activation::post ? "post" : "pre";
 }
 
-/// What both blocks have in common: y = act(main_path(x) + shortcut(x)).
+/// How the input of a block reaches the addition where the block changes its shape.
+enum class Shortcut {
+  zero_pad,   ///< "A": ZeroPadShortcut, without parameters
+  projection  ///< "B": 1x1 convolution; in post-activation networks with a norm behind it
+};
+
+constexpr const char* name(Shortcut shortcut) {
+  return shortcut == Shortcut::zero_pad ? "A" : "B";
+}
+
+/// The options of both blocks.
+struct ResidualBlockOptions {
+  std::int64_t stride = 1;
+  std::int64_t groups = 1;            ///< of the 3x3 convolution of the bottleneck form
+  std::int64_t bottleneck_ratio = 4;  ///< c_out / mid; 1: the basic form of two 3x3 convolutions
+  std::int64_t mid_channels = 0;      ///< > 0: the bottleneck form with this width instead
+  bool stride_in_first = false;       ///< bottleneck: stride in the first 1x1, not in the 3x3
+  std::optional<Activation> activation = {};  ///< unset: the order that the block is named for
+  ModulePtr downsample = nullptr;             ///< replaces the default shortcut
+};
+
+/// The shortcut of a block: the identity where shapes agree (c_in = c_out, stride 1), else
+/// ZeroPadShortcut or a 1x1 convolution (c_in -> c_out, stride), with a BatchNorm2d behind it if
+/// `norm`. Throws  ValueError for channels or a stride that the shortcut cannot have.
+ModulePtr make_shortcut(std::int64_t c_in, std::int64_t c_out, std::int64_t stride,
+                        Shortcut shortcut, bool norm);
+
+/// What both blocks have in common:
+///   post-activation  y = relu(main_path(x) + shortcut(x))
+///   pre-activation   y = main_path(x) + shortcut(x)
 ///
 /// The main path of a basic block (bottleneck_ratio 1, mid_channels 0) is
 ///   3x3 (c_in -> c_out, stride), 3x3 (c_out -> c_out);
 /// that of a bottleneck block, with mid = mid_channels or c_out / bottleneck_ratio,
 ///   1x1 (c_in -> mid), 3x3 (mid -> mid, stride, groups), 1x1 (mid -> c_out).
-/// The shortcut is the identity where shapes agree, else `downsample`, by default a bare 1x1
-/// convolution (c_in -> c_out, stride). It takes x itself in both orders. No convolution has a
-/// bias. Children: main_path (a Sequential) and shortcut.
+/// The shortcut is `downsample` if given, else make_shortcut() with a bare projection. It takes x
+/// itself in both orders. No convolution has a bias. Children: main_path (a Sequential), shortcut.
 class ResidualBlock : public Module {
  public:
-  struct Options {
-    std::int64_t stride;
-    std::int64_t groups;
-    std::int64_t bottleneck_ratio;
-    std::int64_t mid_channels;
-    bool stride_in_first;
-    Activation activation;
-    ModulePtr downsample;
-  };
-
   /// Makes the block start as its shortcut: zeroes the weight of the last norm (post), or of the
   /// last convolution (pre, where a zero norm would leave a ReLU without gradient).
   /// Source  Goyal et al. 2017, arXiv:1706.02677, section 5.1.  Differs: the pre-activation form.
   void zero_init();
 
  protected:
-  ResidualBlock(const char* op, std::int64_t c_in, std::int64_t c_out, const Options& options);
+  /// `op` begins the messages. Throws  ValueError for channels, stride, ratio or groups that are
+  /// not positive or do not divide.
+  ResidualBlock(const char* op, std::int64_t c_in, std::int64_t c_out,
+                const ResidualBlockOptions& options, Activation own_activation);
 
  private:
   Tensor forward(const Tensor& x) override;
+  Tensor joined_forward(const Tensor& x);
 
   Activation activation_;
   std::shared_ptr<Sequential> main_path_;
   std::shared_ptr<BatchNorm2d> last_norm_;  // of the main path; post-activation only
+  Tensor last_weight_;                      // at 0 the main path is 0
   ModulePtr shortcut_;
 };
 
@@ -64,19 +88,9 @@ class ResidualBlock : public Module {
 ///         torchvision.
 class ResNetBlock final : public ResidualBlock {
  public:
-  struct Options {
-    std::int64_t stride = 1;
-    std::int64_t groups = 1;            ///< of the 3x3 convolution of the bottleneck form
-    std::int64_t bottleneck_ratio = 4;  ///< c_out / mid; 1: the basic form of two 3x3 convolutions
-    std::int64_t mid_channels = 0;      ///< > 0: the bottleneck form with this width instead
-    bool stride_in_first = false;       ///< bottleneck: stride in the first 1x1, not in the 3x3
-    Activation activation = Activation::post;
-    ModulePtr downsample = nullptr;  ///< replaces the default shortcut
-  };
-  ResNetBlock(std::int64_t c_in, std::int64_t c_out) : ResNetBlock(c_in, c_out, Options()) {}
-  /// Throws ValueError for channels, stride, ratio or groups that are not positive or do not
-  /// divide.
-  ResNetBlock(std::int64_t c_in, std::int64_t c_out, const Options& options);
+  using Options = ResidualBlockOptions;
+  ResNetBlock(std::int64_t c_in, std::int64_t c_out, const Options& options = {})
+      : ResidualBlock("ResNetBlock", c_in, c_out, options, Activation::post) {}
   std::string class_name() const override { return "ResNetBlock"; }
 };
 
@@ -85,17 +99,9 @@ class ResNetBlock final : public ResidualBlock {
 ///         Differs: Xie et al. use post-activation; ask for it with .activation.
 class ResNeXtBlock final : public ResidualBlock {
  public:
-  struct Options {
-    std::int64_t stride = 1;
-    std::int64_t groups = 1;
-    std::int64_t bottleneck_ratio = 4;
-    std::int64_t mid_channels = 0;
-    bool stride_in_first = false;
-    Activation activation = Activation::pre;
-    ModulePtr downsample = nullptr;
-  };
-  ResNeXtBlock(std::int64_t c_in, std::int64_t c_out) : ResNeXtBlock(c_in, c_out, Options()) {}
-  ResNeXtBlock(std::int64_t c_in, std::int64_t c_out, const Options& options);
+  using Options = ResidualBlockOptions;
+  ResNeXtBlock(std::int64_t c_in, std::int64_t c_out, const Options& options = {})
+      : ResidualBlock("ResNeXtBlock", c_in, c_out, options, Activation::pre) {}
   std::string class_name() const override { return "ResNeXtBlock"; }
 };
 

@@ -35,35 +35,20 @@ ModulePtr make_stem(const ResNetConfig& config) {
   return stem;
 }
 
-// Null where the block's own default, the identity or a bare 1x1 convolution, is meant.
-ModulePtr make_shortcut(const ResNetConfig& config, std::int64_t c_in, std::int64_t c_out,
-                        std::int64_t stride) {
-  if (c_in == c_out && stride == 1) return nullptr;
-  if (config.shortcut == Shortcut::zero_pad) {
-    return std::make_shared<ZeroPadShortcut>(c_in, c_out, stride);
-  }
-  if (config.activation == Activation::pre) return nullptr;
-  return std::make_shared<Sequential>(std::initializer_list<ModulePtr>{
-      conv_without_bias(c_in, c_out, 1, stride), std::make_shared<BatchNorm2d>(c_out)});
-}
-
 // Grouped stages are built of ResNeXt blocks, the others of ResNet blocks.
 ModulePtr make_block(const ResNetConfig& config, const Stage& stage, std::int64_t c_in,
                      std::int64_t stride) {
-  const auto build = [&]<class Block>(std::type_identity<Block>) -> ModulePtr {
-    auto block = std::make_shared<Block>(
-        c_in, stage.channels,
-        typename Block::Options{.stride = stride,
-                                .groups = config.groups,
-                                .bottleneck_ratio = 1,
-                                .mid_channels = stage.mid_channels,
-                                .stride_in_first = config.stride_in_first,
-                                .activation = config.activation,
-                                .downsample = make_shortcut(config, c_in, stage.channels, stride)});
-    return block;
-  };
-  return config.groups > 1 ? build(std::type_identity<ResNeXtBlock>())
-                           : build(std::type_identity<ResNetBlock>());
+  const ResidualBlockOptions options{
+      .stride = stride,
+      .groups = config.groups,
+      .bottleneck_ratio = 1,
+      .mid_channels = stage.mid_channels,
+      .stride_in_first = config.stride_in_first,
+      .activation = config.activation,
+      .downsample = make_shortcut(c_in, stage.channels, stride, config.shortcut,
+                                  config.activation == Activation::post)};
+  if (config.groups > 1) return std::make_shared<ResNeXtBlock>(c_in, stage.channels, options);
+  return std::make_shared<ResNetBlock>(c_in, stage.channels, options);
 }
 
 void initialise(Module& module) {

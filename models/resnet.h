@@ -10,12 +10,6 @@
 
 namespace resgrad {
 
-/// How a block whose shapes disagree gets its shortcut.
-enum class Shortcut {
-  zero_pad,   ///< "A": ZeroPadShortcut, without parameters
-  projection  ///< "B": 1x1 convolution, followed by BN in the post-activation order
-};
-
 enum class Stem {
   cifar,    ///< 3x3 convolution, stride 1
   imagenet  ///< 7x7 convolution, stride 2, then 3x3 max pooling, stride 2

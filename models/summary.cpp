@@ -2,25 +2,44 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <map>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "core/autograd/grad_mode.h"
+#include "nn/eval_guard.h"
 
 namespace resgrad {
 namespace {
 
+// A position in the tree of modules. One that is shared has several.
+struct Place {
+  const Module* module;
+  const Place* parent;  // null for the root
+  int depth;
+};
+
 struct Row {
   const Module* module;
+  const Place* place;  // null for a module that is not in the tree
   int depth;
   int index = 0;  // running count at this depth
   bool leaf = false, recursive = false, called = true;
   Shape output = {};
   std::int64_t params = 0, leftover = 0;
+  std::int64_t trainable = 0, leftover_trainable = 0;
   std::int64_t macs = 0, output_bytes = 0, param_bytes = 0;
 };
+
+std::int64_t trainable_parameters(const Module& module) {
+  std::int64_t count = 0;
+  for (const NamedTensor& p : module.named_parameters()) {
+    if (p.tensor.requires_grad()) count += p.tensor.numel();
+  }
+  return count;
+}
 
 std::int64_t bytes_of_parameters(const Module& module) {
   std::int64_t bytes = 0;
@@ -45,15 +64,15 @@ std::int64_t own_macs(const Module& module, const Shape& output) {
 // Records a row per call, in the order of execution.
 class RowRecorder final : public CallObserver {
  public:
-  explicit RowRecorder(const Module& root) { index_tree(root, 0, nullptr); }
+  explicit RowRecorder(const Module& root) { index_tree(root, nullptr); }
 
   void enter(const Module& module, const Tensor&) override {
     // a module that was made inside a forward has no place in the tree: it is shown one level down
-    const auto place = tree_.find(&module);
-    const int depth = place != tree_.end() ? place->second.depth
-                                           : (open_.empty() ? 0 : calls_[open_.back()].depth + 1);
+    const Place* place = place_of(module);
+    const int depth =
+        place != nullptr ? place->depth : (open_.empty() ? 0 : calls_[open_.back()].depth + 1);
     open_.push_back(calls_.size());
-    calls_.push_back(make_row(module, depth));
+    calls_.push_back(make_row(module, place, depth));
     calls_.back().recursive = !called_.insert(&module).second;
   }
 
@@ -73,30 +92,44 @@ class RowRecorder final : public CallObserver {
   }
 
  private:
-  struct Place {
-    int depth;
-    const Module* parent;
-  };
-
-  void index_tree(const Module& module, int depth, const Module* parent) {
-    tree_.emplace(&module, Place{depth, parent});
-    for (const auto& [name, child] : module.children()) index_tree(*child, depth + 1, &module);
+  void index_tree(const Module& module, const Place* parent) {
+    const Place* place =
+        &places_.emplace_back(Place{&module, parent, parent == nullptr ? 0 : parent->depth + 1});
+    tree_[&module].push_back(place);
+    for (const auto& [name, child] : module.children()) index_tree(*child, place);
   }
 
-  static Row make_row(const Module& module, int depth) {
+  // Of the places of a module the first below the innermost call that has one below it: a module
+  // under two parents is shown under the one that calls it.
+  const Place* place_of(const Module& module) const {
+    const auto found = tree_.find(&module);
+    if (found == tree_.end()) return nullptr;
+    for (std::size_t i = open_.size(); i-- > 0;) {
+      const Place* around = calls_[open_[i]].place;
+      for (const Place* place : found->second) {
+        for (const Place* at = place; at != nullptr; at = at->parent) {
+          if (at == around) return place;
+        }
+      }
+    }
+    return found->second.front();
+  }
+
+  static Row make_row(const Module& module, const Place* place, int depth) {
     return {.module = &module,
+            .place = place,
             .depth = depth,
             .leaf = module.children().empty(),
             .params = module.parameter_count(),
+            .trainable = trainable_parameters(module),
             .param_bytes = bytes_of_parameters(module)};
   }
 
-  // The containers around a module, outermost first, without the root.
-  std::vector<const Module*> containers_of(const Module* module) const {
-    std::vector<const Module*> path;
-    for (auto at = tree_.find(module); at != tree_.end() && at->second.depth > 1;) {
-      path.push_back(at->second.parent);
-      at = tree_.find(at->second.parent);
+  // The containers around a row, outermost first, without the root.
+  static std::vector<const Place*> containers_of(const Row& row) {
+    std::vector<const Place*> path;
+    for (const Place* at = row.place; at != nullptr && at->depth > 1; at = at->parent) {
+      path.push_back(at->parent);
     }
     std::ranges::reverse(path);
     return path;
@@ -108,12 +141,12 @@ class RowRecorder final : public CallObserver {
     std::vector<Row> rows;
     std::map<int, const Module*> shown;  // the module of the latest row per depth
     for (const Row& call : calls_) {
-      for (const Module* container : containers_of(call.module)) {
-        const int depth = tree_.at(container).depth;
-        if (std::exchange(shown[depth], container) == container) continue;
-        rows.push_back(make_row(*container, depth));
+      for (const Place* container : containers_of(call)) {
+        const Module* module = container->module;
+        if (std::exchange(shown[container->depth], module) == module) continue;
+        rows.push_back(make_row(*module, container, container->depth));
         rows.back().called = false;
-        rows.back().recursive = !called_.insert(container).second;
+        rows.back().recursive = !called_.insert(module).second;
       }
       shown[call.depth] = call.module;
       shown.erase(shown.upper_bound(call.depth), shown.end());
@@ -135,48 +168,32 @@ class RowRecorder final : public CallObserver {
     }
   }
 
-  // Parameters of a row that are not shown in any row below it.
+  // Parameters of a row that no row below it has.
   static void count_leftovers(std::vector<Row>& rows) {
-    for (std::size_t i = rows.size(); i-- > 0;) {
-      rows[i].leftover = rows[i].params;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      std::set<const TensorImpl*> below;
       for (std::size_t j = i + 1; j < rows.size() && rows[j].depth > rows[i].depth; ++j) {
-        if (!rows[j].recursive) {
-          rows[i].leftover -= rows[j].leaf ? rows[j].params : rows[j].leftover;
+        for (const NamedTensor& p : rows[j].module->named_parameters()) {
+          below.insert(p.tensor.impl().get());
         }
+      }
+      for (const NamedTensor& p : rows[i].module->named_parameters()) {
+        if (below.contains(p.tensor.impl().get())) continue;
+        rows[i].leftover += p.tensor.numel();
+        if (p.tensor.requires_grad()) rows[i].leftover_trainable += p.tensor.numel();
       }
     }
   }
 
-  std::map<const Module*, Place> tree_;
+  std::deque<Place> places_;
+  std::map<const Module*, std::vector<const Place*>> tree_;
   std::set<const Module*> called_;
   std::vector<std::size_t> open_;  // calls that have not returned
   std::vector<Row> calls_;
 };
 
-// Evaluation mode for the guard's lifetime; each module gets its own mode back.
-class EvaluationGuard {
- public:
-  explicit EvaluationGuard(Module& module) {
-    remember(module);
-    module.eval();
-  }
-  ~EvaluationGuard() {
-    for (const auto& [module, training] : modes_) module->set_training(training);
-  }
-  EvaluationGuard(const EvaluationGuard&) = delete;
-  EvaluationGuard& operator=(const EvaluationGuard&) = delete;
-
- private:
-  void remember(Module& module) {  // parents first: set_training reaches the children
-    modes_.emplace_back(&module, module.is_training());
-    for (const auto& [name, child] : module.children()) remember(*child);
-  }
-
-  std::vector<std::pair<Module*, bool>> modes_;
-};
-
 std::vector<Row> record_rows(Module& module, const Shape& input_size) {
-  const EvaluationGuard evaluation(module);
+  const EvalGuard evaluation(module);
   const NoGradGuard no_grad;
   RowRecorder recorder(module);
   module(Tensor::zeros(
@@ -229,7 +246,10 @@ std::string line(const std::string& name, std::size_t name_length, std::size_t n
 std::string params_cell(const Row& row, bool at_max_depth) {
   if (row.params == 0) return "--";
   if (row.recursive) return "(recursive)";
-  if (at_max_depth || row.leaf) return with_commas(row.params);
+  if (at_max_depth || row.leaf) {  // in brackets where nothing is trained
+    const std::string count = with_commas(row.params);
+    return row.trainable > 0 ? count : "(" + count + ")";
+  }
   return row.leftover > 0 ? with_commas(row.leftover) : "--";
 }
 
@@ -241,7 +261,7 @@ std::string summary(Module& module, const Shape& input_size, const SummaryOption
   const std::vector<Row> rows = record_rows(module, input_size);
 
   std::size_t name_width = 40;
-  std::int64_t params = 0, macs = 0, output_bytes = 0, param_bytes = 0;
+  std::int64_t params = 0, trainable = 0, macs = 0, output_bytes = 0, param_bytes = 0;
   for (const Row& row : rows) {
     const std::size_t length = title(row).size() + 5 * static_cast<std::size_t>(row.depth) + 1;
     if (length >= name_width) name_width = (length + 4) / 5 * 5;
@@ -250,7 +270,8 @@ std::string summary(Module& module, const Shape& input_size, const SummaryOption
       if (row.params > 0) output_bytes += 2 * row.output_bytes;  // the output and its gradient
     }
     if (row.recursive) continue;
-    params += row.leaf ? row.params : row.leftover;
+    params += row.leftover;
+    trainable += row.leftover_trainable;
     if (row.leaf) param_bytes += row.param_bytes;
   }
   const std::int64_t input_bytes = numel(input_size) * 4;
@@ -271,8 +292,8 @@ std::string summary(Module& module, const Shape& input_size, const SummaryOption
   }
   const auto megabytes = [](std::int64_t bytes) { return static_cast<double>(bytes) / 1e6; };
   text += divider;
-  text += fmt::format("Total params: {}\nTrainable params: {}\nNon-trainable params: 0\n",
-                      with_commas(params), with_commas(params));
+  text += fmt::format("Total params: {}\nTrainable params: {}\nNon-trainable params: {}\n",
+                      with_commas(params), with_commas(trainable), with_commas(params - trainable));
   text += mult_adds_line(macs) + "\n" + divider;
   text += fmt::format("Input size (MB): {:.2f}\n", megabytes(input_bytes));
   text += fmt::format("Forward/backward pass size (MB): {:.2f}\n", megabytes(output_bytes));

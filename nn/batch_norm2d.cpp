@@ -1,6 +1,5 @@
 #include "nn/batch_norm2d.h"
 
-#include "core/autograd/grad_mode.h"
 #include "core/ops/batch_norm_relu_conv2d.h"
 
 namespace resgrad {
@@ -13,11 +12,6 @@ BatchNorm2d::BatchNorm2d(std::int64_t channels, BatchNorm2dOptions options) : op
   running_mean_ = register_buffer("running_mean", Tensor::zeros({channels}));
   running_var_ = register_buffer("running_var", Tensor::ones({channels}));
   num_batches_tracked_ = register_buffer("num_batches_tracked", Tensor::zeros({}, DType::int64));
-}
-
-void BatchNorm2d::zero_init() {
-  const NoGradGuard no_grad;
-  weight_.zero_();
 }
 
 Tensor BatchNorm2d::forward(const Tensor& x) {

@@ -21,9 +21,6 @@ class BatchNorm2d final : public Module {
 
   std::string class_name() const override { return "BatchNorm2d"; }
   const Tensor& weight() const { return weight_; }
-  /// Sets the weight to 0, so that a residual block whose last norm this is starts as the identity.
-  /// Source  Goyal et al. 2017, arXiv:1706.02677, section 5.1.
-  void zero_init();
 
   /// relu((*this)(x)), conv(relu((*this)(x))) and relu((*this)(x) + residual) as one operation, for
   /// modules that hold a norm with a ReLU behind it. Observers do not see these calls.

@@ -16,29 +16,20 @@ struct State {
 
 thread_local State state;
 
+Random next_sequence() {
+  return Random(state.seed, Purpose::init, 0, state.count++);
+}
+
 // Fills the weight in memory order with draw(random).
 template <class Draw>
 void fill(Tensor& weight, Draw&& draw) {
-  Random random(state.seed, Purpose::init, 0, state.count++);
+  Random random = next_sequence();
   if (state.skip) return;
   weight.detach().bump_version();
   visit_floating(weight.dtype(), "init", [&](auto tag) {
     using T = decltype(tag);
     std::generate_n(weight.data<T>(), weight.numel(), [&] { return static_cast<T>(draw(random)); });
   });
-}
-
-std::int64_t receptive_field(const Tensor& weight) {
-  require<ShapeError>(weight.rank() >= 2, "init: weight: expected rank 2 or more, got {}",
-                      weight.shape());
-  return weight.numel() / std::max<std::int64_t>(1, weight.dim(0) * weight.dim(1));
-}
-
-double he_std(std::int64_t fan) {
-  return std::sqrt(2.0 / static_cast<double>(fan));
-}
-double he_bound(std::int64_t fan) {
-  return std::sqrt(6.0 / static_cast<double>(fan));
 }
 
 }  // namespace
@@ -52,12 +43,16 @@ InitScope::~InitScope() {
   state = {seed_, count_, skip_};
 }
 
-std::int64_t fan_in(const Tensor& weight) {
-  const std::int64_t field = receptive_field(weight);  // first: it checks the rank
-  return weight.dim(1) * field;
+std::uint64_t draw_seed() {
+  Random random = next_sequence();
+  const std::uint64_t high = random.next_u32();
+  return high << 32 | random.next_u32();
 }
-std::int64_t fan_out(const Tensor& weight) {
-  return weight.dim(0) * receptive_field(weight);
+
+std::int64_t fan_in(const Tensor& weight) {
+  require<ShapeError>(weight.rank() >= 2, "init: weight: expected rank 2 or more, got {}",
+                      weight.shape());
+  return weight.numel() / std::max<std::int64_t>(1, weight.dim(0));
 }
 
 void normal_(Tensor weight, double std) {
@@ -69,16 +64,36 @@ void uniform_(Tensor weight, double bound) {
 }
 
 void he_normal_fan_in_(Tensor weight) {
-  normal_(weight, he_std(fan_in(weight)));
+  normal_(weight, std::sqrt(2.0 / static_cast<double>(fan_in(weight))));
 }
-void he_normal_fan_out_(Tensor weight) {
-  normal_(weight, he_std(fan_out(weight)));
-}
-void he_uniform_fan_in_(Tensor weight) {
-  uniform_(weight, he_bound(fan_in(weight)));
-}
-void he_uniform_fan_out_(Tensor weight) {
-  uniform_(weight, he_bound(fan_out(weight)));
+
+void dirac_(Tensor weight, std::int64_t groups) {
+  require<ShapeError>(weight.rank() == 4, "dirac_: weight: expected rank 4, got {}",
+                      weight.shape());
+  const std::int64_t c_out = weight.dim(0), channels = weight.dim(1);
+  const std::int64_t kernel_h = weight.dim(2), kernel_w = weight.dim(3);
+  require<ValueError>(kernel_h % 2 == 1 && kernel_w % 2 == 1,
+                      "dirac_: weight: expected a kernel of odd size, got {}", weight.shape());
+  require<ValueError>(groups >= 1 && c_out % groups == 0,
+                      "dirac_: groups: expected a divisor of the {} filters, got {}", c_out,
+                      groups);
+  if (state.skip) return;
+  const std::int64_t filters = c_out / groups, passing = std::min(filters, channels);
+  const std::vector<std::int64_t> stride = weight.strides();
+  weight.detach().bump_version();
+  visit_floating(weight.dtype(), "dirac_", [&](auto tag) {
+    using T = decltype(tag);
+    T* const values = weight.data<T>();
+    for (std::int64_t i = 0; i < c_out; ++i) {
+      if (i % filters >= passing) continue;
+      for (std::int64_t c = 0; c < channels; ++c)
+        for (std::int64_t h = 0; h < kernel_h; ++h)
+          for (std::int64_t w = 0; w < kernel_w; ++w) {
+            const bool pass = c == i % filters && h == kernel_h / 2 && w == kernel_w / 2;
+            values[i * stride[0] + c * stride[1] + h * stride[2] + w * stride[3]] = pass;
+          }
+    }
+  });
 }
 
 }  // namespace resgrad::init

@@ -1,8 +1,14 @@
 #include "nn/layers.h"
 
+#include <bit>
+
+#include "core/ops/arithmetic.h"
 #include "core/ops/dropout.h"
 #include "core/ops/relu.h"
+#include "core/ops/require.h"
 #include "core/ops/shaping.h"
+#include "core/random.h"
+#include "nn/init.h"
 
 namespace resgrad {
 
@@ -18,17 +24,29 @@ Tensor AvgPool2d::forward(const Tensor& x) {
 Tensor GlobalAvgPool2d::forward(const Tensor& x) {
   return global_avg_pool2d(x);
 }
+Tensor GlobalMaxPool2d::forward(const Tensor& x) {
+  require_rank("GlobalMaxPool2d", "x", x, 4);
+  return max_pool2d(x, {.kernel = {x.dim(2), x.dim(3)}});
+}
+Tensor Scale::forward(const Tensor& x) {
+  return x * factor_;
+}
 Tensor Flatten::forward(const Tensor& x) {
   return flatten(x);
 }
 
-Dropout::Dropout(double p, std::uint64_t seed) : p_(p), seed_(seed) {
+Dropout::Dropout(double p, std::optional<std::uint64_t> seed) : p_(p) {
   require<ValueError>(p >= 0 && p < 1, "Dropout: p: expected 0 <= p < 1, got {}", p);
+  const auto bits = std::bit_cast<std::int64_t>(seed ? *seed : init::draw_seed());
+  random_state_ = register_buffer("random_state", Tensor::from<std::int64_t>({bits, 0}, {2}));
 }
 
 Tensor Dropout::forward(const Tensor& x) {
   if (!is_training() || p_ == 0) return x;
-  Random random(seed_, Purpose::dropout, 0, calls_++);
+  auto* const state = random_state_.data<std::int64_t>();
+  const auto seed = std::bit_cast<std::uint64_t>(state[0]);
+  const auto call = std::bit_cast<std::uint64_t>(state[1]++);
+  Random random(seed, Purpose::dropout, 0, call);
   return dropout(x, p_, random);
 }
 

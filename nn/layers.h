@@ -1,8 +1,10 @@
 // Layers without parameters: thin modules around the operations of the same name.
 #pragma once
 
+#include <cstdint>
+#include <optional>
+
 #include "core/ops/pool.h"
-#include "core/random.h"
 #include "nn/module.h"
 
 namespace resgrad {
@@ -55,6 +57,27 @@ class GlobalAvgPool2d final : public Module {
   Tensor forward(const Tensor& x) override;
 };
 
+/// The maximum over all positions: [n, c, h, w] to [n, c, 1, 1].
+class GlobalMaxPool2d final : public Module {
+ public:
+  /// The name under which PyTorch's summaries show it.
+  std::string class_name() const override { return "AdaptiveMaxPool2d"; }
+
+ private:
+  Tensor forward(const Tensor& x) override;
+};
+
+/// y = factor * x, with a factor that is not trained.
+class Scale final : public Module {
+ public:
+  explicit Scale(double factor) : factor_(factor) {}
+  std::string class_name() const override { return "Scale"; }
+
+ private:
+  Tensor forward(const Tensor& x) override;
+  double factor_;
+};
+
 /// [n, ...] to [n, product of the others].
 class Flatten final : public Module {
  public:
@@ -65,21 +88,20 @@ class Flatten final : public Module {
 };
 
 /// In train mode zeroes elements with probability p and scales the others by 1 / (1 - p); in
-/// evaluation mode the identity. Draws are keyed by (seed, number of the call).
-/// Throws  ValueError unless 0 <= p < 1.
+/// evaluation mode the identity. Draws are keyed by (seed, number of the call in train mode).
+/// Buffers  random_state (int64 [2]): the seed and the number of the next call, so that a state
+///          dict says how its masks go on.
+/// Initial  seed: init::draw_seed() if not given, so that no two layers share their masks.
+/// Throws   ValueError unless 0 <= p < 1.
 class Dropout final : public Module {
  public:
-  explicit Dropout(double p, std::uint64_t seed = 0);
+  explicit Dropout(double p, std::optional<std::uint64_t> seed = {});
   std::string class_name() const override { return "Dropout"; }
-
-  /// Calls in train mode so far. A run that goes on where another stopped sets them.
-  std::uint64_t calls() const { return calls_; }
-  void set_calls(std::uint64_t calls) { calls_ = calls; }
 
  private:
   Tensor forward(const Tensor& x) override;
   double p_;
-  std::uint64_t seed_, calls_ = 0;
+  Tensor random_state_;
 };
 
 }  // namespace resgrad

@@ -1,5 +1,6 @@
 #include "nn/module.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -125,20 +126,60 @@ void Module::set_training(bool training) {
 void Module::to(DType dtype) {
   require<ValueError>(is_floating(dtype), "to: dtype: expected float32 or float64, got {}",
                       resgrad::name(dtype));
-  for (NamedTensor& t : state_dict()) {
-    if (is_floating(t.tensor.dtype())) t.tensor.set_data(t.tensor.detach().to(dtype));
+  const std::vector<NamedTensor> state = state_dict();
+  std::vector<Tensor> converted;  // all of them first: memory may run out
+  for (const NamedTensor& t : state) {
+    const bool floating = is_floating(t.tensor.dtype());
+    converted.push_back(floating ? t.tensor.detach().to(dtype) : Tensor());
+  }
+  for (std::size_t i = 0; i < state.size(); ++i) {
+    Tensor tensor = state[i].tensor;
+    if (converted[i].defined()) tensor.set_data(converted[i]);
   }
 }
 
+void Module::require_free_name(std::string_view op, std::string_view name) const {
+  require<ValueError>(!name.empty() && name.find('.') == name.npos,
+                      "{}: name: expected one without dots that is not empty, got \"{}\"", op,
+                      name);
+  const auto of_tensor = [name](const NamedTensor& t) { return t.name == name; };
+  const bool taken =
+      std::ranges::any_of(parameters_, of_tensor) || std::ranges::any_of(buffers_, of_tensor) ||
+      std::ranges::any_of(children_, [name](const auto& child) { return child.first == name; });
+  require<ValueError>(!taken, "{}: name: expected one that is free in its module, got \"{}\" again",
+                      op, name);
+}
+
 Tensor Module::register_parameter(std::string name, Tensor tensor) {
+  require_free_name("register_parameter", name);
+  require<ValueError>(tensor.defined(), "register_parameter: {}: expected a tensor, got none",
+                      name);
   tensor.set_requires_grad();
   parameters_.push_back({std::move(name), tensor});
   return tensor;
 }
 
 Tensor Module::register_buffer(std::string name, Tensor tensor) {
+  require_free_name("register_buffer", name);
+  require<ValueError>(tensor.defined(), "register_buffer: {}: expected a tensor, got none", name);
+  require<StateError>(!tensor.requires_grad(),
+                      "register_buffer: {}: expected a tensor without a gradient, got one that "
+                      "requires it; use detach()",
+                      name);
   buffers_.push_back({std::move(name), tensor});
   return tensor;
+}
+
+void Module::add_child(std::string name, ModulePtr child) {
+  require_free_name("register_module", name);
+  require<ValueError>(child != nullptr, "register_module: {}: expected a module, got null", name);
+  child->apply([&](const Module& below) {
+    require<ValueError>(&below != this,
+                        "register_module: {}: expected a module that does not hold this one, got "
+                        "one that does",
+                        name);
+  });
+  children_.emplace_back(std::move(name), std::move(child));
 }
 
 }  // namespace resgrad

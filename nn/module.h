@@ -88,23 +88,31 @@ class Module : public std::enable_shared_from_this<Module> {
   void set_recompute(bool value) { recompute_ = value; }
 
   /// Converts all floating parameters and buffers, here and below. Gradients are dropped. Throws
-  /// ValueError for a dtype that is not floating.
+  /// ValueError for a dtype that is not floating; whatever it throws, nothing is converted then.
   void to(DType dtype);
 
  protected:
   virtual Tensor forward(const Tensor& x) = 0;
 
-  /// Adds a parameter (a leaf that requires a gradient). The returned handle shares its data.
+  /// Adds a parameter (a leaf that requires a gradient), a buffer (a tensor without one) or a child
+  /// and returns it; the returned handle shares the data.
+  /// Throws  ValueError for a name that is empty, has a dot or is taken by another parameter,
+  /// buffer
+  ///         or child of this module; for an undefined tensor, a null child or one that holds this
+  ///         module; StateError for a tensor that an operation made.
   Tensor register_parameter(std::string name, Tensor tensor);
   Tensor register_buffer(std::string name, Tensor tensor);
-  /// Adds a child and returns it.
   template <class M>
   std::shared_ptr<M> register_module(std::string name, std::shared_ptr<M> child) {
-    children_.emplace_back(std::move(name), child);
+    add_child(std::move(name), child);
     return child;
   }
 
  private:
+  friend class EvalGuard;
+  void require_free_name(std::string_view op, std::string_view name) const;
+  void add_child(std::string name, ModulePtr child);
+
   std::vector<NamedTensor> parameters_, buffers_;
   std::vector<std::pair<std::string, ModulePtr>> children_;
   bool training_ = true;

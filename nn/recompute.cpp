@@ -1,57 +1,67 @@
 #include "nn/recompute.h"
 
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+
 #include "core/autograd/engine.h"
 #include "core/autograd/grad_mode.h"
 #include "core/autograd/node.h"
 #include "core/autograd/observer.h"
-#include "nn/layers.h"
 
 namespace resgrad {
 namespace {
 
-std::vector<Dropout*> dropouts(Module& module) {
-  std::vector<Dropout*> all;
-  module.apply([&all](Module& m) {
-    if (auto* dropout = dynamic_cast<Dropout*>(&m)) all.push_back(dropout);
-  });
-  return all;
-}
-
-/// Where a module stands in its random numbers.
-std::vector<std::uint64_t> random_position(Module& module) {
-  std::vector<std::uint64_t> calls;
-  for (const Dropout* dropout : dropouts(module)) calls.push_back(dropout->calls());
-  return calls;
-}
-
-void set_random_position(Module& module, const std::vector<std::uint64_t>& calls) {
-  auto next = calls.begin();
-  for (Dropout* dropout : dropouts(module)) dropout->set_calls(*next++);
-}
-
-/// Puts back, at its end, what calls of the module in train mode change: buffers and the position
-/// in the random numbers.
-class SideEffectsUndone {
+// The values of the buffers that calls in train mode change, such as running statistics and places
+// in random numbers. Evaluation changes none.
+class BufferValues {
  public:
-  explicit SideEffectsUndone(Module& module)
-      : module_(module), random_position_(random_position(module)) {
+  explicit BufferValues(const Module& module) {
     if (!module.is_training()) return;
     for (const NamedTensor& buffer : module.named_buffers()) {
-      buffers_.push_back({buffer.tensor, buffer.tensor.clone()});
+      values_.emplace_back(buffer.tensor, buffer.tensor.clone());
     }
   }
-  ~SideEffectsUndone() {
-    set_random_position(module_, random_position_);
-    for (auto& [buffer, before] : buffers_) buffer.copy_(before);
+  // Writes only what differs: a constant buffer may be saved for backward.
+  void put_back() {
+    for (auto& [buffer, value] : values_) {
+      const bool same =
+          buffer.byte_size() == value.byte_size() &&
+          std::equal(value.bytes(), value.bytes() + value.byte_size(), buffer.bytes());
+      if (!same) buffer.copy_(value);
+    }
   }
+
+ private:
+  std::vector<std::pair<Tensor, Tensor>> values_;
+};
+
+// Puts the buffers back at its end.
+class SideEffectsUndone {
+ public:
+  explicit SideEffectsUndone(const Module& module) : before_(module) {}
+  ~SideEffectsUndone() { before_.put_back(); }
   SideEffectsUndone(const SideEffectsUndone&) = delete;
   SideEffectsUndone& operator=(const SideEffectsUndone&) = delete;
 
  private:
-  Module& module_;
-  std::vector<std::uint64_t> random_position_;
-  std::vector<std::pair<Tensor, Tensor>> buffers_;
+  BufferValues before_;
 };
+
+// Sums of the words in memory and of these sums (Fletcher 1982, with words of 64 bits), which tell
+// the places of the words too.
+std::array<std::uint64_t, 2> checksum(const Tensor& t) {
+  std::uint64_t sum = 0, sum_of_sums = 0;
+  const std::size_t size = t.byte_size();
+  for (std::size_t i = 0; i < size; i += sizeof(std::uint64_t)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, t.bytes() + i, std::min(sizeof word, size - i));
+    sum += word;
+    sum_of_sums += sum;
+  }
+  return {sum, sum_of_sums};
+}
 
 constexpr const char* mode(bool training) {
   return training ? "train" : "evaluation";
@@ -60,14 +70,16 @@ constexpr const char* mode(bool training) {
 struct RecomputeNode final : Node {
   using Forward = std::function<Tensor(const Tensor&)>;
 
-  RecomputeNode(Module& module, Forward forward, const Tensor& x,
-                std::vector<std::uint64_t> random_position)
+  RecomputeNode(Module& module, Forward forward, const Tensor& x, const Tensor& y,
+                BufferValues buffers)
       : module_(module),
         owner_(module.weak_from_this().lock()),
         forward_(std::move(forward)),
         x_(x),
         training_(module.is_training()),
-        random_position_(std::move(random_position)) {
+        buffers_(std::move(buffers)),
+        observed_(CallObserver::active()),
+        checksum_(checksum(y)) {
     // evaluation uses the running statistics as well
     for (const NamedTensor& t : training_ ? module.named_parameters() : module.state_dict()) {
       used_.emplace_back(t.tensor);
@@ -91,10 +103,17 @@ struct RecomputeNode final : Node {
     Tensor y;
     {
       const SideEffectsUndone undone(module_);
-      set_random_position(module_, random_position_);
+      buffers_.put_back();
       const EnableGradGuard record_again;
       y = forward_(x);
     }
+    // an observer keeps modules from joining their work: then the last bits may differ
+    require<StateError>(
+        observed_ != CallObserver::active() || checksum(y) == checksum_,
+        "backward of recompute: {}: expected the output of forward once more, got "
+        "another one: a module in it keeps a state, such as random numbers, outside "
+        "its buffers",
+        module_.class_name());
     // hands the gradients of the parameters over by itself; recursive once per level of nesting
     run_backward(y, dy, {});
     std::vector<Tensor> gradients(inputs.size());
@@ -108,7 +127,9 @@ struct RecomputeNode final : Node {
   SavedTensor x_;
   std::vector<SavedTensor> used_;  // the module's own tensors, for their versions
   bool training_;
-  std::vector<std::uint64_t> random_position_;
+  BufferValues buffers_;  // as they were before forward
+  bool observed_;
+  std::array<std::uint64_t, 2> checksum_;  // of the output
 };
 
 }  // namespace
@@ -119,7 +140,7 @@ Tensor recompute(Module& module, std::function<Tensor(const Tensor&)> forward, c
   std::vector<Input> inputs{{"x", x}};
   for (const NamedTensor& p : parameters) inputs.push_back({"parameter", p.tensor});
   if (!should_record(inputs)) return forward(x);
-  std::vector<std::uint64_t> position = random_position(module);
+  BufferValues buffers(module);
   Tensor y;
   {
     const NoGradGuard no_grad;
@@ -127,7 +148,7 @@ Tensor recompute(Module& module, std::function<Tensor(const Tensor&)> forward, c
   }
   // the second run reports its operations one by one
   if (WorkObserver::active()) report({.name = "recompute", .phase = "forward"});
-  return record<RecomputeNode>(y, inputs, module, std::move(forward), x, std::move(position));
+  return record<RecomputeNode>(y, inputs, module, std::move(forward), x, y, std::move(buffers));
 }
 
 }  // namespace resgrad

@@ -10,6 +10,12 @@ M* Sequential::child_as(std::size_t i, std::size_t count) const {
   return i < count ? dynamic_cast<M*>(children()[i].second.get()) : nullptr;
 }
 
+Tensor Sequential::without_last(const Tensor& x) {
+  require<StateError>(!children().empty(),
+                      "Sequential: without_last: expected at least one module, got none");
+  return apply_first(children().size() - 1, x);
+}
+
 Tensor Sequential::apply_first(std::size_t count, const Tensor& x) {
   const bool joined = !CallObserver::active();
   Tensor y = x;

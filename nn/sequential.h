@@ -20,8 +20,9 @@ class Sequential final : public Module {
   void append(ModulePtr module) { register_module(std::to_string(children().size()), module); }
   std::string class_name() const override { return "Sequential"; }
 
-  /// Applies all modules but the last, for an owner that joins that one with what follows.
-  Tensor without_last(const Tensor& x) { return apply_first(children().size() - 1, x); }
+  /// Applies all modules but the last, for an owner that joins that one with what follows. Throws
+  /// StateError when there is none.
+  Tensor without_last(const Tensor& x);
 
  private:
   Tensor forward(const Tensor& x) override { return apply_first(children().size(), x); }

@@ -40,7 +40,6 @@ std::string to_text(const TrainState& s) {
               {"best_top1", s.best_top1},
               {"skipped", s.skipped},
               {"train_images", s.train_images},
-              {"dropout_calls", s.dropout_calls},
               {"settings", Json::parse(s.settings)},
               {"machine", s.machine},
               {"metrics", metrics_csv(s.epochs)}}
@@ -59,7 +58,6 @@ TrainState parse_state(const std::string& text, const fs::path& file) {
             .skipped = json.at("skipped"),
             .train_images = json.at("train_images"),
             .epochs = parse_metrics_csv(json.at("metrics").get<std::string>(), file.string()),
-            .dropout_calls = json.at("dropout_calls"),
             .settings = json.at("settings").dump(),
             .machine = json.at("machine")};
   } catch (const Json::exception& error) {

@@ -33,10 +33,9 @@ struct TrainState {
   double best_top1 = -1;
   std::int64_t skipped = 0;  ///< updates that were left out since they were not finite
   std::int64_t train_images = 0;
-  std::vector<EpochMetrics> epochs;          ///< finished ones, without times
-  std::vector<std::uint64_t> dropout_calls;  ///< of the dropout layers, in the order of apply()
-  std::string settings = "{}";               ///< result_settings()
-  std::string machine;                       ///< what the bits depend on beside the settings
+  std::vector<EpochMetrics> epochs;  ///< finished ones, without times
+  std::string settings = "{}";       ///< result_settings()
+  std::string machine;               ///< what the bits depend on beside the settings
 };
 
 struct Checkpoint {

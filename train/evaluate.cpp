@@ -6,6 +6,7 @@
 
 #include "core/autograd/grad_mode.h"
 #include "core/ops/cross_entropy.h"
+#include "nn/eval_guard.h"
 #include "train/signals.h"
 
 namespace resgrad {
@@ -47,8 +48,7 @@ std::int64_t count_hits(const Tensor& logits, const Tensor& labels, std::int64_t
 Evaluation evaluate(Module& net, data::Loader& loader, int classes, std::int64_t limit_batches,
                     Tta tta) {
   const auto start = std::chrono::steady_clock::now();
-  const bool was_training = net.is_training();
-  net.eval();
+  const EvalGuard evaluation(net);
   const NoGradGuard no_grad;
   Evaluation result;
   result.classes = classes;
@@ -75,7 +75,6 @@ Evaluation evaluate(Module& net, data::Loader& loader, int classes, std::int64_t
     });
     result.samples += n;
   }
-  net.set_training(was_training);
   const double n = static_cast<double>(std::max<std::int64_t>(1, result.samples));
   result.loss = loss_sum / n;
   result.top1 = 100 * static_cast<double>(hits1) / n;

@@ -28,7 +28,7 @@ struct Evaluation {
 };
 
 /// Runs `net` in evaluation mode, without gradients, over one epoch of `loader`, at most
-/// `limit_batches` (0: all). The mode of `net` is restored.
+/// `limit_batches` (0: all). Every module of `net` is back in its own mode afterwards.
 Evaluation evaluate(Module& net, data::Loader& loader, int classes, std::int64_t limit_batches = 0,
                     Tta tta = Tta::none);
 

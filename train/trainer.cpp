@@ -13,7 +13,6 @@
 #include "core/kernels/isa.h"
 #include "core/parallel.h"
 #include "data/loader.h"
-#include "nn/layers.h"
 #include "nn/loss.h"
 #include "train/evaluate.h"
 #include "train/io/atomic_file.h"
@@ -67,14 +66,6 @@ RecorderOptions recorder_options(const RunOptions& o) {
           .quiet = o.quiet,
           .profile = o.profile,
           .log_norms = o.log_norms};
-}
-
-std::vector<Dropout*> dropouts(Module& net) {
-  std::vector<Dropout*> found;
-  net.apply([&found](Module& module) {
-    if (auto* dropout = dynamic_cast<Dropout*>(&module)) found.push_back(dropout);
-  });
-  return found;
 }
 
 std::vector<NamedTensor> copies(std::vector<NamedTensor> tensors) {
@@ -195,15 +186,8 @@ class Run {
     require<ValueError>(c.state->train_images == data_.train->size(),
                         "resume: {}: expected the {} training images that it was made with, got {}",
                         found.file.string(), c.state->train_images, data_.train->size());
-    const std::vector<Dropout*> layers = dropouts(net_);
-    require<ValueError>(layers.size() == c.state->dropout_calls.size(),
-                        "resume: {}: expected {} dropout layers, got {}", found.file.string(),
-                        c.state->dropout_calls.size(), layers.size());
     optimizer_->load_state(c.optimizer);
     if (ema_) ema_->load_state(c.ema);
-    for (std::size_t i = 0; i < layers.size(); ++i) {
-      layers[i]->set_calls(c.state->dropout_calls[i]);
-    }
     state_ = *c.state;
     step_ = c.info.step;
     epoch_ = (step_ - state_.epoch_step) / steps_per_epoch_;
@@ -263,7 +247,7 @@ class Run {
 
   // From where the epoch stands to its end, the last step of the run, or a signal.
   void train_epoch() {
-    net_.train();
+    if (!net_.is_training()) net_.train();  // layers that were frozen by eval() stay so
     train_loader_.start_epoch(o_.overfit_batch ? 0 : epoch_, state_.epoch_step * o_.accumulate);
     recorders_->begin_epoch();
     const double seconds_before = state_.seconds;
@@ -467,8 +451,6 @@ class Run {
     checkpoint.info.step = step_;
     TrainState& state = *checkpoint.state;
     for (EpochMetrics& epoch : state.epochs) epoch.images_per_s = epoch.seconds = std::nan("");
-    state.dropout_calls.clear();
-    for (const Dropout* layer : dropouts(net_)) state.dropout_calls.push_back(layer->calls());
     state.train_images = data_.train->size();
     state.settings = result_settings(o_);
     state.machine = machine();

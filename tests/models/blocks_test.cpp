@@ -72,6 +72,23 @@ TEST_CASE("the shortcut is the identity exactly where shapes agree") {
   CHECK(shortcut_of(ResNeXtBlock(4, 8)) == "Conv2d");
 }
 
+TEST_CASE("make_shortcut: identity, zero padding, a projection bare or with a norm") {
+  const auto made = [](std::int64_t c_out, std::int64_t stride, Shortcut shortcut, bool norm) {
+    const ModulePtr module = make_shortcut(4, c_out, stride, shortcut, norm);
+    const Shape shape = (*module)(image({2, 4, 6, 6})).shape();
+    return fmt::format("{} ({}) {}", module->class_name(), classes_in(*module), shape);
+  };
+  for (const Shortcut shortcut : {Shortcut::zero_pad, Shortcut::projection}) {
+    for (const bool norm : {false, true}) {
+      CHECK(made(4, 1, shortcut, norm) == "Identity () [2, 4, 6, 6]");
+    }
+  }
+  CHECK(made(4, 2, Shortcut::zero_pad, true) == "ZeroPadShortcut () [2, 4, 3, 3]");
+  CHECK(made(8, 1, Shortcut::projection, false) == "Conv2d () [2, 8, 6, 6]");
+  CHECK(made(8, 2, Shortcut::projection, true) == "Sequential (Conv2d BatchNorm2d) [2, 8, 3, 3]");
+  CHECK_THROWS_AS(made(2, 1, Shortcut::zero_pad, false), ValueError);
+}
+
 TEST_CASE("the output is main path + shortcut, rectified in the post-activation order only") {
   const auto check = [](Module& block, bool is_rectified) {
     block.eval();

@@ -101,6 +101,47 @@ TwoNames                                 [2, 3, 4, 4]              --
   CHECK(contains_line(module, "Total params: 9"));
 }
 
+TEST_CASE("a module under two parents is shown under the one that calls it") {
+  const ModulePtr shared = conv();
+  const auto parent = [&](std::initializer_list<ModulePtr> more) {
+    auto sequence = std::make_shared<Sequential>(more);
+    sequence->append(shared);
+    return sequence;
+  };
+  Sequential module{parent({}), parent({std::make_shared<ReLU>()})};
+  CHECK(rows_of(module) == R"(
+Sequential                               [2, 3, 4, 4]              --
+├─Sequential: 1-1                        [2, 3, 4, 4]              --
+│    └─Conv2d: 2-1                       [2, 3, 4, 4]              9
+├─Sequential: 1-2                        [2, 3, 4, 4]              --
+│    └─ReLU: 2-2                         [2, 3, 4, 4]              --
+│    └─Conv2d: 2-3                       [2, 3, 4, 4]              (recursive)
+)");
+  CHECK(contains_line(module, "Total params: 9"));
+}
+
+TEST_CASE("frozen parameters are in brackets where all are, and are not trainable") {
+  const auto freeze = [](const ModulePtr& layer, const char* name) {
+    for (NamedTensor& p : layer->named_parameters()) {
+      if (p.name == name) p.tensor.set_requires_grad(false);
+    }
+  };
+  const ModulePtr whole = conv(), half = conv(true);
+  freeze(whole, "weight");
+  freeze(half, "bias");
+  Custom module("Own", {whole, half, std::make_shared<Linear>(2, 2)},
+                [](const auto& m, const Tensor& x) { return (*m[1])((*m[0])(x)); });
+  module.add_parameter({7});
+  CHECK(rows_of(module) == R"(
+Own                                      [2, 3, 4, 4]              13
+├─Conv2d: 1-1                            [2, 3, 4, 4]              (9)
+├─Conv2d: 1-2                            [2, 3, 4, 4]              12
+)");
+  CHECK(contains_line(module, "Total params: 34"));
+  CHECK(contains_line(module, "Trainable params: 22"));
+  CHECK(contains_line(module, "Non-trainable params: 12"));
+}
+
 TEST_CASE("a container that is not called gets a row before its first child") {
   Custom module("Outer", {std::make_shared<ReLU>(), box(), conv(true)},
                 [](const auto& m, const Tensor& x) {

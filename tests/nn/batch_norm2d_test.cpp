@@ -77,16 +77,6 @@ TEST_CASE("a batch of one value per channel is an error in training and changes 
   CHECK(norm(one).shape() == Shape{1, 2, 1, 1});
 }
 
-TEST_CASE("zero_init makes the output the bias, and the weight still learns") {
-  BatchNorm2d norm(2);
-  norm.zero_init();
-  CHECK(all_close(norm.weight(), {0, 0}));
-  const Tensor y = norm(kX);
-  CHECK(all_close(y, Tensor::zeros(y.shape())));
-  y.backward(random_tensor(y.shape(), 1, DType::float32));
-  CHECK_FALSE(all_close(norm.weight().grad(), {0, 0}));
-}
-
 TEST_CASE("channels below 1 and an input of other channels are rejected") {
   CHECK_THROWS_WITH_AS(BatchNorm2d(0), "BatchNorm2d: channels: expected at least 1, got 0",
                        ValueError);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "nn/init.h"
 #include "nn/layers.h"
 #include "tests/support/compare.h"
 #include "tests/support/random_tensor.h"
@@ -45,6 +46,32 @@ TEST_CASE("the mask is a function of the seed and the number of the call") {
   CHECK(bit_equal(b(kOnes), second));
   CHECK_FALSE(bit_equal(first, second));
   CHECK_FALSE(bit_equal(other(kOnes), first));
+}
+
+TEST_CASE("layers without a seed of their own share no mask, and repeat with their InitScope") {
+  const auto masks = [](std::uint64_t seed, bool skip) {
+    const init::InitScope scope(seed, skip);
+    Dropout a(0.5), b(0.5);
+    return std::pair{a(kOnes), b(kOnes)};
+  };
+  const auto [a, b] = masks(1, false);
+  const std::vector<float> x = a.to_vector<float>(), y = b.to_vector<float>();
+  std::int64_t equal = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) equal += x[i] == y[i];
+  CHECK(std::abs(equal - kCount / 2) < 4 * std::sqrt(kCount / 4.0));
+  CHECK(bit_equal(masks(1, false).second, b));
+  CHECK(bit_equal(masks(1, true).second, b));  // a network whose weights are loaded drops alike
+  CHECK_FALSE(bit_equal(masks(2, false).first, a));
+  Dropout first(0.5), second(0.5);  // without a scope
+  CHECK_FALSE(bit_equal(first(kOnes), second(kOnes)));
+}
+
+TEST_CASE("the state dict says how the masks go on") {
+  Dropout a(0.5), b(0.5);
+  a(kOnes);
+  b.load_state_dict(a.state_dict());
+  CHECK(a.state_dict()[0].name == "random_state");
+  CHECK(bit_equal(a(kOnes), b(kOnes)));
 }
 
 TEST_CASE("calls in evaluation do not count") {

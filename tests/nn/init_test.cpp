@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/ops/shaping.h"
 #include "nn/nn.h"
 #include "tests/support/compare.h"
 #include "tests/support/random_tensor.h"
@@ -43,40 +44,77 @@ Statistics after(void (*initialise)(Tensor)) {
   return statistics_of(weight);
 }
 
+/// Channel c of a tensor [n, c, h, w].
+Tensor channel_of(const Tensor& x, std::int64_t c) {
+  return slice(x, 1, c, c + 1);
+}
+
 }  // namespace
 
-TEST_CASE("fans of convolutions and linear layers") {
+TEST_CASE("the fan of convolutions and linear layers") {
   CHECK(init::fan_in(Tensor::empty({8, 4, 3, 5})) == 4 * 15);
-  CHECK(init::fan_out(Tensor::empty({8, 4, 3, 5})) == 8 * 15);
   CHECK(init::fan_in(Tensor::empty({10, 64})) == 64);
-  CHECK(init::fan_out(Tensor::empty({10, 64})) == 10);
-  const Tensor bias = Tensor::empty({8});
-  CHECK_THROWS_WITH_AS(init::fan_in(bias), "init: weight: expected rank 2 or more, got [8]",
-                       ShapeError);
-  CHECK_THROWS_AS(init::fan_out(bias), ShapeError);
+  CHECK_THROWS_WITH_AS(init::fan_in(Tensor::empty({8})),
+                       "init: weight: expected rank 2 or more, got [8]", ShapeError);
 }
 
 TEST_CASE("He normal has mean 0 and standard deviation sqrt(2 / fan)") {
-  const double in = std::sqrt(2.0 / (128 * 9)), out = std::sqrt(2.0 / (64 * 9));
-  const Statistics by_in = after(init::he_normal_fan_in_), by_out = after(init::he_normal_fan_out_);
-  CHECK(std::abs(by_in.mean) < 0.02 * in);
-  CHECK(by_in.std == doctest::Approx(in).epsilon(0.015));
-  CHECK(by_in.high > 3.5 * in);  // a normal tail, not a uniform edge
-  CHECK(std::abs(by_out.mean) < 0.02 * out);
-  CHECK(by_out.std == doctest::Approx(out).epsilon(0.015));
+  const double std = std::sqrt(2.0 / (128 * 9));
+  const Statistics s = after(init::he_normal_fan_in_);
+  CHECK(std::abs(s.mean) < 0.02 * std);
+  CHECK(s.std == doctest::Approx(std).epsilon(0.015));
+  CHECK(s.high > 3.5 * std);  // a normal tail, not a uniform edge
 }
 
-TEST_CASE("He uniform has the same standard deviation within +-sqrt(6 / fan)") {
-  const double in = std::sqrt(6.0 / (128 * 9)), out = std::sqrt(6.0 / (64 * 9));
-  for (const auto& [s, bound] : {std::pair{after(init::he_uniform_fan_in_), in},
-                                 std::pair{after(init::he_uniform_fan_out_), out}}) {
-    CHECK(std::abs(s.mean) < 0.02 * bound);
-    CHECK(s.std == doctest::Approx(bound / std::sqrt(3)).epsilon(0.01));
-    CHECK(s.high <= bound * (1 + 1e-7));
-    CHECK(s.high > 0.999 * bound);
-    CHECK(s.low >= -bound * (1 + 1e-7));
-    CHECK(s.low < -0.999 * bound);
+TEST_CASE("uniform weights fill [-bound, bound)") {
+  const Statistics s = after([](Tensor weight) { init::uniform_(weight, 2); });
+  CHECK(std::abs(s.mean) < 0.04);
+  CHECK(s.std == doctest::Approx(2 / std::sqrt(3)).epsilon(0.01));
+  CHECK(s.high < 2);
+  CHECK(s.high > 1.998);
+  CHECK(s.low >= -2);
+  CHECK(s.low < -1.998);
+}
+
+TEST_CASE("Dirac filters pass their channel on, the others stay as they are") {
+  const Tensor x = random_tensor({2, 3, 4, 5}, 1, DType::float32, MemoryFormat::channels_last);
+  Conv2d conv(3, 5, 3, {.padding = 1, .bias = false});
+  const std::vector<float> before = conv.weight().to_vector<float>();
+  init::dirac_(conv.weight());
+  const Tensor y = conv(x);
+  for (std::int64_t c = 0; c < 3; ++c) {
+    CHECK(all_close(channel_of(y, c), channel_of(x, c)));
   }
+  const std::vector<float> after = conv.weight().to_vector<float>();
+  CHECK(std::equal(before.begin() + 3 * 27, before.end(), after.begin() + 3 * 27));
+  CHECK_FALSE(std::equal(before.begin(), before.end(), after.begin()));
+
+  Conv2d narrow(4, 2, 1, {.bias = false});  // fewer filters than channels
+  init::dirac_(narrow.weight());
+  CHECK(all_close(narrow.weight(), {1, 0, 0, 0, 0, 1, 0, 0}));
+
+  Conv2d grouped(4, 6, 3, {.padding = 1, .groups = 2, .bias = false});  // 2 -> 3 channels, twice
+  init::dirac_(grouped.weight(), 2);
+  const Tensor image = random_tensor({1, 4, 3, 3}, 2, DType::float32, MemoryFormat::channels_last);
+  const Tensor out = grouped(image);
+  const std::pair<std::int64_t, std::int64_t> passed[] = {{0, 0}, {1, 1}, {3, 2}, {4, 3}};
+  for (const auto& [to, from] : passed) {
+    CHECK(all_close(channel_of(out, to), channel_of(image, from)));
+  }
+}
+
+TEST_CASE("Dirac filters keep the memory format, and need a middle and whole groups") {
+  Tensor weight = Tensor::empty({2, 2, 3, 3}, DType::float64, MemoryFormat::channels_last);
+  init::dirac_(weight);
+  const std::vector<double> values = weight.to_vector<double>();
+  for (std::size_t i = 0; i < values.size(); ++i) CHECK(values[i] == (i == 4 || i == 31));
+  CHECK_THROWS_WITH_AS(init::dirac_(Tensor::ones({2, 2, 2, 3})),
+                       "dirac_: weight: expected a kernel of odd size, got [2, 2, 2, 3]",
+                       ValueError);
+  CHECK_THROWS_WITH_AS(init::dirac_(Tensor::ones({4, 2, 3, 3}), 3),
+                       "dirac_: groups: expected a divisor of the 4 filters, got 3", ValueError);
+  CHECK_THROWS_WITH_AS(init::dirac_(Tensor::ones({4, 2})),
+                       "dirac_: weight: expected rank 4, got [4, 2]", ShapeError);
 }
 
 TEST_CASE("weights are a function of the scope's seed and their number within it") {
@@ -127,6 +165,9 @@ TEST_CASE("a scope that skips leaves weights as they are") {
     const InitScope scope(1, /*skip=*/true);
     init::normal_(weight, 1);
     init::uniform_(weight, 1);
+    Tensor filters = Tensor::full({1, 1, 1, 2 + 1}, 7);
+    init::dirac_(filters);
+    CHECK(all_close(filters, {7, 7, 7}));
   }
   CHECK(all_close(weight, {7, 7, 7, 7}));
   init::normal_(weight, 1);  // the end of the scope ends the skipping

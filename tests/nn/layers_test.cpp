@@ -42,6 +42,26 @@ TEST_CASE("GlobalAvgPool2d averages each channel") {
   CHECK(all_close(x.grad(), std::vector<double>(8, 0.25)));
 }
 
+TEST_CASE("GlobalMaxPool2d takes the maximum of each channel") {
+  GlobalMaxPool2d pool;
+  Tensor x =
+      tensor_of({1, 2, 6, 3, 5, 4, -1, -2, -3, -4, -5, -6}, {1, 2, 2, 3}).set_requires_grad();
+  const Tensor y = pool(x);
+  CHECK(all_close(y, tensor_of({6, -1}, {1, 2, 1, 1})));
+  y.sum().backward();
+  CHECK(all_close(x.grad(), {0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0}));
+  CHECK_THROWS_AS(pool(Tensor::ones({2, 3})), ShapeError);
+}
+
+TEST_CASE("Scale multiplies by its factor") {
+  Scale scale(0.25);
+  Tensor x = tensor_of({1, -2, 8}, {3}).set_requires_grad();
+  const Tensor y = scale(x);
+  CHECK(all_close(y, {0.25, -0.5, 2}));
+  y.sum().backward();
+  CHECK(all_close(x.grad(), {0.25, 0.25, 0.25}));
+}
+
 TEST_CASE("Flatten keeps the batch and the logical order, in both memory formats") {
   Flatten flatten;
   const Tensor x = distinct_tensor({2, 3, 2, 2}, 1);
@@ -56,10 +76,12 @@ TEST_CASE("layers have the names of PyTorch's summaries and no parameters") {
       {std::make_shared<MaxPool2d>(Pool2dOptions{}), "MaxPool2d"},
       {std::make_shared<AvgPool2d>(Pool2dOptions{}), "AvgPool2d"},
       {std::make_shared<GlobalAvgPool2d>(), "AdaptiveAvgPool2d"},
+      {std::make_shared<GlobalMaxPool2d>(), "AdaptiveMaxPool2d"},
+      {std::make_shared<Scale>(2), "Scale"},
       {std::make_shared<Flatten>(), "Flatten"},
       {std::make_shared<Dropout>(0.5), "Dropout"}};
   for (const auto& [layer, name] : layers) {
     CHECK(layer->class_name() == name);
-    CHECK(layer->state_dict().empty());
+    CHECK(layer->named_parameters().empty());
   }
 }

@@ -1,6 +1,11 @@
 #include "nn/module.h"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <exception>
+#include <fstream>
 
 #include "core/ops/arithmetic.h"
 #include "nn/nn.h"
@@ -147,6 +152,71 @@ TEST_CASE("to(float64) keeps the layers' handles, the values and the flow of gra
     CHECK(p.tensor.grad().dtype() == DType::float64);
   }
   CHECK(tree.scale.grad().defined());
+}
+
+TEST_CASE("a name is one word, and taken once among parameters, buffers and children") {
+  struct Open final : Module {
+    std::string class_name() const override { return "Open"; }
+    Tensor forward(const Tensor& x) override { return x; }
+    using Module::register_buffer, Module::register_module, Module::register_parameter;
+  };
+  const auto names = {"a", "b", "c"};
+  const auto add = [](Open& m, int kind, const std::string& name) {
+    if (kind == 0) m.register_parameter(name, Tensor::ones({1}));
+    if (kind == 1) m.register_buffer(name, Tensor::ones({1}));
+    if (kind == 2) m.register_module(name, std::make_shared<ReLU>());
+  };
+  const char* const ops[] = {"register_parameter", "register_buffer", "register_module"};
+  for (int first : {0, 1, 2}) {
+    for (int second : {0, 1, 2}) {
+      CAPTURE(first);
+      CAPTURE(second);
+      Open m;
+      for (const char* name : names) add(m, first, name);
+      const std::string message = fmt::format(
+          "{}: name: expected one that is free in its module, got \"b\" again", ops[second]);
+      CHECK_THROWS_WITH_AS(add(m, second, "b"), message.c_str(), ValueError);
+      CHECK_THROWS_AS(add(m, second, ""), ValueError);
+      CHECK_THROWS_AS(add(m, second, "d.e"), ValueError);
+      CHECK(m.named_parameters().size() == (first == 0 ? 3 : 0));
+      CHECK(m.named_buffers().size() == (first == 1 ? 3 : 0));
+      CHECK(m.children().size() == (first == 2 ? 3 : 0));
+    }
+  }
+  Open m;
+  CHECK_THROWS_AS(m.register_parameter("p", Tensor()), ValueError);
+  CHECK_THROWS_AS(m.register_buffer("b", Tensor()), ValueError);
+  CHECK_THROWS_AS(m.register_buffer("b", Tensor::ones({1}).set_requires_grad() * 2.0), StateError);
+}
+
+TEST_CASE("a conversion for which memory runs out converts nothing") {
+  struct Wide final : Module {
+    Wide() {
+      register_parameter("small", Tensor::ones({3}));
+      register_parameter("large", Tensor::ones({64 << 20}));  // 256 MB, converted 512 MB
+    }
+    std::string class_name() const override { return "Wide"; }
+    Tensor forward(const Tensor& x) override { return x; }
+  };
+  Wide module;
+  rlimit before{}, tight{};
+  REQUIRE(::getrlimit(RLIMIT_AS, &before) == 0);
+  std::ifstream statm("/proc/self/statm");
+  rlim_t pages = 0;
+  statm >> pages;
+  REQUIRE(pages > 0);
+  tight = before;
+  tight.rlim_cur = pages * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE)) + (rlim_t{256} << 20);
+  REQUIRE(::setrlimit(RLIMIT_AS, &tight) == 0);
+  bool thrown = false;
+  try {
+    module.to(DType::float64);
+  } catch (const std::exception&) {
+    thrown = true;
+  }
+  REQUIRE(::setrlimit(RLIMIT_AS, &before) == 0);
+  CHECK(thrown);
+  for (const NamedTensor& p : module.named_parameters()) CHECK(p.tensor.dtype() == DType::float32);
 }
 
 TEST_CASE("to rejects a dtype that is not floating and changes nothing") {

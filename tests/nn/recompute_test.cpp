@@ -73,6 +73,72 @@ TEST_CASE("two passes through one module before backward each repeat their own r
   check_same_bits(kept->state_dict(), recomputed->state_dict());
 }
 
+TEST_CASE("a random state that is a buffer repeats, whatever module keeps it") {
+  class Noise final : public Module {
+   public:
+    explicit Noise(double scale) {
+      calls_ = register_buffer("calls", Tensor::zeros({}, DType::int64));
+      scale_ = register_buffer("scale", Tensor::full({1}, scale));
+    }
+    std::string class_name() const override { return "Noise"; }
+
+   private:
+    Tensor forward(const Tensor& x) override {
+      Random random(1, Purpose::test, 0,
+                    static_cast<std::uint64_t>((*calls_.data<std::int64_t>())++));
+      // the constant buffer is saved for backward: putting buffers back must leave it alone
+      return x * Tensor::randn(x.shape(), random, x.dtype(), x.memory_format()) * scale_;
+    }
+    Tensor calls_, scale_;
+  };
+  Noise kept(2), recomputed(2);
+  recomputed.set_recompute(true);
+  Tensor a = input().set_requires_grad(), b = input().set_requires_grad();
+  (kept(a) + kept(a)).sum().backward();
+  (recomputed(b) + recomputed(b)).sum().backward();
+  CHECK(a.grad().to_vector<double>() == b.grad().to_vector<double>());
+  check_same_bits(kept.state_dict(), recomputed.state_dict());
+}
+
+TEST_CASE("a module that keeps random numbers outside its buffers is an error in backward") {
+  class Noise final : public Module {
+   public:
+    std::string class_name() const override { return "Noise"; }
+
+   private:
+    Tensor forward(const Tensor& x) override {
+      return x * Tensor::randn(x.shape(), random_, x.dtype(), x.memory_format());
+    }
+    Random random_{1, Purpose::test};
+  };
+  Sequential net{std::make_shared<Noise>()};
+  net.set_recompute(true);
+  const Tensor y = net(input().set_requires_grad()).sum();
+  CHECK_THROWS_WITH_AS(y.backward(),
+                       "backward of recompute: Sequential: expected the output of forward once "
+                       "more, got another one: a module in it keeps a state, such as random "
+                       "numbers, outside its buffers",
+                       StateError);
+}
+
+TEST_CASE("an observer of forward alone does not count as another output") {
+  struct Watch final : CallObserver {
+    void enter(const Module&, const Tensor&) override {}
+    void leave(const Module&, const Tensor&) override {}
+  };
+  Sequential net{std::make_shared<BatchNorm2d>(3), std::make_shared<ReLU>(),
+                 std::make_shared<Conv2d>(3, 4, 3, Conv2dLayerOptions{.padding = 1})};
+  net.set_recompute(true);
+  Tensor x = input().set_requires_grad();
+  Tensor y;
+  {
+    const Watch watch;
+    y = net(x).sum();
+  }
+  CHECK_NOTHROW(y.backward());
+  CHECK(x.grad().defined());
+}
+
 TEST_CASE("recomputation may be nested") {
   const auto kept = make_net(), recomputed = make_net();
   recomputed->set_recompute(true);

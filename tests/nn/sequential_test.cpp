@@ -50,6 +50,20 @@ TEST_CASE("without modules it returns its input") {
   CHECK(nothing(x).is_same(x));
 }
 
+TEST_CASE("null is no module, and nothing is no last one") {
+  CHECK_THROWS_WITH_AS((Sequential{std::make_shared<ReLU>(), nullptr}),
+                       "register_module: 1: expected a module, got null", ValueError);
+  CHECK_THROWS_WITH_AS(Sequential().without_last(Tensor::ones({2})),
+                       "Sequential: without_last: expected at least one module, got none",
+                       StateError);
+  const auto outer = std::make_shared<Sequential>(), inner = std::make_shared<Sequential>();
+  outer->append(inner);
+  CHECK_THROWS_WITH_AS(inner->append(outer),
+                       "register_module: 0: expected a module that does not hold this one, got one "
+                       "that does",
+                       ValueError);
+}
+
 TEST_CASE("a norm and its ReLU give the same joined in one operation and one by one") {
   struct Watch final : CallObserver {
     void enter(const Module&, const Tensor&) override { ++calls; }

@@ -27,7 +27,6 @@ Checkpoint small_checkpoint(std::int64_t step = 7) {
                    .skipped = 1,
                    .train_images = 80,
                    .epochs = {{.epoch = 1, .step = 5, .lr = 0.1, .train_loss = 2.5}},
-                   .dropout_calls = {3, 18446744073709551615u},
                    .settings = R"({"model":"tiny","lr":0.1})",
                    .machine = "2 threads"};
   return {.info = {.model = "tiny", .epoch = 1, .step = step},
@@ -133,7 +132,6 @@ TEST_CASE("a checkpoint brings back tensors, sums and rows, exactly") {
   CHECK(a.skipped == b.skipped);
   CHECK(a.train_images == b.train_images);
   CHECK(metrics_csv(a.epochs) == metrics_csv(b.epochs));
-  CHECK(a.dropout_calls == b.dropout_calls);
   CHECK(a.settings == b.settings);
   CHECK(a.machine == b.machine);
   const std::string bytes = text_of(file);

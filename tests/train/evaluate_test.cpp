@@ -54,6 +54,32 @@ TEST_CASE("evaluate counts every sample once and agrees with its confusion matri
   CHECK(evaluate(*net, loader, 10, 2).samples == 32);
 }
 
+TEST_CASE("evaluate leaves frozen layers frozen, also when it fails") {
+  const auto net = tiny_net();
+  std::shared_ptr<BatchNorm2d> frozen;
+  const auto find = [](const ModulePtr& module, auto&& self) -> std::shared_ptr<BatchNorm2d> {
+    for (const auto& [name, child] : module->children()) {
+      if (auto norm = std::dynamic_pointer_cast<BatchNorm2d>(child)) return norm;
+      if (auto norm = self(child, self)) return norm;
+    }
+    return nullptr;
+  };
+  frozen = find(net, find);
+  REQUIRE(frozen != nullptr);
+  frozen->eval();
+  data::Loader loader(tiny_data(20), {.batch_size = 16});
+  evaluate(*net, loader, 10);
+  CHECK(net->is_training());
+  CHECK_FALSE(frozen->is_training());
+
+  struct Failing final : Module {
+    std::string class_name() const override { return "Failing"; }
+    Tensor forward(const Tensor&) override { throw ValueError("no"); }
+  } failing;
+  CHECK_THROWS_AS(evaluate(failing, loader, 10), ValueError);
+  CHECK(failing.is_training());
+}
+
 TEST_CASE("evaluate with mirror images differs from without, and says so of the same images") {
   const auto net = tiny_net();
   data::Loader loader(tiny_data(50), {.batch_size = 16});

@@ -107,6 +107,24 @@ TEST_CASE("the same seed gives the same metrics and weights, bit for bit") {
   CHECK(without_times(file("a", "metrics.csv")) != without_times(file("c", "metrics.csv")));
 }
 
+TEST_CASE("a layer that was frozen by eval() stays frozen through training and evaluation") {
+  const TemporaryFolder folder;
+  const auto net = tiny_net();
+  std::vector<BatchNorm2d*> norms;
+  net->apply([&](Module& module) {
+    if (auto* norm = dynamic_cast<BatchNorm2d*>(&module)) norms.push_back(norm);
+  });
+  norms[0]->eval();
+  run_training(*net, tiny_splits(), tiny_options(folder.path() / "run"), {});
+  const auto running_mean = [](BatchNorm2d* norm) {
+    return norm->named_buffers()[0].tensor.to_vector<float>();
+  };
+  CHECK_FALSE(norms[0]->is_training());
+  CHECK(running_mean(norms[0]) == std::vector<float>(4, 0));
+  CHECK(norms[1]->is_training());
+  CHECK(running_mean(norms[1]) != std::vector<float>(4, 0));
+}
+
 TEST_CASE("max_steps and limits end a run early") {
   const TemporaryFolder folder;
   RunOptions o = tiny_options(folder.path() / "run");
