@@ -24,5 +24,5 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/resgradConfigVersion.cmak
                                  COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/resgradConfig.cmake
               ${PROJECT_BINARY_DIR}/resgradConfigVersion.cmake
-              cmake/FindTurboJPEG.cmake cmake/FindOpenBLASOpenMP.cmake
+              cmake/FindOpenBLASOpenMP.cmake
         DESTINATION ${package_folder})

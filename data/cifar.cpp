@@ -1,9 +1,12 @@
 #include "data/cifar.h"
 
 #include <fstream>
+#include <future>
 
 #include "core/check.h"
+#include "data/cifar_folder.h"
 #include "data/class_names.h"
+#include "data/md5.h"
 
 namespace resgrad::data {
 namespace {
@@ -12,19 +15,8 @@ namespace fs = std::filesystem;
 
 constexpr int kCoarseClasses = 20;
 
-// `folder` or the part of it named `child`, whichever holds `file`.
-fs::path locate(const char* op, const fs::path& folder, const char* child,
-                const std::string& file) {
-  std::error_code error;
-  require<IoError>(fs::is_directory(folder, error), "{}: {}: expected a folder, found none", op,
-                   folder.string());
-  if (fs::exists(folder / file, error)) return folder;
-  if (fs::exists(folder / child / file, error)) return folder / child;
-  throw IoError(fmt::format("{}: {}: expected {} in it or in {}, found none", op, folder.string(),
-                            file, child));
-}
-
-std::vector<std::byte> read_exactly(const char* op, const fs::path& file, std::uintmax_t size) {
+std::vector<std::byte> read_exactly(const std::string& op, const fs::path& file,
+                                    std::uintmax_t size) {
   std::error_code error;
   const std::uintmax_t actual = fs::file_size(file, error);
   require<IoError>(!error, "{}: {}: expected a file, got: {}", op, file.string(), error.message());
@@ -49,11 +41,12 @@ std::vector<std::string> names_in(const fs::path& file, std::vector<std::string>
   return names.size() == fallback.size() ? names : fallback;
 }
 
-// Where the files of one version of CIFAR lie and how they are made up.
+// The files of one split of one version of CIFAR and how they are made up.
 struct Source {
-  const char* op;
+  CifarLayout layout;
   std::vector<std::string> files;
   std::int64_t images_per_file, label_bytes;
+  std::vector<std::string> md5s = {};  // of the files, where they are published
 };
 
 void append_files(Dataset& dataset, const fs::path& folder, const Source& source) {
@@ -61,11 +54,21 @@ void append_files(Dataset& dataset, const fs::path& folder, const Source& source
   const std::int64_t record = source.label_bytes + dataset.image_bytes();
   dataset.images.reserve(static_cast<std::size_t>(images * dataset.image_bytes()));
   dataset.labels.reserve(static_cast<std::size_t>(images));
-  for (const std::string& file : source.files) {
-    const auto bytes = read_exactly(source.op, folder / file,
+  for (std::size_t i = 0; i < source.files.size(); ++i) {
+    const fs::path file = folder / source.files[i];
+    const auto bytes = read_exactly(source.layout.op, file,
                                     static_cast<std::uintmax_t>(source.images_per_file * record));
+    // beside the copying, since it takes longer than all else here
+    std::future<std::string> sum;
+    if (!source.md5s.empty()) sum = std::async(std::launch::async, [&] { return md5(bytes); });
     append_records(dataset, bytes, source.label_bytes,
-                   fmt::format("{}: {}", source.op, (folder / file).string()));
+                   fmt::format("{}: {}", source.layout.op, file.string()));
+    if (!sum.valid()) continue;
+    const std::string actual = sum.get();
+    if (actual == source.md5s[i]) continue;
+    dataset.warnings.push_back(
+        fmt::format("{}: {}: expected the published file with md5 {}, got one with {}",
+                    source.layout.op, file.string(), source.md5s[i], actual));
   }
 }
 
@@ -95,13 +98,21 @@ void append_records(Dataset& dataset, std::span<const std::byte> bytes, std::int
 }
 
 Dataset load_cifar10(const fs::path& folder, Split split) {
-  Source source{
-      .op = "cifar10", .files = {"test_batch.bin"}, .images_per_file = 10000, .label_bytes = 1};
+  Source source{.layout = {.op = "cifar10",
+                           .binary_folder = "cifar-10-batches-bin",
+                           .python_files = {"batches.meta", "data_batch_1", "test_batch"}},
+                .files = {"test_batch.bin"},
+                .images_per_file = 10000,
+                .label_bytes = 1,
+                .md5s = {"803d5f7f4d78ea53de84dbe85f74fb6d"}};
   if (split == Split::train) {
     source.files = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
                     "data_batch_5.bin"};
+    source.md5s = {"5dd7e06a14cb22eb9f671a540d1b7c25", "5ea93a67294ea407fff1d09f752e9692",
+                   "942cd6a4bcdd0dd3c604fbe906cb4421", "ae636b3ba5c66a11e91e8cb52e771fcb",
+                   "53f37980c15c3d472c316c40844f3f0d"};
   }
-  const fs::path at = locate(source.op, folder, "cifar-10-batches-bin", source.files[0]);
+  const fs::path at = find_cifar(source.layout, folder, source.files[0]);
   Dataset dataset{.name = "cifar10"};
   dataset.class_names =
       names_in(at / "batches.meta.txt", class_names(dataset.name, dataset.num_classes));
@@ -111,11 +122,13 @@ Dataset load_cifar10(const fs::path& folder, Split split) {
 
 Dataset load_cifar100(const fs::path& folder, Split split) {
   const bool test = split == Split::test;
-  const Source source{.op = "cifar100",
+  const Source source{.layout = {.op = "cifar100",
+                                 .binary_folder = "cifar-100-binary",
+                                 .python_files = {"meta", "train", "test"}},
                       .files = {test ? "test.bin" : "train.bin"},
                       .images_per_file = test ? 10000 : 50000,
                       .label_bytes = 2};
-  const fs::path at = locate(source.op, folder, "cifar-100-binary", source.files[0]);
+  const fs::path at = find_cifar(source.layout, folder, source.files[0]);
   Dataset dataset{
       .name = "cifar100", .images = {}, .labels = {}, .num_classes = 100, .class_names = {}};
   dataset.class_names =

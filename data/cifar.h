@@ -14,8 +14,9 @@ namespace resgrad::data {
 
 /// Reads data_batch_1.bin to data_batch_5.bin (50,000 images) or test_batch.bin (10,000) of
 /// `folder`, which may also be the parent of cifar-10-batches-bin. Class names come from
-/// batches.meta.txt where it is there. Only the files of `split` need to be there.
-/// Throws  IoError, naming the file, for a missing folder or file, a wrong size or a label out of
+/// batches.meta.txt where it is there. Only the files of `split` need to be there. A file whose
+/// checksum is not the published one is read, with an entry in Dataset::warnings.
+/// Throws  IoError as find_cifar() does, and, naming the file, for a wrong size or a label out of
 ///         range.
 Dataset load_cifar10(const std::filesystem::path& folder, Split split);
 

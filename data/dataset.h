@@ -18,6 +18,8 @@ struct Dataset {
   int height = 32, width = 32;
   int num_classes = 10;
   std::vector<std::string> class_names = {};
+  /// For the user, about the files it was read from. Parts of a data set have none.
+  std::vector<std::string> warnings = {};
 
   std::int64_t size() const { return std::ssize(labels); }
   std::int64_t image_bytes() const { return std::int64_t{3} * height * width; }

@@ -11,9 +11,10 @@ namespace {
 constexpr std::uint64_t kSyntheticSeed = 0;
 constexpr std::int64_t kSyntheticTrain = 10000, kSyntheticTest = 2000;
 
-Dataset load(const std::string& name, const std::string& path, Split split) {
-  if (name == "cifar10") return load_cifar10(path, split);
-  if (name == "cifar100") return load_cifar100(path, split);
+Dataset load(const LoadOptions& options, Split split) {
+  const std::string& name = options.name;
+  if (name == "cifar10") return load_cifar10(options.path, split);
+  if (name == "cifar100") return load_cifar100(options.path, split);
   require<ValueError>(name == "synthetic",
                       "dataset: expected one of cifar10, cifar100, synthetic, got {}", name);
   return make_synthetic(split, split == Split::train ? kSyntheticTrain : kSyntheticTest,
@@ -22,20 +23,21 @@ Dataset load(const std::string& name, const std::string& path, Split split) {
 
 }  // namespace
 
-std::shared_ptr<const Dataset> load_test_set(const std::string& name, const std::string& path) {
-  return std::make_shared<const Dataset>(load(name, path, Split::test));
+std::shared_ptr<const Dataset> load_test_set(const LoadOptions& options) {
+  return std::make_shared<const Dataset>(load(options, Split::test));
 }
 
-DataSplits load_data(const std::string& name, const std::string& path, std::int64_t val_split,
-                     std::uint64_t seed) {
-  Dataset train = load(name, path, Split::train);
-  DataSplits splits{.normalisation = normalisation(name)};
-  if (val_split == 0) {
+DataSplits load_data(const LoadOptions& options) {
+  Dataset train = load(options, Split::train);
+  DataSplits splits{.normalisation = normalisation(options.name), .warnings = train.warnings};
+  if (options.val_split == 0) {
     splits.train = std::make_shared<const Dataset>(std::move(train));
-    splits.test = load_test_set(name, path);
+    splits.test = load_test_set(options);
     splits.test_name = "test";
+    splits.warnings.insert(splits.warnings.end(), splits.test->warnings.begin(),
+                           splits.test->warnings.end());
   } else {
-    auto [rest, validation] = split(train, val_split, seed);
+    auto [rest, validation] = split(train, options.val_split, options.split_seed);
     splits.train = std::make_shared<const Dataset>(std::move(rest));
     splits.test = std::make_shared<const Dataset>(std::move(validation));
     splits.test_name = "validation";

@@ -3,27 +3,34 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "data/dataset.h"
 #include "data/normalise.h"
 
 namespace resgrad::data {
 
+struct LoadOptions {
+  std::string name;              ///< cifar10, cifar100 or synthetic
+  std::string path = {};         ///< the folder of the data; not used by synthetic
+  std::int64_t val_split = 0;    ///< training images that are held out and evaluated on instead
+  std::uint64_t split_seed = 0;  ///< which ones
+};
+
 struct DataSplits {
   std::shared_ptr<const Dataset> train = nullptr;
   std::shared_ptr<const Dataset> test = nullptr;  ///< or the held-out part of the training set
   std::string test_name = "test";                 ///< "test" or "validation"
   Normalisation normalisation = {};
+  std::vector<std::string> warnings = {};  ///< for the user, about the files that were read
 };
 
-/// The test set alone, for evaluation.
-std::shared_ptr<const Dataset> load_test_set(const std::string& name, const std::string& path);
+/// The test set alone, for evaluation; its warnings are its own. val_split is not used.
+std::shared_ptr<const Dataset> load_test_set(const LoadOptions& options);
 
-/// Loads `name` (cifar10, cifar100, synthetic) from the folder `path` (not used by synthetic). With
-/// val_split > 0, that many training images are held out and take the place of the test set.
+/// Loads the training set and the test set, or with val_split > 0 the held-out images in its place.
 /// Throws  ValueError for an unknown name or a val_split out of range, IoError for missing or
 ///         damaged files.
-DataSplits load_data(const std::string& name, const std::string& path, std::int64_t val_split,
-                     std::uint64_t seed);
+DataSplits load_data(const LoadOptions& options);
 
 }  // namespace resgrad::data

@@ -1,6 +1,5 @@
-// Image files: PNG and JPEG, read as 8-bit colour. Built on libpng and TurboJPEG. A PNG's
-// gamma is applied where it is not that of sRGB; there is no other colour management and no turning
-// by EXIF orientation, as in Pillow.
+// Image files: PNG and JPEG, read as 8-bit colour with the values that Pillow's
+// Image.open(file).convert("RGB") has.
 #pragma once
 
 #include <cstddef>
@@ -27,9 +26,11 @@ struct Image {
 /// The most pixels of an image, so that a small file cannot ask for all the memory: 2^27.
 inline constexpr std::int64_t kMaxPixels = std::int64_t{1} << 27;
 
-/// Reads a PNG or JPEG file, whichever its first bytes say. Grey becomes R = G = B, a palette its
-/// colours, 16 bits become 8, alpha is dropped.
-/// Throws  IoError that names the file and the reason when it cannot be read, is neither, is
+/// A black image. Throws IoError that names `name` for less than one pixel or more than kMaxPixels.
+Image make_image(std::int64_t height, std::int64_t width, const std::string& name);
+
+/// Reads a PNG or JPEG file, whichever its first bytes say, as decode_png() or decode_jpeg() does.
+/// Throws  IoError that names the file and the reason when it cannot be read, is of another format,
 ///         damaged or cut off, has more than kMaxPixels or 8 bytes for each of them, or has colours
 ///         other than grey and RGB (CMYK).
 Image read_image(const std::filesystem::path& file);

@@ -20,6 +20,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
 import torch
@@ -212,6 +213,34 @@ def check_network(program, case):
     return imported, exported
 
 
+def png_chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_16_bits(width, height, colour_type, channels):
+    """A PNG of 16-bit samples, which Pillow cannot write, whose gamma is that of linear light."""
+    rows = torch.randint(0, 256, (height, 1 + 2 * channels * width), dtype=torch.uint8)
+    rows[:, 0] = 0  # no filter
+    return (b"\x89PNG\r\n\x1a\n"
+            + png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0))
+            + png_chunk(b"gAMA", struct.pack(">I", 100000))
+            + png_chunk(b"IDAT", zlib.compress(rows.numpy().tobytes())) + png_chunk(b"IEND", b""))
+
+
+def made_unusual(file):
+    """Changes an image file to one that is read with the same pixels: a PNG says that it is linear light and
+    goes on after its end, a JPEG of three colours has bytes before its first table and a wrong last coefficient."""
+    data = bytearray(file.read_bytes())
+    if file.suffix == ".png":
+        data[33:33] = png_chunk(b"gAMA", struct.pack(">I", 100000))  # after the first chunk
+        data += b"more"
+    else:
+        data[data.index(b"\xff\xda") + 12] = 0
+        table = data.index(b"\xff\xdb")
+        data[table:table] = b"more"
+    file.write_bytes(data)
+
+
 def check_images(program):
     """Files of all kinds and shapes through resgrad and through torchvision's transforms."""
     folder = program.folder
@@ -219,19 +248,26 @@ def check_images(program):
     save_tensors(folder / "w.safetensors", net.state_dict())
     program.run("import", "--model", "resnet18", "--layout", "torchvision", "--weights", folder / "w.safetensors",
                 "--output", folder / "c.safetensors")
-    files, tensors = [], []
+    files = []
     prepare = transforms.Compose([
         transforms.Resize(32), transforms.CenterCrop(32), transforms.ToTensor(),
         transforms.Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))])
     for name, mode, width, height in (
             ("a.png", "RGB", 131, 97), ("b.jpg", "RGB", 97, 131), ("c.jpg", "L", 33, 40),
             ("d.png", "L", 20, 31), ("e.png", "P", 64, 63), ("f.png", "RGBA", 32, 32),
-            ("g.png", "1", 50, 45), ("h.jpg", "RGB", 640, 480), ("i.png", "LA", 45, 32)):
+            ("g.png", "1", 50, 45), ("h.jpg", "RGB", 640, 480), ("i.png", "LA", 45, 32),
+            ("unusual a.png", "RGB", 40, 50), ("unusual b.png", "P", 40, 50), ("unusual c.png", "RGBA", 40, 50),
+            ("unusual d.png", "L", 40, 50), ("unusual e.jpg", "RGB", 131, 97)):
         noise = torch.randint(0, 256, (height // 4 + 2, width // 4 + 2, 3), dtype=torch.uint8)
         image = Image.fromarray(noise.numpy()).resize((width, height), Image.BICUBIC)
         image.convert(mode).save(folder / name)
+        if name.startswith("unusual"):
+            made_unusual(folder / name)
         files.append(folder / name)
-        tensors.append(prepare(Image.open(folder / name).convert("RGB")))
+    for name, colour_type, channels in (("grey", 0, 1), ("rgb", 2, 3), ("la", 4, 2), ("rgba", 6, 4)):
+        files.append(folder / f"16 bits {name}.png")
+        files[-1].write_bytes(png_16_bits(41, 37, colour_type, channels))
+    tensors = [prepare(Image.open(file).convert("RGB")) for file in files]
     out = folder / "logits.safetensors"
     program.run("predict", "--checkpoint", folder / "c.safetensors", "--logits-output", out, *files)
     return compare("images", load_tensors(out)["logits"], net(torch.stack(tensors)))

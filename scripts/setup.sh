@@ -21,7 +21,7 @@ packages=(
   libopenblas-openmp-dev             # matrix products, on OpenMP's threads
   libspdlog-dev libfmt-dev           # log, text
   libcli11-dev nlohmann-json3-dev    # command line, JSON
-  libpng-dev libturbojpeg0-dev       # image files
+  libpng-dev libjpeg-dev             # image files
   zlib1g-dev                         # checksums of checkpoints
   doctest-dev librapidcheck-dev      # tests
   python3                            # checks that run as tests

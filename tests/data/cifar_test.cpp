@@ -150,3 +150,20 @@ TEST_CASE("load_cifar100 reads fine labels and names") {
   write_batch(folder.path() / "test.bin", 10000 * 3074);
   CHECK(load_cifar100(folder.path(), Split::test).class_names[99] == "name99");
 }
+
+TEST_CASE("a file of CIFAR-10 that is not the published one is read with a warning") {
+  const TemporaryFolder folder;
+  write_batch(folder.path() / "test_batch.bin", 30730000);
+  const Dataset d = load_cifar10(folder.path(), Split::test);
+  REQUIRE(d.warnings.size() == 1);
+  // head -c 30730000 /dev/zero | md5sum
+  CHECK(
+      d.warnings[0] ==
+      "cifar10: " + folder.path().string() +
+          "/test_batch.bin: expected the published file with md5 803d5f7f4d78ea53de84dbe85f74fb6d, "
+          "got one with 229a4f9bbbc879e7371f2391ac1f4775");
+  for (int i = 1; i <= 5; ++i) {
+    write_batch(folder.path() / fmt::format("data_batch_{}.bin", i), 30730000);
+  }
+  CHECK(load_cifar10(folder.path(), Split::train).warnings.size() == 5);
+}

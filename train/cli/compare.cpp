@@ -36,8 +36,10 @@ int run_compare(CompareFlags flags) {
   const std::filesystem::path folder =
       flags.run.output_dir.empty() ? "runs/compare-" + flags.run.model : flags.run.output_dir;
   const data::DataSplits data =
-      data::load_data(flags.run.dataset, find_data(flags.run.dataset, flags.run.data_path),
-                      flags.run.val_split, flags.run.seed);
+      data::load_data({.name = flags.run.dataset,
+                       .path = find_data(flags.run.dataset, flags.run.data_path),
+                       .val_split = flags.run.val_split,
+                       .split_seed = flags.run.seed});
   std::vector<VariantRuns> results;
   for (const std::string& variant : flags.variants) results.push_back({variant, {}});
   const std::int64_t runs = flags.seeds * std::ssize(flags.variants);

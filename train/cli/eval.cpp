@@ -74,7 +74,8 @@ int run_eval(const EvalFlags& flags) {
   const LoadedNetwork loaded = load_network(flags.checkpoint);
   const CheckpointInfo& info = loaded.info;
   const std::string name = flags.run.dataset.empty() ? info.dataset : flags.run.dataset;
-  const auto dataset = data::load_test_set(name, find_data(name, flags.run.data_path));
+  const auto dataset =
+      data::load_test_set({.name = name, .path = find_data(name, flags.run.data_path)});
   require<ValueError>(dataset->num_classes == info.num_classes,
                       "eval: dataset: expected {} classes as in {}, got {} with {}",
                       info.num_classes, flags.checkpoint, name, dataset->num_classes);

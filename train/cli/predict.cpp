@@ -93,7 +93,8 @@ Predictions predict_images(const LoadedNetwork& loaded, const PredictFlags& flag
 
 Predictions predict_indices(const LoadedNetwork& loaded, const PredictFlags& flags) {
   const std::string name = flags.run.dataset.empty() ? loaded.info.dataset : flags.run.dataset;
-  const auto all = data::load_test_set(name, find_data(name, flags.run.data_path));
+  const auto all =
+      data::load_test_set({.name = name, .path = find_data(name, flags.run.data_path)});
   data::Dataset chosen = subset(*all, flags.indices);
   Predictions result;
   for (const std::int64_t index : flags.indices) {

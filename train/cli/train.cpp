@@ -245,8 +245,10 @@ int run_train(RunOptions o) {
   apply_machine_flags(o);
   if (o.output_dir.empty()) o.output_dir = default_folder(o).lexically_normal().string();
   const StopSignals signals;
-  const data::DataSplits data =
-      data::load_data(o.dataset, find_data(o.dataset, o.data_path), o.val_split, o.seed);
+  const data::DataSplits data = data::load_data({.name = o.dataset,
+                                                 .path = find_data(o.dataset, o.data_path),
+                                                 .val_split = o.val_split,
+                                                 .split_seed = o.seed});
   return stopped(train_one(o, data).signal);
 }
 
