@@ -8,6 +8,7 @@
 #include "nn/nn.h"
 #include "train/evaluate.h"
 #include "train/optim/sgd.h"
+#include "train/step.h"
 
 using namespace resgrad;
 
@@ -42,15 +43,12 @@ int main() {
                  std::make_shared<Flatten>(),
                  std::make_shared<Linear>(8 * 2 * 2, 4)};
   Sgd optimizer(net.named_parameters(), {.momentum = 0.9, .weight_decay = 1e-4});
+  TrainStep step(net, optimizer);  // forward, loss, backward, update
   double accuracy = 0;
   for (int epoch = 0; epoch < 4; ++epoch) {
     optimizer.set_lr(0.05 * (4 - epoch) / 4);
     train.start_epoch(epoch);
-    while (const auto batch = train.next()) {
-      optimizer.zero_grad();
-      cross_entropy(net(batch->images), batch->labels).backward();
-      optimizer.step();
-    }
+    while (const auto batch = train.next()) step(*batch);
     const Evaluation result = evaluate(net, test, images->num_classes);
     accuracy = result.top1;
     std::printf("epoch %d: test loss %.3f, accuracy %.1f %%\n", epoch + 1, result.loss, accuracy);

@@ -7,7 +7,6 @@
 #include "core/autograd/grad_mode.h"
 #include "core/ops/cross_entropy.h"
 #include "nn/eval_guard.h"
-#include "train/signals.h"
 
 namespace resgrad {
 namespace {
@@ -46,7 +45,7 @@ std::int64_t count_hits(const Tensor& logits, const Tensor& labels, std::int64_t
 }
 
 Evaluation evaluate(Module& net, data::Loader& loader, int classes, std::int64_t limit_batches,
-                    Tta tta) {
+                    Tta tta, const std::stop_token& stop) {
   const auto start = std::chrono::steady_clock::now();
   const EvalGuard evaluation(net);
   const NoGradGuard no_grad;
@@ -57,7 +56,7 @@ Evaluation evaluate(Module& net, data::Loader& loader, int classes, std::int64_t
   std::int64_t hits1 = 0, hits5 = 0, batches = 0;
   loader.start_epoch(0);
   while (limit_batches == 0 || batches < limit_batches) {
-    if (StopSignals::pending() != 0) {
+    if (stop.stop_requested()) {
       result.interrupted = true;
       break;
     }

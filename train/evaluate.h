@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <stop_token>
 #include <vector>
 
 #include "data/loader.h"
@@ -22,14 +23,15 @@ struct Evaluation {
   int classes = 0;
   /// confusion[label * classes + predicted]: samples
   std::vector<std::int64_t> confusion;
-  /// A signal ended it early: the figures cover what was seen.
+  /// The stop token ended it early: the figures cover what was seen.
   bool interrupted = false;
   double seconds = 0;  ///< spent
 };
 
 /// Runs `net` in evaluation mode, without gradients, over one epoch of `loader`, at most
-/// `limit_batches` (0: all). Every module of `net` is back in its own mode afterwards.
+/// `limit_batches` (0: all), until a `stop` is requested. Every module of `net` is back in its own
+/// mode afterwards.
 Evaluation evaluate(Module& net, data::Loader& loader, int classes, std::int64_t limit_batches = 0,
-                    Tta tta = Tta::none);
+                    Tta tta = Tta::none, const std::stop_token& stop = {});
 
 }  // namespace resgrad

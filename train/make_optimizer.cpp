@@ -49,4 +49,22 @@ std::unique_ptr<Optimizer> make_optimizer(const std::vector<NamedTensor>& parame
                                                       .weight_decay = o.weight_decay});
 }
 
+ScheduleOptions make_schedule(const RunOptions& o, std::int64_t steps_per_epoch) {
+  ScheduleOptions schedule{.name = o.lr_scheduler,
+                           .base_lr = o.lr,
+                           .base_momentum = base_momentum(o),
+                           .total_steps = o.epochs * steps_per_epoch,
+                           .steps_per_epoch = steps_per_epoch,
+                           .gamma = o.lr_gamma,
+                           .step_size_epochs = o.lr_step_size,
+                           .milestones = o.lr_milestones,
+                           .milestones_in_iterations = o.lr_milestones_in_steps,
+                           .warmup_epochs = o.lr_warmup_epochs,
+                           .warmup_method = o.lr_warmup_method,
+                           .warmup_factor = o.lr_warmup_factor,
+                           .momentum_cycle = base_momentum(o) == 0 ? 0 : o.momentum_cycle};
+  validate(schedule);
+  return schedule;
+}
+
 }  // namespace resgrad

@@ -1,9 +1,10 @@
-// The optimiser that a run asks for.
+// The optimiser and the schedule that a run asks for.
 #pragma once
 
 #include <memory>
 
 #include "train/optim/optimizer.h"
+#include "train/optim/schedule.h"
 #include "train/run_options.h"
 
 namespace resgrad {
@@ -16,5 +17,10 @@ std::unique_ptr<Optimizer> make_optimizer(const std::vector<NamedTensor>& parame
 
 /// What the momentum of a schedule starts from: SGD's momentum or AdamW's beta1.
 double base_momentum(const RunOptions& options);
+
+/// How learning rate and momentum change. The schedule spans all epochs, wherever max_steps ends
+/// the run: a run that is cut short is the beginning of the whole one. Throws  ValueError as
+/// validate().
+ScheduleOptions make_schedule(const RunOptions& options, std::int64_t steps_per_epoch);
 
 }  // namespace resgrad

@@ -80,8 +80,10 @@ std::string describe_loss(Module& net, const Tensor& images) {
     if (!all_finite(p.tensor)) return describe_parameter(net, p.name, p.tensor);
   }
   const NoGradGuard no_grad;
+  const SavedBuffers buffers(net);
   OutputObserver outputs;
   net(images);
+  buffers.restore();
   if (outputs.layer == nullptr) return "the loss function, from finite outputs of the network";
   const std::string path = path_of(net, *outputs.layer).value_or("");
   return fmt::format("layer {} ({}), tensor output: {}", path.empty() ? "(the network)" : path,
@@ -89,6 +91,21 @@ std::string describe_loss(Module& net, const Tensor& images) {
 }
 
 }  // namespace
+
+SavedBuffers::SavedBuffers(const Module& net) : buffers_(net.named_buffers()) {
+  const NoGradGuard no_grad;
+  for (const NamedTensor& buffer : buffers_) {
+    values_.push_back(Tensor::empty_like(buffer.tensor));
+    values_.back().copy_(buffer.tensor);
+  }
+}
+
+void SavedBuffers::restore() const {
+  const NoGradGuard no_grad;
+  for (std::size_t i = 0; i < buffers_.size(); ++i) {
+    Tensor(buffers_[i].tensor).copy_(values_[i]);
+  }
+}
 
 bool gradients_are_finite(const std::vector<NamedTensor>& parameters) {
   return std::ranges::all_of(parameters, [](const NamedTensor& p) {

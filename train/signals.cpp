@@ -1,36 +1,74 @@
 #include "train/signals.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
 #include <csignal>
+#include <cstring>
+
+#include "core/check.h"
 
 namespace resgrad {
 namespace {
 
-volatile std::sig_atomic_t received = 0;
+constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+std::array<struct sigaction, kSignals.size()> before;  // StopSignals
+
+std::atomic<int> received_signal = 0;
+static_assert(std::atomic<int>::is_always_lock_free);
+int write_end = -1;
 
 extern "C" void on_stop_signal(int signal) {
-  received = signal;
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
+  const int error = errno;
+  received_signal = signal;
+  // a terminal that closes sends SIGHUP, and its shell sends another: only the others end at once
+  for (std::size_t i = 0; i < kSignals.size(); ++i) {
+    if (kSignals[i] == SIGINT || kSignals[i] == SIGTERM)
+      ::sigaction(kSignals[i], &before[i], nullptr);
+  }
+  const char wake = 1;
+  [[maybe_unused]] const ssize_t written = ::write(write_end, &wake, 1);
+  errno = error;
 }
 
 }  // namespace
 
 StopSignals::StopSignals() {
-  received = 0;
-  std::signal(SIGINT, on_stop_signal);
-  std::signal(SIGTERM, on_stop_signal);
-  std::signal(SIGPIPE, SIG_IGN);
+  std::array<int, 2> ends{};
+  require<IoError>(::pipe2(ends.data(), O_CLOEXEC) == 0, "signals: expected a pipe, got: {}",
+                   strerror(errno));
+  read_end_ = ends[0];
+  write_end = ends[1];
+  received_signal = 0;
+  watcher_ = std::thread([this] {
+    char wake = 0;
+    ssize_t n = 0;
+    while ((n = ::read(read_end_, &wake, 1)) == -1 && errno == EINTR) {
+    }
+    if (n == 1) source_.request_stop();  // 0: the other end is closed
+  });
+  for (std::size_t i = 0; i < kSignals.size(); ++i) {
+    ::sigaction(kSignals[i], nullptr, &before[i]);
+    struct sigaction action {};
+    action.sa_handler = kSignals[i] == SIGPIPE ? SIG_IGN : on_stop_signal;
+    action.sa_flags = SA_RESTART;
+    if (before[i].sa_handler != SIG_IGN) ::sigaction(kSignals[i], &action, nullptr);
+  }
 }
 
 StopSignals::~StopSignals() {
-  std::signal(SIGPIPE, SIG_DFL);
-  std::signal(SIGINT, SIG_DFL);
-  std::signal(SIGTERM, SIG_DFL);
-  received = 0;
+  for (std::size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &before[i], nullptr);
+  ::close(write_end);
+  watcher_.join();
+  ::close(read_end_);
+  received_signal = 0;
 }
 
-int StopSignals::pending() {
-  return received;
+int StopSignals::received() {
+  return received_signal;
 }
 
 }  // namespace resgrad

@@ -1,20 +1,31 @@
-// SIGINT and SIGTERM as a wish to stop, not as a death.
+// SIGINT, SIGTERM and SIGHUP as a wish to stop, not as a death.
 #pragma once
+
+#include <stop_token>
+#include <thread>
 
 namespace resgrad {
 
-/// While it is alive, the first SIGINT or SIGTERM only sets pending(); a second one ends the
-/// process at once, as without it. SIGPIPE is ignored: whoever reads the output may go, the work
-/// goes on. At most one may be alive.
+/// While it is alive, the first SIGINT, SIGTERM or SIGHUP only requests a stop; another SIGINT or
+/// SIGTERM then ends the process at once, as without it. Those that are ignored when it begins,
+/// such as SIGHUP under nohup, stay so. SIGPIPE is ignored: whoever reads the output may go, the
+/// work goes on. At most one may be alive.
 class StopSignals {
  public:
+  /// Throws  IoError when the process has no file descriptor left.
   StopSignals();
   ~StopSignals();
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
 
-  /// The number of the signal that came, or 0; 0 when none is alive.
-  static int pending();
+  std::stop_token token() const { return source_.get_token(); }
+  /// The number of the signal that came, or 0.
+  static int received();
+
+ private:
+  std::stop_source source_;
+  int read_end_ = -1;
+  std::thread watcher_;  // request_stop() may not be called in a signal handler
 };
 
 }  // namespace resgrad

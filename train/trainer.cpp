@@ -5,27 +5,22 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <csignal>
 #include <optional>
 
-#include "core/autograd/grad_mode.h"
 #include "core/kernels/conv2d.h"
 #include "core/kernels/isa.h"
 #include "core/parallel.h"
 #include "data/loader.h"
-#include "nn/loss.h"
 #include "train/evaluate.h"
 #include "train/io/atomic_file.h"
 #include "train/log/recorders.h"
 #include "train/make_optimizer.h"
-#include "train/nonfinite.h"
-#include "train/optim/clip.h"
 #include "train/optim/ema.h"
 #include "train/optim/schedule.h"
 #include "train/resume.h"
 #include "train/run_data.h"
 #include "train/run_folder.h"
-#include "train/signals.h"
+#include "train/step.h"
 #include "train/version.h"
 
 namespace resgrad {
@@ -42,40 +37,12 @@ void write_text(const fs::path& file, const std::string& text) {
   write_file_atomically(file, std::as_bytes(std::span(text)));
 }
 
-// The schedule spans all epochs, wherever max_steps ends the run: a run that is cut short is the
-// beginning of the whole one.
-ScheduleOptions schedule_options(const RunOptions& o, std::int64_t steps_per_epoch) {
-  return {.name = o.lr_scheduler,
-          .base_lr = o.lr,
-          .base_momentum = base_momentum(o),
-          .total_steps = o.epochs * steps_per_epoch,
-          .steps_per_epoch = steps_per_epoch,
-          .gamma = o.lr_gamma,
-          .step_size_epochs = o.lr_step_size,
-          .milestones = o.lr_milestones,
-          .milestones_in_iterations = o.lr_milestones_in_steps,
-          .warmup_epochs = o.lr_warmup_epochs,
-          .warmup_method = o.lr_warmup_method,
-          .warmup_factor = o.lr_warmup_factor,
-          .momentum_cycle = base_momentum(o) == 0 ? 0 : o.momentum_cycle};
-}
-
 RecorderOptions recorder_options(const RunOptions& o) {
   return {.folder = o.output_dir,
           .print_freq = o.print_freq,
           .quiet = o.quiet,
           .profile = o.profile,
           .log_norms = o.log_norms};
-}
-
-std::vector<NamedTensor> copies(std::vector<NamedTensor> tensors) {
-  const NoGradGuard no_grad;
-  for (NamedTensor& t : tensors) {
-    Tensor copy = Tensor::empty_like(t.tensor);
-    copy.copy_(t.tensor);
-    t.tensor = copy;
-  }
-  return tensors;
 }
 
 // Takes the times of finished epochs, which checkpoints leave out, from an earlier metrics.csv.
@@ -98,7 +65,8 @@ std::int64_t limited(std::int64_t n, std::int64_t limit) {
 
 class Run {
  public:
-  Run(Module& net, const data::DataSplits& data, const RunOptions& options, CheckpointInfo info)
+  Run(Module& net, const data::DataSplits& data, const RunOptions& options, CheckpointInfo info,
+      std::stop_token stop)
       : net_(net),
         data_(options.overfit_batch ? first_update_only(data, options) : data),
         o_(options),
@@ -108,24 +76,18 @@ class Run {
         test_loader_(data_.test, eval_loader_options(data_, o_)),
         steps_per_epoch_(updates_per_epoch(train_loader_.batches(), data_.train->size(), o_)),
         total_steps_(limited(o_.epochs * steps_per_epoch_, o_.max_steps)),
-        schedule_(schedule_options(o_, steps_per_epoch_)),
-        parameters_(net.named_parameters()),
-        optimizer_(make_optimizer(parameters_, o_)),
-        loss_(o_.label_smoothing) {
-    validate(schedule_);
-    if (o_.ema_decay != 0) ema_.emplace(net, o_.ema_decay);
-    require<ValueError>(std::isfinite(o_.clip_grad_norm) && o_.clip_grad_norm >= 0,
-                        "train: clip_grad_norm: expected a finite number of at least 0, got {}",
-                        o_.clip_grad_norm);
-    require<ValueError>(o_.on_nonfinite == "stop" || o_.on_nonfinite == "skip",
-                        "train: on_nonfinite: expected stop or skip, got {}", o_.on_nonfinite);
-  }
+        schedule_(make_schedule(o_, steps_per_epoch_)),
+        optimizer_(make_optimizer(net.named_parameters(), o_)),
+        ema_(o_.ema_decay != 0 ? std::optional<Ema>(std::in_place, net, o_.ema_decay)
+                               : std::nullopt),
+        train_step_(net, *optimizer_, step_options()),
+        stop_(std::move(stop)) {}
 
   TrainResult fit() {
     start();
-    while (!finished() && StopSignals::pending() == 0) {
+    while (!finished() && !stop_.stop_requested()) {
       train_epoch();
-      if (StopSignals::pending() != 0) break;
+      if (stop_.stop_requested()) break;
       const Evaluation evaluation = evaluate_now();
       if (evaluation.interrupted) break;
       std::optional<Evaluation> averaged;
@@ -137,7 +99,7 @@ class Run {
       finish_epoch(evaluation, averaged);
     }
     finish();
-    return {.epochs = state_.epochs, .signal = StopSignals::pending()};
+    return {.epochs = state_.epochs, .stopped = stop_.stop_requested()};
   }
 
  private:
@@ -152,7 +114,7 @@ class Run {
     // "auto" without a checkpoint: nothing was reached there that could be lost
     run_folder_.emplace(folder_, here || o_.resume == "auto");
     recorders_.emplace(recorder_options(o_), RunLength{o_.epochs, steps_per_epoch_, total_steps_},
-                       here ? step_ : 0);
+                       here ? step() : 0);
     log_ = recorders_->log();
     if (run_folder_->moved()) {
       log_->info("moved the earlier run in {} to {}", folder_.string(),
@@ -189,8 +151,8 @@ class Run {
     optimizer_->load_state(c.optimizer);
     if (ema_) ema_->load_state(c.ema);
     state_ = *c.state;
-    step_ = c.info.step;
-    epoch_ = (step_ - state_.epoch_step) / steps_per_epoch_;
+    train_step_.set_steps(c.info.step);
+    epoch_ = (step() - state_.epoch_step) / steps_per_epoch_;
     if (!finished()) {  // a run that max_steps ended within an epoch and that now goes further
       std::erase_if(state_.epochs, [this](const EpochMetrics& e) { return e.epoch > epoch_; });
     }
@@ -207,7 +169,7 @@ class Run {
                  here && !error ? "; the damaged file is now " + aside.string() : "");
     }
     log_->info("{} {} after step {} of {}", finished() ? "finished already:" : "resumed from",
-               found.file.string(), step_, total_steps_);
+               found.file.string(), step(), total_steps_);
     if (found.checkpoint.state->machine != machine()) {
       log_->warn(
           "it was made with {}; now it is {}: last digits may differ from those of an "
@@ -226,12 +188,11 @@ class Run {
       throw IoError(
           fmt::format("train: {}: expected to write the checkpoint of step {}, got the "
                       "error above; what was written before is as it was",
-                      (folder_ / kLastFile).string(), step_));
+                      (folder_ / kLastFile).string(), step()));
     }
     if (state_.skipped > 0) log_->warn("{} updates were skipped", state_.skipped);
-    if (const int signal = StopSignals::pending()) {
-      log_->warn("stopped by {} after step {} of {}; checkpoint: {}",
-                 signal == SIGINT ? "SIGINT" : "SIGTERM", step_, total_steps_,
+    if (stop_.stop_requested()) {
+      log_->warn("stopped after step {} of {}; checkpoint: {}", step(), total_steps_,
                  (folder_ / kLastFile).string());
     } else {
       log_->info("best {} top-1 {:.2f} %, results in {}", data_.test_name, state_.best_top1,
@@ -239,8 +200,10 @@ class Run {
     }
   }
 
+  std::int64_t step() const { return train_step_.steps(); }
+
   bool finished() const {
-    return step_ >= total_steps_ && !state_.epochs.empty() && state_.epochs.back().step == step_;
+    return step() >= total_steps_ && !state_.epochs.empty() && state_.epochs.back().step == step();
   }
 
   // ---- epochs
@@ -252,14 +215,14 @@ class Run {
     recorders_->begin_epoch();
     const double seconds_before = state_.seconds;
     const Clock::time_point start = Clock::now();
-    while (state_.epoch_step < steps_per_epoch_ && step_ < total_steps_ &&
-           StopSignals::pending() == 0) {
+    while (state_.epoch_step < steps_per_epoch_ && step() < total_steps_ &&
+           !stop_.stop_requested()) {
       const StepValues values = train_step();
-      ++step_;
       ++state_.epoch_step;
+      count(values);
       state_.seconds = seconds_before + seconds_since(start);
       unsaved_ = true;
-      recorders_->step({.step = step_,
+      recorders_->step({.step = step(),
                         .epoch = epoch_ + 1,
                         .epoch_step = state_.epoch_step,
                         .images = values.images,
@@ -275,20 +238,31 @@ class Run {
     }
     recorders_->end_training();
     require<StateError>(
-        state_.epoch_step == 0 || state_.loss.weight() > 0 || StopSignals::pending() != 0,
+        state_.epoch_step == 0 || state_.loss.weight() > 0 || stop_.stop_requested(),
         "train: epoch {}: expected an update with finite values, got none: all {} "
         "were skipped",
         epoch_ + 1, state_.epoch_step);
   }
 
+  void count(const StepValues& values) {
+    if (values.skipped) {
+      log_->warn("skipped the update of step {}: {}", step(), *values.skipped);
+      ++state_.skipped;
+      return;
+    }
+    state_.loss.add(values.loss, values.images);
+    state_.top1.add(values.top1, values.images);
+  }
+
   Evaluation evaluate_now() {
-    return evaluate(net_, test_loader_, data_.test->num_classes, o_.limit_eval_batches);
+    return evaluate(net_, test_loader_, data_.test->num_classes, o_.limit_eval_batches, Tta::none,
+                    stop_);
   }
 
   void finish_epoch(const Evaluation& evaluation, const std::optional<Evaluation>& averaged) {
     EpochMetrics metrics = {.epoch = epoch_ + 1,
-                            .step = step_,
-                            .lr = learning_rate(schedule_, step_ - 1),
+                            .step = step(),
+                            .lr = learning_rate(schedule_, step() - 1),
                             .train_loss = state_.loss.mean(),
                             .train_top1 = state_.top1.mean(),
                             .test_loss = evaluation.loss,
@@ -333,85 +307,39 @@ class Run {
 
   // ---- steps
 
-  // Of the batches of an update, before it.
-  struct StepValues {
-    std::int64_t images = 0;
-    double loss = 0, hits = 0, top1 = 0;
-    std::optional<double> grad_norm = {};  // before clipping
-  };
+  TrainStepOptions step_options() {
+    require<ValueError>(o_.on_nonfinite == "stop" || o_.on_nonfinite == "skip",
+                        "train: on_nonfinite: expected stop or skip, got {}", o_.on_nonfinite);
+    return {.label_smoothing = o_.label_smoothing,
+            .clip_grad_norm = o_.clip_grad_norm,
+            .on_nonfinite = o_.on_nonfinite == "skip" ? OnNonfinite::skip : OnNonfinite::stop,
+            .ema = ema_ ? &*ema_ : nullptr,
+            .mark = [this](std::string_view what) { recorders_->mark(what); }};
+  }
 
-  // One update, unless its values are not finite.
   StepValues train_step() {
-    const bool may_skip = o_.on_nonfinite == "skip";
-    const std::vector<NamedTensor> buffers =
-        may_skip ? copies(net_.named_buffers()) : std::vector<NamedTensor>();
-    optimizer_->set_lr(learning_rate(schedule_, step_));
-    optimizer_->set_momentum(momentum(schedule_, step_));
-    optimizer_->zero_grad();
-    recorders_->mark("zero_grad");
-    StepValues values;
-    if (o_.clip_grad_norm > 0) values.grad_norm = std::nan("");
-    bool finite = true;
-    for (std::int64_t i = 0; i < o_.accumulate; ++i) {
-      const data::Batch batch = train_loader_.next().value();
+    optimizer_->set_lr(learning_rate(schedule_, step()));
+    optimizer_->set_momentum(momentum(schedule_, step()));
+    const auto next = [this] {
+      data::Batch batch = train_loader_.next().value();
       recorders_->mark("data wait");
-      if (!finite) continue;  // what is left of an update that is skipped
-      const double loss = add_gradients(batch, values);
-      finite = std::isfinite(loss) && gradients_are_finite(parameters_);
-      recorders_->mark("check for NaN and infinity");
-      if (finite) continue;
-      if (!may_skip) stop_at_nonfinite(batch, loss);
-      log_->warn("skipped the update of step {}: {}", step_ + 1,
-                 describe_nonfinite(net_, batch.images, loss));
-    }
-    values.top1 = 100 * values.hits / static_cast<double>(values.images);
-    if (!finite) {
-      restore_buffers(buffers);
-      ++state_.skipped;
-      return values;
-    }
-    if (o_.clip_grad_norm > 0) values.grad_norm = clip_grad_norm(parameters_, o_.clip_grad_norm);
-    optimizer_->step();
-    if (ema_) ema_->update(step_);
-    state_.loss.add(values.loss, values.images);
-    state_.top1.add(values.top1, values.images);
-    return values;
-  }
-
-  // Forward and backward for one of the batches of an update, all of one size: the gradients become
-  // those of the mean loss over all their images. Returns the loss of this one.
-  double add_gradients(const data::Batch& batch, StepValues& values) {
-    const double share = 1 / static_cast<double>(o_.accumulate);
-    const Tensor logits = net_(batch.images);
-    const bool mixed = batch.second_labels.defined();
-    const Tensor loss = mixed ? loss_(logits, batch.labels, batch.second_labels, batch.share)
-                              : loss_(logits, batch.labels);
-    values.images += batch.images.dim(0);
-    values.loss += share * loss.item();
-    const auto hits = [&logits](const Tensor& labels) {
-      return static_cast<double>(count_hits(logits.detach(), labels, 1));
+      return batch;
     };
-    // of a mixed image, a label counts with its share
-    values.hits += batch.share * hits(batch.labels);
-    if (mixed) values.hits += (1 - batch.share) * hits(batch.second_labels);
-    if (std::isfinite(loss.item())) loss.backward(Tensor::scalar(share, loss.dtype()));
-    return loss.item();
+    try {
+      return train_step_(o_.accumulate, next);
+    } catch (const NonfiniteError& error) {
+      stop_at(error);
+    }
   }
 
-  // The forward pass has put the bad values into the running statistics.
-  void restore_buffers(const std::vector<NamedTensor>& from) {
-    const NoGradGuard no_grad;
-    std::vector<NamedTensor> buffers = net_.named_buffers();
-    for (std::size_t i = 0; i < buffers.size(); ++i) buffers[i].tensor.copy_(from[i].tensor);
-  }
-
-  [[noreturn]] void stop_at_nonfinite(const data::Batch& batch, double loss) {
+  [[noreturn]] void stop_at(const NonfiniteError& error) {
+    const data::Batch& batch = error.batch();
     Checkpoint checkpoint = capture();
     checkpoint.others = {{"batch.images", batch.images}, {"batch.labels", batch.labels}};
     if (batch.second_labels.defined()) {
       checkpoint.others.push_back({"batch.second_labels", batch.second_labels});
     }
-    for (const NamedTensor& p : parameters_) {
+    for (const NamedTensor& p : net_.named_parameters()) {
       if (p.tensor.grad().defined()) {
         checkpoint.others.push_back({"gradient." + p.name, p.tensor.grad()});
       }
@@ -420,14 +348,11 @@ class Run {
     std::string state = "the state before the update is in " + file.string();
     try {
       write_checkpoint(file, checkpoint);
-    } catch (const IoError& error) {
-      state = error.what();
+    } catch (const IoError& failure) {
+      state = failure.what();
     }
-    const std::string message = fmt::format(
-        "train: step {}: expected finite loss and gradients, got loss {}: {}; {}; try a lower "
-        "--lr, a warm-up or --on-nonfinite skip",
-        step_ + 1, loss, describe_nonfinite(net_, batch.images, loss), state);
-    throw StateError(message);
+    throw StateError(fmt::format("{}; {}; try a lower --lr, a warm-up or --on-nonfinite skip",
+                                 error.what(), state));
   }
 
   // ---- checkpoints
@@ -448,7 +373,7 @@ class Run {
                           .state = state_};
     if (ema_) checkpoint.ema = ema_->state();
     checkpoint.info.epoch = epoch_;
-    checkpoint.info.step = step_;
+    checkpoint.info.step = step();
     TrainState& state = *checkpoint.state;
     for (EpochMetrics& epoch : state.epochs) epoch.images_per_s = epoch.seconds = std::nan("");
     state.train_images = data_.train->size();
@@ -469,7 +394,7 @@ class Run {
       }
       write_checkpoint(folder_ / file, checkpoint, file == kLastFile ? o_.keep : 0);
     } catch (const IoError& error) {
-      log_->warn("no checkpoint of step {}: {}; earlier ones are as they were", step_,
+      log_->warn("no checkpoint of step {}: {}; earlier ones are as they were", step(),
                  error.what());
       return false;
     }
@@ -494,14 +419,13 @@ class Run {
   data::Loader train_loader_, test_loader_;
   std::int64_t steps_per_epoch_, total_steps_;
   ScheduleOptions schedule_;
-  std::vector<NamedTensor> parameters_;
   std::unique_ptr<Optimizer> optimizer_;
-  CrossEntropyLoss loss_;
   std::optional<Ema> ema_;
+  TrainStep train_step_;
+  std::stop_token stop_;
   std::optional<Recorders> recorders_;
   std::shared_ptr<spdlog::logger> log_;
 
-  std::int64_t step_ = 0;   // updates done, skipped ones included
   std::int64_t epoch_ = 0;  // epochs finished
   TrainState state_;        // of the epoch that has begun, and the results so far
   bool unsaved_ = false;
@@ -511,8 +435,8 @@ class Run {
 }  // namespace
 
 TrainResult run_training(Module& net, const data::DataSplits& data, const RunOptions& options,
-                         CheckpointInfo info) {
-  return Run(net, data, options, std::move(info)).fit();
+                         CheckpointInfo info, std::stop_token stop) {
+  return Run(net, data, options, std::move(info), std::move(stop)).fit();
 }
 
 }  // namespace resgrad

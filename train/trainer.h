@@ -1,6 +1,7 @@
 // The training loop: epochs of steps, evaluation after each, results in a folder.
 #pragma once
 
+#include <stop_token>
 #include <vector>
 
 #include "data/datasets.h"
@@ -13,7 +14,7 @@ namespace resgrad {
 
 struct TrainResult {
   std::vector<EpochMetrics> epochs;  ///< all finished ones, those before a resumption included
-  int signal = 0;                    ///< SIGINT or SIGTERM that came, or 0
+  bool stopped = false;              ///< by the stop token
 };
 
 /// Trains `net` on `data` by SGD as `options` say and writes to options.output_dir: args.json,
@@ -22,18 +23,18 @@ struct TrainResult {
 /// best.safetensors (highest accuracy on data.test); with ema_decay the averaged weights are
 /// evaluated too and written to ema.safetensors whenever last.safetensors is. Results of an earlier
 /// run in that folder are moved aside to a folder with the suffix `.previous-N`, unless
-/// options.resume says to go on from them. `info` describes `net` for the files. A signal ends it
-/// after the current step or batch of the evaluation, with a checkpoint written. A checkpoint that
-/// cannot be written is a warning, as long as the last one at the end can. For a given seed and
-/// number of threads, two runs agree bit for bit, times apart, whether they were interrupted and
-/// resumed or not: last.safetensors of finished runs are the same bytes. Loss and gradients are
-/// checked before each update; when one is not finite, on_nonfinite `stop` writes
+/// options.resume says to go on from them. `info` describes `net` for the files. A request to
+/// `stop` ends it after the current step or batch of the evaluation, with a checkpoint written. A
+/// checkpoint that cannot be written is a warning, as long as the last one at the end can. For a
+/// given seed and number of threads, two runs agree bit for bit, times apart, whether they were
+/// interrupted and resumed or not: last.safetensors of finished runs are the same bytes. Loss and
+/// gradients are checked before each update; when one is not finite, on_nonfinite `stop` writes
 /// nonfinite.safetensors (the checkpoint, the batch and, if there are, gradients) and throws,
 /// `skip` leaves network and velocities as they were before the step. Throws  ValueError for
 /// settings out of range, or those of another run than the checkpoint's;
 ///         IoError when files cannot be read or written; StateError when loss or a gradient is not
 ///         finite, naming step, layer and tensor, or when a whole epoch was skipped.
 TrainResult run_training(Module& net, const data::DataSplits& data, const RunOptions& options,
-                         CheckpointInfo info);
+                         CheckpointInfo info, std::stop_token stop = {});
 
 }  // namespace resgrad

@@ -100,3 +100,27 @@ TEST_CASE("evaluate leaves the running statistics alone") {
     CHECK(b.tensor.to_vector<double>() == before[i++]);
   }
 }
+
+TEST_CASE("a request to stop ends an evaluation, with what was seen so far") {
+  const auto net = tiny_net();
+  net->train();
+  data::Loader loader(tiny_data(50), {.batch_size = 16});
+  class StopAtSecond final : public CallObserver {
+   public:
+    explicit StopAtSecond(const Module* net) : net_(net) {}
+    void enter(const Module&, const Tensor&) override {}
+    void leave(const Module& module, const Tensor&) override {
+      if (&module == net_ && ++batches_ == 2) source.request_stop();
+    }
+    std::stop_source source;
+
+   private:
+    const Module* net_;
+    int batches_ = 0;
+  };
+  StopAtSecond stop(net.get());
+  const Evaluation e = evaluate(*net, loader, 10, 0, Tta::none, stop.source.get_token());
+  CHECK(e.interrupted);
+  CHECK(e.samples == 32);
+  CHECK(net->is_training());
+}

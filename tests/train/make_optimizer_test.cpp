@@ -50,6 +50,22 @@ TEST_CASE("the momentum of the schedule starts from that of the optimiser") {
   CHECK_EQ(base_momentum(o), 0.8);
 }
 
+TEST_CASE("the schedule spans all epochs, wherever max_steps ends the run") {
+  RunOptions o;
+  o.epochs = 4;
+  o.max_steps = 7;
+  o.lr = 0.5;
+  const ScheduleOptions schedule = make_schedule(o, 5);
+  CHECK_EQ(schedule.total_steps, 20);
+  CHECK_EQ(schedule.steps_per_epoch, 5);
+  CHECK_EQ(schedule.base_lr, 0.5);
+  CHECK_EQ(schedule.base_momentum, 0.9);
+  o.momentum = 0;  // nothing to cycle
+  CHECK_EQ(make_schedule(o, 5).momentum_cycle, 0);
+  o.lr_scheduler = "unknown";
+  CHECK_THROWS_AS(make_schedule(o, 5), ValueError);
+}
+
 TEST_CASE("a setting of the other optimiser is an error, as is an unknown one") {
   const auto rejects = [](const std::string& name, auto change) {
     RunOptions o;

@@ -4,38 +4,106 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <chrono>
 #include <csignal>
 
 using namespace resgrad;
 
-TEST_CASE("the first signal is a wish to stop") {
-  {
-    const StopSignals signals;
-    CHECK(StopSignals::pending() == 0);
-    std::raise(SIGTERM);
-    CHECK(StopSignals::pending() == SIGTERM);
+namespace {
+
+// Whether a stop is requested soon: a thread passes the signal on.
+bool requested(const std::stop_token& stop) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!stop.stop_requested() && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  CHECK(StopSignals::pending() == 0);
-  const StopSignals again;
-  CHECK(StopSignals::pending() == 0);
+  return stop.stop_requested();
 }
 
-TEST_CASE("a second signal ends the process at once") {
+constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+
+// How a process ends in which f() runs: its wait status.
+template <class F>
+int status_of(F f) {
   const pid_t child = fork();
   if (child == 0) {
-    const StopSignals signals;
-    std::raise(SIGINT);
-    std::raise(SIGINT);
+    for (const int signal : kSignals) std::signal(signal, SIG_DFL);  // doctest has handlers
+    f();
     _exit(0);
   }
   int status = 0;
   REQUIRE(waitpid(child, &status, 0) == child);
-  CHECK(WIFSIGNALED(status));
-  CHECK(WTERMSIG(status) == SIGINT);
+  return status;
+}
+
+}  // namespace
+
+TEST_CASE("the first signal is a request to stop") {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    CAPTURE(signal);
+    const StopSignals signals;
+    CHECK(StopSignals::received() == 0);
+    CHECK_FALSE(signals.token().stop_requested());
+    std::raise(signal);
+    CHECK(StopSignals::received() == signal);
+    CHECK(requested(signals.token()));
+  }
+  CHECK(StopSignals::received() == 0);
+}
+
+TEST_CASE("a second SIGINT or SIGTERM ends the process at once") {
+  for (const int first : {SIGINT, SIGTERM, SIGHUP}) {
+    for (const int second : {SIGINT, SIGTERM}) {
+      const int status = status_of([=] {
+        const StopSignals signals;
+        std::raise(first);
+        std::raise(second);
+      });
+      CHECK(WIFSIGNALED(status));
+      CHECK(WTERMSIG(status) == second);
+    }
+  }
+}
+
+TEST_CASE("a terminal that closes sends SIGHUP twice: the second one changes nothing") {
+  const int status = status_of([] {
+    const StopSignals signals;
+    std::raise(SIGHUP);
+    std::raise(SIGHUP);
+  });
+  CHECK(WIFEXITED(status));
+}
+
+TEST_CASE("a signal that is ignored from the start stays so, as under nohup") {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    CAPTURE(signal);
+    const auto before = std::signal(signal, SIG_IGN);
+    {
+      const StopSignals signals;
+      std::raise(signal);
+      CHECK(StopSignals::received() == 0);
+      std::raise(signal == SIGINT ? SIGTERM : SIGINT);  // nor does another one bring it back
+      std::raise(signal);
+    }
+    const bool still_ignored = std::signal(signal, before) == SIG_IGN;
+    CHECK(still_ignored);
+  }
 }
 
 TEST_CASE("a reader of the output that goes does not end the process") {
   const StopSignals signals;
   std::raise(SIGPIPE);
-  CHECK(StopSignals::pending() == 0);
+  CHECK(StopSignals::received() == 0);
+}
+
+TEST_CASE("afterwards signals do what they did before") {
+  for (const int signal : kSignals) {
+    const int status = status_of([=] {
+      { const StopSignals signals; }
+      std::raise(signal);
+    });
+    CHECK(WIFSIGNALED(status));
+    CHECK(WTERMSIG(status) == signal);
+  }
 }

@@ -1,5 +1,5 @@
 // The subcommands. Each adds itself with its flags to the command line; its action, which runs
-// after parsing, returns the exit code: 0 done, 1 failed, 130 / 143 stopped by SIGINT / SIGTERM.
+// after parsing, returns the exit code: 0 done, 1 failed, 128 + n stopped by signal n.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -54,8 +54,8 @@ int run_compare(CompareFlags flags) {
       if (!run.quiet) {
         fmt::print("run {} of {}: {}, seed {}\n", ++done, runs, result.name, run.seed);
       }
-      const TrainResult trained = train_one(run, data);
-      if (trained.signal != 0) return stopped(trained.signal);
+      const TrainResult trained = train_one(run, data, signals.token());
+      if (trained.stopped) return stopped(StopSignals::received());
       result.runs.push_back(trained.epochs);
     }
   }

@@ -83,12 +83,12 @@ int run_eval(const EvalFlags& flags) {
                                 .normalisation = loaded.normalisation,
                                 .workers = flags.run.workers});
   const StopSignals signals;
-  const Evaluation evaluation =
-      evaluate(*loaded.net, loader, dataset->num_classes, flags.run.limit_eval_batches, flags.tta);
+  const Evaluation evaluation = evaluate(*loaded.net, loader, dataset->num_classes,
+                                         flags.run.limit_eval_batches, flags.tta, signals.token());
   if (evaluation.interrupted) {
     fmt::print(stderr, "resgrad: eval: stopped by a signal after {} of {} images\n",
                evaluation.samples, dataset->size());
-    return 128 + StopSignals::pending();
+    return 128 + StopSignals::received();
   }
   (flags.json ? print_json : print_text)(evaluation, info, *dataset);
   return 0;

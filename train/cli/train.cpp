@@ -206,7 +206,7 @@ void set_optimizer_defaults(const CLI::App& command, RunOptions& o) {
   if (command.count("--weight-decay") == 0) o.weight_decay = AdamwOptions{}.weight_decay;
 }
 
-TrainResult train_one(const RunOptions& o, const data::DataSplits& data) {
+TrainResult train_one(const RunOptions& o, const data::DataSplits& data, std::stop_token stop) {
   const data::Dataset& images = *data.train;
   models::Options model =
       model_options(o.activation, o.shortcut, o.stem, images.height, images.num_classes);
@@ -221,7 +221,8 @@ TrainResult train_one(const RunOptions& o, const data::DataSplits& data) {
                        .shortcut = config.shortcut == Shortcut::zero_pad ? "A" : "B",
                        .stem = config.stem == Stem::cifar ? "cifar" : "imagenet",
                        .dataset = o.dataset,
-                       .num_classes = config.num_classes});
+                       .num_classes = config.num_classes},
+                      std::move(stop));
 }
 
 int stopped(int signal) {
@@ -249,7 +250,8 @@ int run_train(RunOptions o) {
                                                  .path = find_data(o.dataset, o.data_path),
                                                  .val_split = o.val_split,
                                                  .split_seed = o.seed});
-  return stopped(train_one(o, data).signal);
+  const TrainResult result = train_one(o, data, signals.token());
+  return stopped(result.stopped ? StopSignals::received() : 0);
 }
 
 }  // namespace
