@@ -51,6 +51,7 @@ inline Tensor random_tensor(Shape shape) {
 
 void add_conv2d();
 void add_batch_norm();
+void add_pool();
 void add_update_and_loss();
 void add_augment();
 

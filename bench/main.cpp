@@ -47,6 +47,7 @@ void run(int argc, char** argv) {
   }
   add_conv2d();
   add_batch_norm();
+  add_pool();
   add_update_and_loss();
   add_augment();
   benchmark::AddCustomContext("threads", std::to_string(num_threads()));

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "core/kernels/normalisation.h"
+
 namespace resgrad::kernels {
 
 /// Doubles of scratch that `moments` and `backward_reduce` need.
@@ -15,12 +17,11 @@ constexpr std::int64_t batch_norm_scratch(std::int64_t channels) {
 }
 
 /// Where a ReLU behind the normalisation let x through: everywhere; where its output y > 0; or, if
-/// that was not kept, where scale[c] * x + shift[c] > 0, with the bits that forward compared.
+/// that was not kept, where x normalised is > 0, with the bits that forward compared.
 template <class T>
 struct ReluMask {
   const T* y = nullptr;
-  const T* scale = nullptr;
-  const T* shift = nullptr;
+  Normalisation<T> norm = {};
 };
 
 template <class T>
@@ -28,19 +29,20 @@ struct BatchNormKernels {
   /// mean[c] = average over rows of x, var[c] = average of (x - mean)^2 (biased).
   void (*moments)(T* mean, T* var, const T* x, std::int64_t rows, std::int64_t channels,
                   double* scratch);
-  /// y = x * scale[c] + shift[c]; with a residual (not null) + residual; with `relu` max(that, 0).
-  void (*apply)(T* y, const T* x, const T* scale, const T* shift, const T* residual, bool relu,
+  /// y = x normalised; with a residual (not null) + residual; with `relu` max(that, 0).
+  void (*apply)(T* y, const T* x, const Normalisation<T>& norm, const T* residual, bool relu,
                 std::int64_t rows, std::int64_t channels);
-  /// y = max(x * scale[c] + shift[c], 0) for one pixel, in the calling thread.
-  void (*normalise)(T* y, const T* x, const T* scale, const T* shift, std::int64_t channels);
+  /// y = max(x normalised, 0) for one pixel, in the calling thread.
+  void (*normalise)(T* y, const T* x, const Normalisation<T>& norm, std::int64_t channels);
   /// sum_dy[c] = sum over rows of g; sum_dy_xhat[c] = sum of g * (x - mean[c]) * inv_std[c], where
   /// g = dy where the mask lets through, else 0. Stores g unless it is null.
   void (*backward_reduce)(T* sum_dy, T* sum_dy_xhat, T* g, const T* dy, const ReluMask<T>& mask,
                           const T* x, const T* mean, const T* inv_std, std::int64_t rows,
                           std::int64_t channels, double* scratch);
-  /// dx = a[c] * g + b[c] * x + k[c] with g as above. dx may be dy.
-  void (*backward_input)(T* dx, const T* dy, const ReluMask<T>& mask, const T* x, const T* a,
-                         const T* b, const T* k, std::int64_t rows, std::int64_t channels);
+  /// dx = a[c] * g + b[c] * (x - mean[c]) + k[c] with g as above. dx may be dy.
+  void (*backward_input)(T* dx, const T* dy, const ReluMask<T>& mask, const T* x, const T* mean,
+                         const T* a, const T* b, const T* k, std::int64_t rows,
+                         std::int64_t channels);
   /// sum[c] = sum over rows of x.
   void (*channel_sum)(T* sum, const T* x, std::int64_t rows, std::int64_t channels,
                       double* scratch);

@@ -221,12 +221,12 @@ void moments(T* mean, T* var, const T* x, std::int64_t rows, std::int64_t channe
 }
 
 template <bool kAdd, bool kRelu, class T>
-void apply_as(T* y, const T* x, const T* scale, const T* shift, const T* residual,
-              std::int64_t rows, std::int64_t channels) {
-  map<T, 2>(
-      y, rows, channels, {scale, shift},
-      [=]<class V>(std::int64_t i, const V(&factor)[2]) __attribute__((always_inline)) {
-        V v = get<V>(x + i) * factor[0] + factor[1];
+void apply_as(T* y, const T* x, const Normalisation<T>& norm, const T* residual, std::int64_t rows,
+              std::int64_t channels) {
+  map<T, 3>(
+      y, rows, channels, {norm.mean, norm.scale, norm.shift},
+      [=]<class V>(std::int64_t i, const V(&factor)[3]) __attribute__((always_inline)) {
+        V v = (get<V>(x + i) - factor[0]) * factor[1] + factor[2];
         if constexpr (kAdd) v += get<V>(residual + i);
         if constexpr (kRelu) v = v < V{} ? V{} : v;  // NaN stays NaN
         return v;
@@ -234,19 +234,20 @@ void apply_as(T* y, const T* x, const T* scale, const T* shift, const T* residua
 }
 
 template <class T>
-void apply(T* y, const T* x, const T* scale, const T* shift, const T* residual, bool relu,
+void apply(T* y, const T* x, const Normalisation<T>& norm, const T* residual, bool relu,
            std::int64_t rows, std::int64_t channels) {
   const auto pass = residual != nullptr
                         ? (relu ? apply_as<true, true, T> : apply_as<true, false, T>)
                         : (relu ? apply_as<false, true, T> : apply_as<false, false, T>);
-  pass(y, x, scale, shift, residual, rows, channels);
+  pass(y, x, norm, residual, rows, channels);
 }
 
 template <class T>
-void normalise_pixel(T* y, const T* x, const T* scale, const T* shift, std::int64_t channels) {
+void normalise_pixel(T* y, const T* x, const Normalisation<T>& norm, std::int64_t channels) {
   for_each_pack<T>(
       channels, [&]<class V>(std::int64_t c) __attribute__((always_inline)) {
-        put<V>(y + c, normalise(get<V>(x + c), get<V>(scale + c), get<V>(shift + c)));
+        put<V>(y + c, normalise(get<V>(x + c), get<V>(norm.mean + c), get<V>(norm.scale + c),
+                                get<V>(norm.shift + c)));
       });
 }
 
@@ -257,7 +258,7 @@ template <class T, class F>
 void with_mask(const ReluMask<T>& mask, const F& f) {
   if (mask.y != nullptr) {
     f.template operator()<Masked::by_output>();
-  } else if (mask.scale != nullptr) {
+  } else if (mask.norm.scale != nullptr) {
     f.template operator()<Masked::by_input>();
   } else {
     f.template operator()<Masked::no>();
@@ -272,25 +273,26 @@ void sum_gradients(double* scratch, T* g_out, const T* dy, const ReluMask<T>& ma
                    const T* mean, std::int64_t rows, std::int64_t channels) {
   constexpr bool kByInput = kMask == Masked::by_input;
   // without scale and shift, the mean in their place is not read
-  const Factors<T, 3> factors({mean, kByInput ? mask.scale : mean, kByInput ? mask.shift : mean},
-                              channels, widen(rows, channels, kSumColumns<T>));
+  const Factors<T, 3> factors(
+      {mean, kByInput ? mask.norm.scale : mean, kByInput ? mask.norm.shift : mean}, channels,
+      widen(rows, channels, kSumColumns<T>));
   const T *means = factors.of[0], *scales = factors.of[1], *shifts = factors.of[2];
   const T* y = mask.y;
   sum_rows<T>(
       scratch, rows, channels,
       [=]<class V>(std::int64_t i, std::int64_t c, V * first, V * second)
           __attribute__((always_inline)) {
-            const V value = get<V>(x + i);
+            const V value = get<V>(x + i), centre = get<V>(means + c);
             V g = get<V>(dy + i);
             if constexpr (kMask == Masked::by_output) g = get<V>(y + i) > V{} ? g : V{};
             if constexpr (kByInput) {
-              const V output = normalise(value, get<V>(scales + c), get<V>(shifts + c));
+              const V output = normalise(value, centre, get<V>(scales + c), get<V>(shifts + c));
               g = output > V{} ? g : V{};
             }
             if constexpr (kKeep != Keep::no)
               put_or_stream<kKeep == Keep::streamed, V>(g_out + i, g);
             *first = g;
-            *second = g * (value - get<V>(means + c));
+            *second = g * (value - centre);
           });
 }
 
@@ -313,26 +315,27 @@ void backward_reduce(T* sum_dy, T* sum_dy_xhat, T* g, const T* dy, const ReluMas
 }
 
 template <class T>
-void backward_input(T* dx, const T* dy, const ReluMask<T>& mask, const T* x, const T* a, const T* b,
-                    const T* k, std::int64_t rows, std::int64_t channels) {
+void backward_input(T* dx, const T* dy, const ReluMask<T>& mask, const T* x, const T* mean,
+                    const T* a, const T* b, const T* k, std::int64_t rows, std::int64_t channels) {
   const T* y = mask.y;
-  if (mask.scale != nullptr) {
-    map<T, 5>(
-        dx, rows, channels, {a, b, k, mask.scale, mask.shift},
-        [=]<class V>(std::int64_t i, const V(&factor)[5]) __attribute__((always_inline)) {
+  if (mask.norm.scale != nullptr) {
+    map<T, 6>(
+        dx, rows, channels, {a, b, k, mean, mask.norm.scale, mask.norm.shift},
+        [=]<class V>(std::int64_t i, const V(&factor)[6]) __attribute__((always_inline)) {
           const V value = get<V>(x + i);
-          const V g = normalise(value, factor[3], factor[4]) > V{} ? get<V>(dy + i) : V{};
-          return factor[0] * g + (factor[1] * value + factor[2]);
+          const V output = normalise(value, factor[3], factor[4], factor[5]);
+          const V g = output > V{} ? get<V>(dy + i) : V{};
+          return factor[0] * g + (factor[1] * (value - factor[3]) + factor[2]);
         });
     return;
   }
   const auto pass = [&]<bool kMask>() {
-    map<T, 3>(
-        dx, rows, channels, {a, b, k},
-        [=]<class V>(std::int64_t i, const V(&factor)[3]) __attribute__((always_inline)) {
+    map<T, 4>(
+        dx, rows, channels, {a, b, k, mean},
+        [=]<class V>(std::int64_t i, const V(&factor)[4]) __attribute__((always_inline)) {
           V g = get<V>(dy + i);
           if constexpr (kMask) g = get<V>(y + i) > V{} ? g : V{};
-          return factor[0] * g + (factor[1] * get<V>(x + i) + factor[2]);
+          return factor[0] * g + (factor[1] * (get<V>(x + i) - factor[3]) + factor[2]);
         });
   };
   y != nullptr ? pass.template operator()<true>() : pass.template operator()<false>();

@@ -1,16 +1,17 @@
 // What a convolution reads: an activation, or one that is normalised while it is loaded.
 #pragma once
 
+#include "core/kernels/normalisation.h"
+
 namespace resgrad::kernels {
 
-/// x in channels_last. With `scale` and `shift`, one of each per channel, the convolution sees
-/// relu(scale[c] * x + shift[c]) in its place: what a batch norm and a ReLU would have written. The
-/// zeros of the padding stay zero.
+/// x in channels_last. With a normalisation, the convolution sees relu((x - mean) * scale + shift)
+/// in its place: what a batch norm and a ReLU would have written. The zeros of the padding stay
+/// zero.
 template <class T>
 struct Conv2dInput {
   const T* x;
-  const T* scale = nullptr;
-  const T* shift = nullptr;
+  Normalisation<T> norm = {};
 };
 
 }  // namespace resgrad::kernels

@@ -80,8 +80,9 @@ void im2col(T* columns, const Conv2dInput<T>& x, std::int64_t n, std::int64_t h_
   for_each_tap<T>(columns, x.x, n, h_begin, h_end, group, d, [&](T* column, const T* pixel) {
     if (pixel == nullptr) {
       std::fill_n(column, c, T{0});
-    } else if (x.scale != nullptr) {
-      normalise(column, pixel, x.scale + group * c, x.shift + group * c, c);
+    } else if (x.norm.scale != nullptr) {
+      normalise(column, pixel,
+                {x.norm.mean + group * c, x.norm.scale + group * c, x.norm.shift + group * c}, c);
     } else {
       std::copy_n(pixel, c, column);
     }
@@ -223,7 +224,7 @@ class ReferenceConv2d final : public Conv2dEngine<T> {
   static Matrix<const T> patches(T* column, const Conv2dInput<T>& x, std::int64_t n,
                                  std::int64_t h_begin, std::int64_t h_end, std::int64_t group,
                                  std::int64_t row, const Conv2dDims& d, const Plan<T>& plan) {
-    if (plan.direct && x.scale == nullptr)
+    if (plan.direct && x.norm.scale == nullptr)
       return {x.x + row * d.c_in + group * d.group_in(), d.c_in};
     im2col(column, x, n, h_begin, h_end, group, d);
     return {column, plan.depth};

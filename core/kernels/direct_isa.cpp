@@ -47,7 +47,7 @@ RESGRAD_INLINE void copy_pixels(float* to, const float* from, std::int64_t pixel
                                 std::int64_t channels, const Conv2dInput<float>& x) {
   if constexpr (kNormalise) {
     for (std::int64_t i = 0; i < pixels; ++i) {
-      copy_normalised(to + i * channels, from + i * channels, x.scale, x.shift, channels);
+      copy_normalised(to + i * channels, from + i * channels, x.norm, 0, channels);
     }
   } else {
     copy(to, from, pixels * channels);
@@ -110,8 +110,8 @@ void gather_as(float* gathered, const Conv2dInput<float>& x, Range rows, Range l
 
 void gather(float* gathered, const Conv2dInput<float>& x, Range rows, Range lines,
             const DirectPlan& plan) {
-  x.scale != nullptr ? gather_as<true>(gathered, x, rows, lines, plan)
-                     : gather_as<false>(gathered, x, rows, lines, plan);
+  x.norm.scale != nullptr ? gather_as<true>(gathered, x, rows, lines, plan)
+                          : gather_as<false>(gathered, x, rows, lines, plan);
 }
 
 // Whether the rows of the product are the pixels of the result as they lie.
@@ -200,7 +200,7 @@ void convolve(float* y, const Conv2dInput<float>& x, const float* w, const Direc
               float* workspace) {
   const TapGrid& g = plan.grid;
   const std::int64_t columns = plan.target.columns, line = g.taps_w * g.channels;
-  const bool reads = plan.in_place && x.scale == nullptr;
+  const bool reads = plan.in_place && x.norm.scale == nullptr;
   const bool writes = writes_in_place(g, plan.target);
   const Range all{0, g.n * g.grid_h * g.grid_w};
   const std::int64_t blocks = parts_of(all, plan.block);
@@ -299,7 +299,7 @@ void correlate(float* sums, const float* dy, const Conv2dInput<float>& x, Range 
   const std::int64_t columns = plan.target.columns, line = g.taps_w * g.channels;
   const std::int64_t height = tile_height(columns);
   const bool packs = plan.packs_gradients;
-  const bool reads = packs && plan.in_place && x.scale == nullptr;
+  const bool reads = packs && plan.in_place && x.norm.scale == nullptr;
   float* gathered = workspace + plan.gathered + i * plan.gathered_size;
   float* tiles = workspace + plan.tiles + i * plan.tiles_size;
   float* gradients = workspace + plan.result + i * plan.result_size;

@@ -119,7 +119,7 @@ void copy_window_as(float* to, const Conv2dInput<float>& image, std::int64_t h, 
   const auto copy_pixel = [&](float* pixel, const float* from, std::int64_t floats)
       __attribute__((always_inline)) {
     if constexpr (kNormalise) {
-      copy_normalised(pixel, from, image.scale + channel, image.shift + channel, floats);
+      copy_normalised(pixel, from, image.norm, channel, floats);
     } else {
       copy(pixel, from, floats);
     }
@@ -151,7 +151,7 @@ template <int kWidth>
 void copy_window(float* to, const Conv2dInput<float>& image, std::int64_t h, std::int64_t w,
                  std::int64_t channels, std::int64_t channel, const Window& window) {
   const auto copy_all =
-      image.scale != nullptr ? copy_window_as<kWidth, true> : copy_window_as<kWidth, false>;
+      image.norm.scale != nullptr ? copy_window_as<kWidth, true> : copy_window_as<kWidth, false>;
   copy_all(to, image, h, w, channels, channel, window);
 }
 
@@ -358,8 +358,8 @@ void convolve(float* y, const Conv2dInput<float>& x, const GroupedPlan& p, float
                                   ? Window{band.begin / kStride, 0, p.lines, p.columns}
                                   : Window{band.begin * kStride - 1, -1, p.lines, p.columns};
         for (std::int64_t c = 0; c < p.channels; c += kWidth) {
-          copy_window<kWidth>(source, {image, x.scale, x.shift}, p.source_h, p.source_w, p.channels,
-                              c, window);
+          copy_window<kWidth>(source, {image, x.norm}, p.source_h, p.source_w, p.channels, c,
+                              window);
           for (std::int64_t k = c; k < least(c + kWidth, p.channels); k += kLanes) {
             convolve_band<kGroup, kStride, kTransposed>(
                 result, source + first_input<kGroup>(k, c),
@@ -479,8 +479,8 @@ void correlate(const float* dy, const Conv2dInput<float>& x, const GroupedPlan& 
         const Range x_lines = {most(0, band.begin * kStride - 1),
                                least(p.source_h, (band.end - 1) * kStride + 2)};
         for (std::int64_t c = 0; c < p.channels; c += kWidth) {
-          copy_window<kWidth>(source, {x_image, x.scale, x.shift}, p.source_h, p.source_w,
-                              p.channels, c, {x_lines.begin, 0, size(x_lines), p.columns});
+          copy_window<kWidth>(source, {x_image, x.norm}, p.source_h, p.source_w, p.channels, c,
+                              {x_lines.begin, 0, size(x_lines), p.columns});
           copy_window<kWidth>(gradient, {dy_image}, p.result_h, p.result_w, p.channels, c,
                               {band.begin, -1, size(band), p.result_w + 2});
           for (std::int64_t k = c; k < least(c + kWidth, p.channels); k += kLanes) {

@@ -7,10 +7,10 @@
 
 namespace resgrad::kernels::RESGRAD_ISA {
 
-/// relu(scale * x + shift) for V = a vector or one element; NaN stays NaN.
+/// relu((x - mean) * scale + shift) for V = a vector or one element; NaN stays NaN.
 template <class V>
-RESGRAD_INLINE V normalise(V x, V scale, V shift) {
-  const V v = x * scale + shift;
+RESGRAD_INLINE V normalise(V x, V mean, V scale, V shift) {
+  const V v = (x - mean) * scale + shift;
   return v < V{} ? V{} : v;
 }
 
@@ -22,18 +22,25 @@ struct Plain {
 
 struct Normalise {
   static constexpr bool kMovesZero = true;  // so that zeros of the padding must be set after it
-  Vector operator()(Vector x) const { return normalise(x, scale, shift); }
-  Vector scale, shift;
+  Vector operator()(Vector x) const { return normalise(x, mean, scale, shift); }
+  Vector mean, scale, shift;
 };
 
-/// to = relu(scale * from + shift) for `count` floats, which may be any number.
-RESGRAD_INLINE void copy_normalised(float* to, const float* from, const float* scale,
-                                    const float* shift, std::int64_t count) {
+/// The normalisation of the channels from c on.
+RESGRAD_INLINE Normalise normalise_from(const Normalisation<float>& norm, std::int64_t c) {
+  return {load(norm.mean + c), load(norm.scale + c), load(norm.shift + c)};
+}
+
+/// to = relu((from - mean) * scale + shift) for `count` channels from c on, which may be any
+/// number.
+RESGRAD_INLINE void copy_normalised(float* to, const float* from, const Normalisation<float>& norm,
+                                    std::int64_t c, std::int64_t count) {
   std::int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    store(to + i, normalise(load(from + i), load(scale + i), load(shift + i)));
+  for (; i + kLanes <= count; i += kLanes)
+    store(to + i, normalise_from(norm, c + i)(load(from + i)));
+  for (; i < count; ++i) {
+    to[i] = normalise(from[i], norm.mean[c + i], norm.scale[c + i], norm.shift[c + i]);
   }
-  for (; i < count; ++i) to[i] = normalise(from[i], scale[i], shift[i]);
 }
 
 }  // namespace resgrad::kernels::RESGRAD_ISA

@@ -24,7 +24,8 @@ struct PoolKernels {
   /// wins). Padding never wins.
   void (*max_forward)(T* y, std::int32_t* argmax, const T* x, const Pool2dDims& d);
   void (*max_backward)(T* dx, const T* dy, const std::int32_t* argmax, const Pool2dDims& d);
-  /// y = sum of the window / (k_h * k_w): padding counts as zeros.
+  /// y = sum of the window / (k_h * k_w), padding counting as zeros: in double, after runs of 64
+  /// values in T.
   void (*avg_forward)(T* y, const T* x, const Pool2dDims& d);
   void (*avg_backward)(T* dx, const T* dy, const Pool2dDims& d);
 };

@@ -57,8 +57,7 @@ void source_to_planes_as(float* planes, const Conv2dInput<float>& x, Range tiles
     for (std::int64_t c = 0; c < plan.c; c += kLanes) {
       const auto transform = [](Vector* t, const Vector* f) { transform_input(t, f); };
       if constexpr (kNormalise) {
-        transform_in(to + c, plan.source.plane, tile, c, transform,
-                     Normalise{load(x.scale + c), load(x.shift + c)});
+        transform_in(to + c, plan.source.plane, tile, c, transform, normalise_from(x.norm, c));
       } else {
         transform_in(to + c, plan.source.plane, tile, c, transform, Plain{});
       }
@@ -68,8 +67,8 @@ void source_to_planes_as(float* planes, const Conv2dInput<float>& x, Range tiles
 
 void source_to_planes(float* planes, const Conv2dInput<float>& x, Range tiles,
                       const Worker& worker) {
-  x.scale != nullptr ? source_to_planes_as<true>(planes, x, tiles, worker)
-                     : source_to_planes_as<false>(planes, x, tiles, worker);
+  x.norm.scale != nullptr ? source_to_planes_as<true>(planes, x, tiles, worker)
+                          : source_to_planes_as<false>(planes, x, tiles, worker);
 }
 
 // The same for tiles of the output's gradient and a range of its channels.

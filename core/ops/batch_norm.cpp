@@ -83,9 +83,9 @@ Tensor normalise(Then then, const Tensor& x_any, const Tensor& residual_any, con
   visit_floating(x.dtype(), op, [&](auto tag) {
     using T = decltype(tag);
     const std::int64_t channels = x.dim(1), rows = channels == 0 ? 0 : x.numel() / channels;
-    kernels::batch_norm<T>().apply(
-        y.data<T>(), x.data<T>(), factors.scale.data<T>(), factors.shift.data<T>(),
-        residual.defined() ? residual.data<T>() : nullptr, then != Then::nothing, rows, channels);
+    kernels::batch_norm<T>().apply(y.data<T>(), x.data<T>(), factors.normalisation<T>(),
+                                   residual.defined() ? residual.data<T>() : nullptr,
+                                   then != Then::nothing, rows, channels);
   });
   std::vector<Input> inputs{{"x", x_any}, {"weight", weight}, {"bias", bias}};
   if (then == Then::add_relu) inputs.push_back({"residual", residual_any});

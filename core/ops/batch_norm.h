@@ -18,7 +18,7 @@ struct BatchNormOptions {
 /// Shapes  x [N, C, H, W]; weight, bias, running_mean, running_var [C]; returns [N, C, H, W] in the
 ///         memory format of x.
 /// Grad    dx, dweight, dbias.  Saves x, and per channel the mean, 1 / sqrt(var + eps), and the
-///         factors scale and shift by which y = scale * x + shift.
+///         factors scale and shift by which y = (x - mean) * scale + shift.
 /// Throws  ShapeError when shapes do not fit or N * H * W < 2 in training; ValueError for dtypes
 ///         that differ or options out of range.
 /// Source  Ioffe & Szegedy 2015, arXiv:1502.03167, algorithm 1.  Differs: none.

@@ -79,9 +79,8 @@ BatchNormFactors batch_norm_factors(const Tensor& x, const Tensor& weight, const
     }
     for_each_channel(channels, [&](std::int64_t c) {
       s[c] = T{1} / std::sqrt(s[c] + static_cast<T>(options.eps));
-      T& scale = factors.scale.data<T>()[c];
-      scale = weight.data<T>()[c] * s[c];
-      factors.shift.data<T>()[c] = bias.data<T>()[c] - m[c] * scale;
+      factors.scale.data<T>()[c] = weight.data<T>()[c] * s[c];
+      factors.shift.data<T>()[c] = bias.data<T>()[c];
     });
   });
   return factors;
@@ -90,8 +89,8 @@ BatchNormFactors batch_norm_factors(const Tensor& x, const Tensor& weight, const
 // With m = N * H * W and xhat = (x - mean) * inv_std:
 //   training: dx = weight * inv_std * (dy - sum(dy) / m - xhat * sum(dy * xhat) / m)
 //   evaluation: dx = weight * inv_std * dy
-// both of which are a * dy + b * x + k with factors per channel. With a ReLU behind, dy stands for
-// the gradient that it lets through.
+// both of which are a * dy + b * (x - mean) + k with factors per channel. With a ReLU behind, dy
+// stands for the gradient that it lets through.
 BatchNormGradients batch_norm_gradients(const BatchNormBackward& b) {
   const Tensor &x = b.x, &dy = b.dy;
   const std::int64_t channels = x.dim(1), rows = x.numel() / channels;
@@ -102,36 +101,36 @@ BatchNormGradients batch_norm_gradients(const BatchNormBackward& b) {
   visit_floating(x.dtype(), "batch_norm", [&](auto tag) {
     using T = decltype(tag);
     const auto& kernel = kernels::batch_norm<T>();
-    const T *mean = b.factors.mean.data<T>(), *inv_std = b.factors.inv_std.data<T>();
-    const T *scale = b.factors.scale.data<T>(), *shift = b.factors.shift.data<T>();
+    const kernels::Normalisation<T> norm = b.factors.normalisation<T>();
+    const T* inv_std = b.factors.inv_std.data<T>();
     const kernels::ReluMask<T> mask =
         b.relu == ReluBehind::output_kept     ? kernels::ReluMask<T>{.y = b.y.data<T>()}
-        : b.relu == ReluBehind::output_redone ? kernels::ReluMask<T>{.scale = scale, .shift = shift}
+        : b.relu == ReluBehind::output_redone ? kernels::ReluMask<T>{.norm = norm}
                                               : kernels::ReluMask<T>{};
     T* sum_dy = result.dbias.data<T>();
     T* sum_dy_xhat = result.dweight.data<T>();
     T* masked_dy = b.wants_masked_dy ? result.masked_dy.data<T>() : nullptr;
     const Storage scratch = scratch_for(channels);
-    kernel.backward_reduce(sum_dy, sum_dy_xhat, masked_dy, dy.data<T>(), mask, x.data<T>(), mean,
-                           inv_std, rows, channels, doubles(scratch));
+    kernel.backward_reduce(sum_dy, sum_dy_xhat, masked_dy, dy.data<T>(), mask, x.data<T>(),
+                           norm.mean, inv_std, rows, channels, doubles(scratch));
     if (!b.wants_dx) return;
     result.dx = b.overwrites_dy ? dy : Tensor::empty_like(x);
     Tensor factors = Tensor::zeros({2, channels}, x.dtype());
-    const T* a = scale;
+    const T* a = norm.scale;
     T* b_x = factors.data<T>();
     T* k = b_x + channels;
     for_each_channel(channels, [&](std::int64_t c) {
       if (!b.training) return;
       const T count = static_cast<T>(rows);
       b_x[c] = -a[c] * inv_std[c] * sum_dy_xhat[c] / count;
-      k[c] = -a[c] * sum_dy[c] / count - b_x[c] * mean[c];
+      k[c] = -a[c] * sum_dy[c] / count;
     });
     if (masked_dy != nullptr) {
-      kernel.backward_input(result.dx.data<T>(), masked_dy, {}, x.data<T>(), a, b_x, k, rows,
-                            channels);
+      kernel.backward_input(result.dx.data<T>(), masked_dy, {}, x.data<T>(), norm.mean, a, b_x, k,
+                            rows, channels);
     } else {
-      kernel.backward_input(result.dx.data<T>(), dy.data<T>(), mask, x.data<T>(), a, b_x, k, rows,
-                            channels);
+      kernel.backward_input(result.dx.data<T>(), dy.data<T>(), mask, x.data<T>(), norm.mean, a, b_x,
+                            k, rows, channels);
     }
   });
   return result;

@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "core/kernels/normalisation.h"
 #include "core/ops/batch_norm.h"
 
 namespace resgrad {
@@ -13,10 +14,15 @@ void check_batch_norm(std::string_view op, const Tensor& x, const Tensor& weight
                       const Tensor& bias, const Tensor& running_mean, const Tensor& running_var,
                       const BatchNormOptions& options);
 
-/// What normalising makes of x, per channel [C]: scale * x + shift, where scale = weight * inv_std,
-/// shift = bias - mean * scale and inv_std = 1 / sqrt(var + eps).
+/// What normalising makes of x, per channel [C]: (x - mean) * scale + shift, where scale = weight *
+/// inv_std, shift = bias and inv_std = 1 / sqrt(var + eps).
 struct BatchNormFactors {
   Tensor mean, inv_std, scale, shift;
+
+  template <class T>
+  kernels::Normalisation<T> normalisation() const {
+    return {mean.data<T>(), scale.data<T>(), shift.data<T>()};
+  }
 };
 
 /// From the statistics of x, by which the running ones are updated, or in evaluation from those.
@@ -28,7 +34,7 @@ BatchNormFactors batch_norm_factors(const Tensor& x, const Tensor& weight, const
 enum class ReluBehind {
   none,
   output_kept,   // the mask is y > 0
-  output_redone  // the mask is scale * x + shift > 0
+  output_redone  // the mask is x normalised > 0
 };
 
 struct BatchNormGradients {

@@ -34,7 +34,7 @@ struct BatchNormReluConv2dNode final : Node {
                              shift_.get(*this)};
     BatchNormGradients norm;
     Tensor dw, db;
-    if (needs_grad(3)) dw = conv2d_backward_weight(kOp, dy, {x, f.scale, f.shift}, dims_);
+    if (needs_grad(3)) dw = conv2d_backward_weight(kOp, dy, {x, f}, dims_);
     if (needs_grad(4)) db = conv2d_backward_bias(dy, dims_);
     if (needs_grad(0) || needs_grad(1) || needs_grad(2)) {
       norm = batch_norm_gradients({.dy = conv2d_backward_input(kOp, dy, weight_.get(*this), dims_),
@@ -75,7 +75,7 @@ Tensor batch_norm_relu_conv2d(const Tensor& x_any, const Tensor& norm_weight,
   if (norm_options.training) {
     report({.name = "batch_norm statistics", .phase = "forward", .bytes = bytes_of(x)});
   }
-  const Tensor y = conv2d_forward(kOp, {x, f.scale, f.shift}, w, conv_bias, d);
+  const Tensor y = conv2d_forward(kOp, {x, f}, w, conv_bias, d);
   return record<BatchNormReluConv2dNode>(y.reordered(x_any.memory_format()),
                                          {{"x", x_any},
                                           {"norm_weight", norm_weight},

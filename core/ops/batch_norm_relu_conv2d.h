@@ -11,8 +11,8 @@ namespace resgrad {
 /// Shapes  x [n, c_in, h, w]; norm_weight, norm_bias, running_mean, running_var [c_in]; the others
 ///         as conv2d; returns [n, c_out, h_out, w_out] in the memory format of x.
 /// Grad    dx, dnorm_weight, dnorm_bias, dconv_weight, dconv_bias, with the ReLU's mask from
-///         scale * x + shift > 0, the bits of forward.  Saves x, conv_weight, and per channel what
-///         batch_norm saves.
+///         (x - mean) * scale + shift > 0, the bits of forward.  Saves x, conv_weight, and per
+///         channel what batch_norm saves.
 /// Throws  what batch_norm and conv2d throw, in their names; nothing is changed then.
 Tensor batch_norm_relu_conv2d(const Tensor& x, const Tensor& norm_weight, const Tensor& norm_bias,
                               Tensor& running_mean, Tensor& running_var, const Tensor& conv_weight,

@@ -53,8 +53,8 @@ void run(std::string_view op, const Conv2dDims& d, Conv2dPass pass, F&& f) {
 
 template <class T>
 kernels::Conv2dInput<T> input_of(const Conv2dOperand& operand) {
-  if (!operand.scale.defined()) return {operand.x.data<T>()};
-  return {operand.x.data<T>(), operand.scale.data<T>(), operand.shift.data<T>()};
+  if (!operand.norm.scale.defined()) return {operand.x.data<T>()};
+  return {operand.x.data<T>(), operand.norm.normalisation<T>()};
 }
 
 }  // namespace

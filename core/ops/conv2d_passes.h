@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/kernels/conv2d.h"
+#include "core/ops/batch_norm_passes.h"
 #include "core/ops/conv2d.h"
 
 namespace resgrad {
@@ -16,9 +17,10 @@ void check_conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
 kernels::Conv2dDims conv2d_dims(const Tensor& x, const Tensor& weight,
                                 const Conv2dOptions& options);
 
-/// An activation; with scale and shift [C], relu(scale * x + shift) as the engines load it.
+/// An activation; with factors, what a batch norm and a ReLU make of it as the engines load it.
 struct Conv2dOperand {
-  Tensor x, scale = {}, shift = {};
+  Tensor x;
+  BatchNormFactors norm = {};
 };
 
 /// y = conv(x, weight) + bias; the bias may be undefined.

@@ -27,7 +27,7 @@ template <class T>
 struct EngineProblem {
   kernels::Conv2dDims d;
   Tensor x, w, dy;
-  Tensor scale, shift;  // of an input that is normalised while it is loaded
+  Tensor mean, scale, shift;  // of an input that is normalised while it is loaded
 
   EngineProblem(const kernels::Conv2dDims& dims, std::uint64_t seed)
       : d(dims),
@@ -39,12 +39,13 @@ struct EngineProblem {
     return random_tensor(shape, seed, dtype_of<T>(), format);
   }
 
-  // The same convolution of relu(scale * x + shift). Most shifts are not 0, so that padding which
-  // was normalised too would show.
+  // The same convolution of relu((x - mean) * scale + shift). Most shifts are not 0, so that
+  // padding which was normalised too would show.
   EngineProblem normalised(std::uint64_t seed) const {
     EngineProblem other = *this;
     other.scale = make({d.c_in}, seed, MemoryFormat::contiguous);
     other.shift = make({d.c_in}, seed + 1, MemoryFormat::contiguous);
+    other.mean = make({d.c_in}, seed + 2, MemoryFormat::contiguous);
     return other;
   }
 
@@ -56,7 +57,7 @@ struct EngineProblem {
     T* values = other.x.template data<T>();
     for (std::int64_t i = 0; i < x.numel(); ++i) {
       const std::int64_t c = i % d.c_in;
-      const T v = values[i] * scale.data<T>()[c] + shift.data<T>()[c];
+      const T v = (values[i] - mean.data<T>()[c]) * scale.data<T>()[c] + shift.data<T>()[c];
       values[i] = v > 0 ? v : 0;
     }
     return other;
@@ -64,7 +65,7 @@ struct EngineProblem {
 
   kernels::Conv2dInput<T> input() const {
     if (!scale.defined()) return {x.data<T>()};
-    return {x.data<T>(), scale.data<T>(), shift.data<T>()};
+    return {x.data<T>(), {mean.data<T>(), scale.data<T>(), shift.data<T>()}};
   }
 
   // The size that rounding errors of a pass are measured by: the largest root of a sum of squared
@@ -77,7 +78,8 @@ struct EngineProblem {
     for (std::int64_t i = 0; i < x.numel(); ++i) {
       const std::int64_t c = i % d.c_in;
       if (scale.defined()) {
-        values[i] = std::abs(values[i] * scale.data<T>()[c]) + std::abs(shift.data<T>()[c]);
+        const T size = std::abs(values[i]) + std::abs(mean.data<T>()[c]);
+        values[i] = size * std::abs(scale.data<T>()[c]) + std::abs(shift.data<T>()[c]);
       }
       values[i] *= values[i];
     }

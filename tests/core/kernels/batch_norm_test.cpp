@@ -27,13 +27,13 @@ struct Results {
     for (Tensor* t : {&mean, &var, &sum_dy, &sum_dy_xhat, &sum}) *t = Tensor::empty_like(scale);
     y = Tensor::empty_like(x), dx = Tensor::empty_like(x), biased = x.clone();
     k.moments(mean.data<T>(), var.data<T>(), x.data<T>(), rows, channels, scratch.data());
-    k.apply(y.data<T>(), x.data<T>(), scale.data<T>(), shift.data<T>(), nullptr, false, rows,
-            channels);
+    k.apply(y.data<T>(), x.data<T>(), {mean.data<T>(), scale.data<T>(), shift.data<T>()}, nullptr,
+            false, rows, channels);
     k.backward_reduce(sum_dy.data<T>(), sum_dy_xhat.data<T>(), nullptr, dy.data<T>(), {},
                       x.data<T>(), scale.data<T>(), shift.data<T>(), rows, channels,
                       scratch.data());
-    k.backward_input(dx.data<T>(), dy.data<T>(), {}, x.data<T>(), scale.data<T>(), shift.data<T>(),
-                     mean.data<T>(), rows, channels);
+    k.backward_input(dx.data<T>(), dy.data<T>(), {}, x.data<T>(), sum_dy.data<T>(), scale.data<T>(),
+                     shift.data<T>(), mean.data<T>(), rows, channels);
     k.channel_sum(sum.data<T>(), x.data<T>(), rows, channels, scratch.data());
     k.add_bias(biased.data<T>(), shift.data<T>(), rows, channels);
   }
@@ -47,7 +47,7 @@ void check(std::int64_t rows, std::int64_t channels, std::uint64_t seed) {
   const Tensor scale = random_tensor({channels}, seed + 2, dtype);
   const Tensor shift = random_tensor({channels}, seed + 3, dtype);
   const Results<T> got(x, dy, scale, shift);
-  const Array vx = x, vdy = dy, vs = scale, vt = shift, vm = got.mean;
+  const Array vx = x, vdy = dy, vs = scale, vt = shift, vm = got.mean, vsum = got.sum_dy;
   Array y(vx.shape), dx(vx.shape), biased(vx.shape);
   Array sum({channels}), mean({channels}), var({channels}), sum_dy({channels}), xhat({channels});
   const auto m = static_cast<double>(rows);
@@ -57,8 +57,8 @@ void check(std::int64_t rows, std::int64_t channels, std::uint64_t seed) {
     mean.at(c) += vx.at(i) / m;
     sum_dy.at(c) += vdy.at(i);
     xhat.at(c) += vdy.at(i) * (vx.at(i) - vs.at(c)) * vt.at(c);
-    y.at(i) = vx.at(i) * vs.at(c) + vt.at(c);
-    dx.at(i) = vs.at(c) * vdy.at(i) + vt.at(c) * vx.at(i) + vm.at(c);
+    y.at(i) = (vx.at(i) - vm.at(c)) * vs.at(c) + vt.at(c);
+    dx.at(i) = vs.at(c) * vdy.at(i) + vt.at(c) * (vx.at(i) - vsum.at(c)) + vm.at(c);
     biased.at(i) = vx.at(i) + vt.at(c);
   });
   for_each_index(vx.shape, [&](const Shape& i) {
@@ -164,8 +164,8 @@ TEST_CASE("a mask that is redone from x gives the bits of one that was kept, in 
                      scale = values({channels}, 3), shift = values({channels}, 4),
                      mean = values({channels}, 5);
         Tensor y = Tensor::empty_like(x);
-        k.apply(y.data<T>(), x.data<T>(), scale.data<T>(), shift.data<T>(), nullptr, true, rows,
-                channels);
+        const kernels::Normalisation<T> norm{mean.data<T>(), scale.data<T>(), shift.data<T>()};
+        k.apply(y.data<T>(), x.data<T>(), norm, nullptr, true, rows, channels);
         const auto run = [&](const kernels::ReluMask<T>& mask) {
           std::vector<double> scratch(
               static_cast<std::size_t>(kernels::batch_norm_scratch(channels)));
@@ -173,12 +173,12 @@ TEST_CASE("a mask that is redone from x gives the bits of one that was kept, in 
           T* sum_dy = sums.data<T>();
           k.backward_reduce(sum_dy, sum_dy + channels, nullptr, dy.data<T>(), mask, x.data<T>(),
                             mean.data<T>(), scale.data<T>(), rows, channels, scratch.data());
-          k.backward_input(dx.data<T>(), dx.data<T>(), mask, x.data<T>(), scale.data<T>(),
-                           shift.data<T>(), mean.data<T>(), rows, channels);
+          k.backward_input(dx.data<T>(), dx.data<T>(), mask, x.data<T>(), mean.data<T>(),
+                           scale.data<T>(), shift.data<T>(), sum_dy, rows, channels);
           return std::pair{sums, dx};
         };
         const auto kept = run({.y = y.data<T>()});
-        const auto redone = run({.scale = scale.data<T>(), .shift = shift.data<T>()});
+        const auto redone = run({.norm = norm});
         const auto none = run({});
         CHECK(bit_equal(kept.first, redone.first));
         CHECK(bit_equal(kept.second, redone.second));
@@ -186,8 +186,7 @@ TEST_CASE("a mask that is redone from x gives the bits of one that was kept, in 
         // one pixel at a time: what the reference engine does
         Tensor pixels = Tensor::empty_like(x);
         for (std::int64_t r = 0; r < rows; ++r) {
-          k.normalise(pixels.data<T>() + r * channels, x.data<T>() + r * channels, scale.data<T>(),
-                      shift.data<T>(), channels);
+          k.normalise(pixels.data<T>() + r * channels, x.data<T>() + r * channels, norm, channels);
         }
         CHECK(bit_equal(pixels, y));
       }
@@ -219,8 +218,8 @@ TEST_CASE("results that are large enough to go past the caches are those of thei
         const T *from = x.data<T>() + at, *gradient = dy.data<T>() + at;
         T *y = out[0].template data<T>() + at, *dx = out[1].template data<T>() + at,
           *g = out[2].template data<T>() + at;
-        k.apply(y, from, a, b, gradient, true, rows, kChannels);
-        k.backward_input(dx, gradient, {.y = y}, from, a, b, c, rows, kChannels);
+        k.apply(y, from, {c, a, b}, gradient, true, rows, kChannels);
+        k.backward_input(dx, gradient, {.y = y}, from, c, a, b, c, rows, kChannels);
         std::vector<T> sums(2 * kChannels);
         k.backward_reduce(sums.data(), sums.data() + kChannels, g, gradient, {.y = y}, from, a, b,
                           rows, kChannels, scratch.data());

@@ -58,6 +58,20 @@ TEST_CASE("pooling kernels of every instruction set agree with the naive loops")
   });
 }
 
+TEST_CASE("the average of many equal values is that value") {
+  for_each_isa([](kernels::Isa isa) {
+    CAPTURE(kernels::name(isa));
+    for (const std::int64_t size : {7, 224, 3000}) {
+      const std::int64_t c = size == 3000 ? 1 : 3;
+      const Pool2dDims d{1, c, size, size, size, size, size, size, 0, 0};
+      const Tensor x = Tensor::full({c * size * size}, 1.1);
+      std::vector<float> y(static_cast<std::size_t>(c));
+      kernels::pool<float>().avg_forward(y.data(), x.data<float>(), d);
+      for (const float mean : y) CHECK(mean == doctest::Approx(1.1F).epsilon(1e-6));
+    }
+  });
+}
+
 TEST_CASE("max pooling takes the first of equals, prefers NaN and never takes padding") {
   for_each_isa([](kernels::Isa isa) {
     CAPTURE(kernels::name(isa));

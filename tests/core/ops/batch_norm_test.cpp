@@ -7,6 +7,7 @@
 #include "core/autograd/grad_mode.h"
 #include "core/ops/arithmetic.h"
 #include "core/ops/relu.h"
+#include "tests/support/guards.h"
 #include "tests/support/property.h"
 #include "tests/support/random_tensor.h"
 #include "tests/support/reference_kernels.h"
@@ -128,6 +129,32 @@ TEST_CASE("a mean of 1e4 leaves mean 0 and deviation 1 in the result") {
     CHECK(std::abs(s.mean[c]) < 2e-3);  // x itself is rounded to 1e-3
     CHECK(std::abs(s.var[c] - 1) < 1e-3);
   }
+}
+
+TEST_CASE(
+    "a channel with a large mean loses nothing to cancellation, whatever the instruction set") {
+  for_each_isa([](kernels::Isa isa) {
+    CAPTURE(kernels::name(isa));
+    Layer layer(1, 1, DType::float32);
+    layer.weight = Tensor::ones({1});
+    layer.bias = Tensor::full({1}, 0.3);
+    // a constant channel is its bias
+    const Shape shape{2, 1, 4, 4};
+    CHECK(bit_equal(layer(Tensor::full(shape, 7310), {.eps = 1e-5}), Tensor::full(shape, 0.3)));
+
+    // steps of the smallest size around 7310: what is added to the input must show in the result
+    std::vector<double> values;
+    for (int i = 0; i < 32; ++i) values.push_back(7310 + 0.0009765625 * (i % 5));
+    const Tensor x = tensor_of(values, shape, DType::float32);
+    const Moments s = naive_moments(x);
+    const Tensor y = layer(x, {.eps = 1e-9});
+    // the mean is rounded to half a step, of which all results are off alike
+    Array want = naive_batch_norm(x, s, Tensor::ones({1}), layer.bias, 1e-9);
+    const double off = y.to_vector<double>()[0] - want.values[0];
+    CHECK(std::abs(off) < 0.5);
+    for (double& v : want.values) v += off;
+    CHECK(all_close(y, want, 1e-5));
+  });
 }
 
 TEST_CASE("the gradient sums to zero over each channel in training") {

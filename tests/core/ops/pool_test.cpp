@@ -69,6 +69,13 @@ TEST_CASE("global average pooling is the mean over positions") {
   CHECK(all_close(x.grad(), Tensor::full({2, 3, 3, 5}, 1.0 / 15, DType::float64), 1e-15));
 }
 
+TEST_CASE("the mean of ones is one, however many") {
+  for (const std::int64_t size : {224, 3000}) {
+    CAPTURE(size);
+    CHECK(global_avg_pool2d(Tensor::ones({1, 1, size, size})).item() == 1);
+  }
+}
+
 TEST_CASE("a batch of nothing pools to nothing") {
   const Tensor x = Tensor::zeros({0, 3, 4, 4}).set_requires_grad();
   const Tensor y = max_pool2d(x, {});
