@@ -66,8 +66,15 @@ std::vector<ConvSpec> convolutions(const char* op, std::int64_t c_in, std::int64
                         "{}: groups: expected 1 for the basic form (bottleneck_ratio=1), got {}; "
                         "give mid_channels for a grouped block of full width",
                         op, o.groups);
-    return {{c_in, c_out, 3, o.stride, 1}, {c_out, c_out, 3, 1, 1}};
+    const ConvSpec first{c_in, c_out, 3, o.stride, 1}, second{c_out, c_out, 3, 1, 1};
+    if (o.single) return {first};
+    return {first, second};
   }
+  require<ValueError>(
+      !o.single,
+      "{}: single: expected the basic form (bottleneck_ratio=1, mid_channels=0), got "
+      "bottleneck_ratio={} and mid_channels={}",
+      op, o.bottleneck_ratio, o.mid_channels);
   require<ValueError>(o.mid_channels > 0 || c_out % o.bottleneck_ratio == 0,
                       "{}: bottleneck_ratio: expected a divisor of c_out={}, got {}", op, c_out,
                       o.bottleneck_ratio);

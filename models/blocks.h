@@ -20,6 +20,17 @@ constexpr const char* name(Activation activation) {
   return activation == Activation::post ? "post" : "pre";
 }
 
+/// What a residual block consists of.
+enum class BlockKind {
+  basic,       ///< two 3x3 convolutions
+  bottleneck,  ///< 1x1, 3x3 and 1x1 convolutions
+  single       ///< one 3x3 convolution
+};
+
+constexpr const char* name(BlockKind block) {
+  return block == BlockKind::basic ? "basic" : block == BlockKind::single ? "single" : "bottleneck";
+}
+
 /// How the input of a block reaches the addition where the block changes its shape.
 enum class Shortcut {
   zero_pad,   ///< "A": ZeroPadShortcut, without parameters
@@ -36,6 +47,7 @@ struct ResidualBlockOptions {
   std::int64_t groups = 1;            ///< of the 3x3 convolution of the bottleneck form
   std::int64_t bottleneck_ratio = 4;  ///< c_out / mid; 1: the basic form of two 3x3 convolutions
   std::int64_t mid_channels = 0;      ///< > 0: the bottleneck form with this width instead
+  bool single = false;                ///< the basic form with its first 3x3 convolution alone
   bool stride_in_first = false;       ///< bottleneck: stride in the first 1x1, not in the 3x3
   std::optional<Activation> activation = {};  ///< unset: the order that the block is named for
   ModulePtr downsample = nullptr;             ///< replaces the default shortcut
@@ -52,7 +64,7 @@ ModulePtr make_shortcut(std::int64_t c_in, std::int64_t c_out, std::int64_t stri
 ///   pre-activation   y = main_path(x) + shortcut(x)
 ///
 /// The main path of a basic block (bottleneck_ratio 1, mid_channels 0) is
-///   3x3 (c_in -> c_out, stride), 3x3 (c_out -> c_out);
+///   3x3 (c_in -> c_out, stride), 3x3 (c_out -> c_out), the second not if `single`;
 /// that of a bottleneck block, with mid = mid_channels or c_out / bottleneck_ratio,
 ///   1x1 (c_in -> mid), 3x3 (mid -> mid, stride, groups), 1x1 (mid -> c_out).
 /// The shortcut is `downsample` if given, else make_shortcut() with a bare projection. It takes x

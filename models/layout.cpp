@@ -37,17 +37,23 @@ void check_network(const Layout& layout, const ResNetConfig& config) {
   const auto check = [&layout](bool ok, std::string_view expected, std::string_view got) {
     require<ValueError>(ok, "layout {}: network: expected {}, got {}", layout.name, expected, got);
   };
-  const bool bottlenecks = config.stages.front().mid_channels > 0;
   check(config.activation == Activation::post, "post-activation blocks", "pre-activation");
   check(layout.zero_pad || config.shortcut == Shortcut::projection, "shortcut B (projection)",
         "shortcut A (zero padding)");
   check(!config.stride_in_first, "the stride of a bottleneck in its 3x3 convolution",
         "it in the first 1x1");
-  check(layout.stages == 0 || config.stages.size() == layout.stages,
-        fmt::format("{} stages", layout.stages), fmt::format("{}", config.stages.size()));
-  check(layout.bottlenecks || !bottlenecks, "basic blocks", "bottlenecks");
+  check(layout.stages == 0 || config.channels.size() == layout.stages,
+        fmt::format("{} stages", layout.stages), fmt::format("{}", config.channels.size()));
+  check(config.block != BlockKind::single, "blocks of two or three convolutions", "of one");
+  check(layout.bottlenecks || config.block == BlockKind::basic, "basic blocks", "bottlenecks");
   check(layout.groups || config.groups == 1, "convolutions without groups",
         fmt::format("{} groups", config.groups));
+  check(config.transition == Transition::stride, "stages that begin with a stride",
+        "with a pooled convolution");
+  check(!config.whiten_stem, "a trained stem", "a whitening stem");
+  check(config.pool == Pooling::average, "average pooling", "maximum pooling");
+  check(config.logit_scale == 1, "logits that are not scaled",
+        fmt::format("them times {}", config.logit_scale));
   check(layout.imagenet_stem || config.stem == Stem::cifar, "the CIFAR stem", "the ImageNet stem");
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "models/description.h"
 #include "models/resnet.h"
 
 namespace resgrad::models {
@@ -18,6 +19,7 @@ struct Options {
   std::optional<Shortcut> shortcut = {};
   std::optional<Stem> stem = {};
   std::optional<bool> zero_init_residual = {};
+  Fields fields = {};      ///< any field of the description by its text, after those above
   std::uint64_t seed = 0;  ///< of the initial weights
   /// False leaves the convolution and linear weights uninitialised: for networks whose weights are
   /// loaded, or whose shapes alone matter.
@@ -33,17 +35,17 @@ struct Entry {
 /// All registered networks, in the order of families and depths.
 const std::vector<Entry>& registry();
 
-/// The description of a network; throws ValueError that lists the known names for an unknown one.
+/// The description of a network. Throws  ValueError that lists the known names for an unknown one,
+/// and as with_fields() for options that the network cannot have.
 ResNetConfig configure(std::string_view name, const Options& options = {});
 
 /// Builds a network: its weights are a function of the name, the options and the seed.
 std::shared_ptr<ResNet> make(std::string_view name, const Options& options = {});
+/// Builds the network of a description; seed and initialise as in Options.
+std::shared_ptr<ResNet> make(const ResNetConfig& config, std::uint64_t seed = 0,
+                             bool initialise = true);
 
 /// "cifar" for images of up to 64 pixels a side, "imagenet" above: the default stem by input size.
 Stem default_stem(std::int64_t image_size);
-
-Activation parse_activation(std::string_view text);  ///< "post" or "pre", else ValueError
-Shortcut parse_shortcut(std::string_view text);      ///< "A" or "B", else ValueError
-Stem parse_stem(std::string_view text);              ///< "cifar" or "imagenet", else ValueError
 
 }  // namespace resgrad::models

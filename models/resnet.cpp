@@ -1,7 +1,9 @@
 #include "models/resnet.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "nn/batch_norm2d.h"
-#include "nn/conv2d.h"
 #include "nn/init.h"
 #include "nn/layers.h"
 #include "nn/linear.h"
@@ -12,76 +14,212 @@ namespace {
 
 constexpr std::int64_t kImageChannels = 3;
 
-std::shared_ptr<Conv2d> conv_without_bias(std::int64_t c_in, std::int64_t c_out,
-                                          std::int64_t kernel, std::int64_t stride) {
-  return std::make_shared<Conv2d>(
-      c_in, c_out, kernel,
-      Conv2dLayerOptions{.stride = stride, .padding = kernel / 2, .bias = false});
+std::string listed(const std::vector<std::int64_t>& numbers) {
+  return fmt::format("{}", fmt::join(numbers, ","));
 }
 
-ModulePtr make_stem(const ResNetConfig& config) {
-  const bool imagenet = config.stem == Stem::imagenet;
-  auto stem = std::make_shared<Sequential>();
-  stem->append(
-      conv_without_bias(kImageChannels, config.stem_channels, imagenet ? 7 : 3, imagenet ? 2 : 1));
-  if (config.activation == Activation::post) {
-    stem->append(std::make_shared<BatchNorm2d>(config.stem_channels));
-    stem->append(std::make_shared<ReLU>());
+// The width of the bottleneck of a stage; 0 for other blocks.
+std::int64_t mid_channels(const ResNetConfig& config, std::size_t stage) {
+  if (config.block != BlockKind::bottleneck) return 0;
+  return config.mid_channels.empty() ? config.channels[stage] / config.bottleneck_ratio
+                                     : config.mid_channels[stage];
+}
+
+void validate_numbers(const ResNetConfig& c) {
+  const auto at_least_1 = [](std::string_view field, std::int64_t value) {
+    require<ValueError>(value >= 1, "network: {}: expected at least 1, got {}", field, value);
+  };
+  const auto per_stage = [&c](std::string_view field, const std::vector<std::int64_t>& numbers) {
+    require<ValueError>(numbers.size() == c.channels.size(),
+                        "network: {}: expected a number for each stage of channels={}, got {}",
+                        field, listed(c.channels), listed(numbers));
+    require<ValueError>(std::ranges::all_of(numbers, [](std::int64_t n) { return n >= 1; }),
+                        "network: {}: expected numbers of at least 1, got {}", field,
+                        listed(numbers));
+  };
+  require<ValueError>(!c.channels.empty(), "network: channels: expected a number for each stage");
+  per_stage("channels", c.channels);
+  per_stage("blocks", c.blocks);
+  if (!c.mid_channels.empty()) per_stage("mid_channels", c.mid_channels);
+  at_least_1("bottleneck_ratio", c.bottleneck_ratio);
+  at_least_1("groups", c.groups);
+  at_least_1("stem_channels", c.stem_channels);
+  at_least_1("num_classes", c.num_classes);
+  require<ValueError>(std::isfinite(c.logit_scale) && c.logit_scale != 0,
+                      "network: logit_scale: expected a finite number other than 0, got {}",
+                      c.logit_scale);
+}
+
+void validate_groups(const ResNetConfig& c) {
+  if (c.block != BlockKind::bottleneck) {
+    require<ValueError>(c.groups == 1,
+                        "network: groups: expected 1 with block={}, got {}; block=bottleneck takes "
+                        "more",
+                        name(c.block), c.groups);
+    return;
   }
-  if (imagenet) {
-    stem->append(
-        std::make_shared<MaxPool2d>(Pool2dOptions{.kernel = 3, .stride = 2, .padding = 1}));
-  }
-  return stem;
+  require<ValueError>(
+      !c.mid_channels.empty() ||
+          std::ranges::all_of(c.channels,
+                              [&](std::int64_t n) { return n % c.bottleneck_ratio == 0; }),
+      "network: bottleneck_ratio: expected a divisor of channels={}, got {}", listed(c.channels),
+      c.bottleneck_ratio);
+  std::vector<std::int64_t> middle;
+  for (std::size_t s = 0; s < c.channels.size(); ++s) middle.push_back(mid_channels(c, s));
+  require<ValueError>(
+      std::ranges::all_of(middle, [&](std::int64_t n) { return n % c.groups == 0; }),
+      "network: groups: expected a divisor of the bottlenecks' middle channels {}, got {}",
+      listed(middle), c.groups);
+}
+
+std::shared_ptr<Conv2d> make_conv(std::int64_t c_in, std::int64_t c_out, std::int64_t kernel,
+                                  std::int64_t stride, bool bias = false) {
+  return std::make_shared<Conv2d>(
+      c_in, c_out, kernel,
+      Conv2dLayerOptions{.stride = stride, .padding = kernel / 2, .bias = bias});
 }
 
 // Grouped stages are built of ResNeXt blocks, the others of ResNet blocks.
-ModulePtr make_block(const ResNetConfig& config, const Stage& stage, std::int64_t c_in,
+ModulePtr make_block(const ResNetConfig& config, std::size_t stage, std::int64_t c_in,
                      std::int64_t stride) {
+  const std::int64_t c_out = config.channels[stage];
   const ResidualBlockOptions options{
       .stride = stride,
       .groups = config.groups,
       .bottleneck_ratio = 1,
-      .mid_channels = stage.mid_channels,
+      .mid_channels = mid_channels(config, stage),
+      .single = config.block == BlockKind::single,
       .stride_in_first = config.stride_in_first,
       .activation = config.activation,
-      .downsample = make_shortcut(c_in, stage.channels, stride, config.shortcut,
+      .downsample = make_shortcut(c_in, c_out, stride, config.shortcut,
                                   config.activation == Activation::post)};
-  if (config.groups > 1) return std::make_shared<ResNeXtBlock>(c_in, stage.channels, options);
-  return std::make_shared<ResNetBlock>(c_in, stage.channels, options);
+  if (config.groups > 1) return std::make_shared<ResNeXtBlock>(c_in, c_out, options);
+  return std::make_shared<ResNetBlock>(c_in, c_out, options);
 }
 
-void initialise(Module& module) {
+// 3x3 (c_in -> c_out) with 2x2 max pooling: the transition that pools.
+ModulePtr make_pooled_unit(std::int64_t c_in, std::int64_t c_out, Activation activation) {
+  const auto conv = make_conv(c_in, c_out, 3, 1);
+  const auto pool = std::make_shared<MaxPool2d>(Pool2dOptions{.kernel = 2});
+  const auto relu = std::make_shared<ReLU>();
+  if (activation == Activation::pre) {
+    return std::make_shared<Sequential>(
+        std::initializer_list<ModulePtr>{std::make_shared<BatchNorm2d>(c_in), relu, conv, pool});
+  }
+  return std::make_shared<Sequential>(
+      std::initializer_list<ModulePtr>{conv, pool, std::make_shared<BatchNorm2d>(c_out), relu});
+}
+
+ModulePtr make_stage(const ResNetConfig& config, std::size_t stage, std::int64_t c_in) {
+  const std::int64_t c_out = config.channels[stage];
+  const bool strided = config.transition == Transition::stride && stage > 0;
+  auto modules = std::make_shared<Sequential>();
+  if (config.transition == Transition::pool) {
+    modules->append(make_pooled_unit(c_in, c_out, config.activation));
+    c_in = c_out;
+  }
+  for (std::int64_t b = 0; b < config.blocks[stage]; ++b) {
+    modules->append(make_block(config, stage, b == 0 ? c_in : c_out, b == 0 && strided ? 2 : 1));
+  }
+  return modules;
+}
+
+void start_as_he(Module& module) {
   if (const auto* conv = dynamic_cast<Conv2d*>(&module)) init::he_normal_fan_in_(conv->weight());
+}
+
+void start_as_dirac(Module& module) {
+  const auto* conv = dynamic_cast<Conv2d*>(&module);
+  if (conv == nullptr || conv->weight().dim(2) == 1) return start_as_he(module);
+  const Tensor weight = conv->weight();
+  init::uniform_(weight, 1 / std::sqrt(static_cast<double>(init::fan_in(weight))));
+  init::dirac_(weight, conv->options().groups);
+}
+
+void start_as_shortcut(Module& module) {
+  if (auto* block = dynamic_cast<ResidualBlock*>(&module)) block->zero_init();
+}
+
+void freeze_scale(Module& module) {
+  const auto* norm = dynamic_cast<BatchNorm2d*>(&module);
+  if (norm != nullptr) Tensor(norm->weight()).set_requires_grad(false);
 }
 
 }  // namespace
 
+void validate(const ResNetConfig& c) {
+  validate_numbers(c);
+  validate_groups(c);
+  if (c.shortcut == Shortcut::zero_pad && c.transition == Transition::stride) {
+    require<ValueError>(
+        c.stem_channels <= c.channels.front() && std::ranges::is_sorted(c.channels),
+        "network: channels: expected numbers that do not fall from stem_channels={} on with "
+        "shortcut=A, got {}",
+        c.stem_channels, listed(c.channels));
+  }
+  if (c.whiten_stem) {
+    require<ValueError>(c.stem == Stem::cifar,
+                        "network: whiten_stem: expected stem=cifar with it, got stem={}",
+                        name(c.stem));
+    require<ValueError>(c.stem_channels % 2 == 0,
+                        "network: whiten_stem: expected an even number of stem_channels, got {}",
+                        c.stem_channels);
+  }
+  require<ValueError>(
+      !c.freeze_norm_scale || !c.zero_init_residual || c.activation == Activation::pre,
+      "network: freeze_norm_scale: expected zero_init_residual=off with activation=post, got on: "
+      "the blocks could not learn");
+}
+
 ResNet::ResNet(const ResNetConfig& config) {
-  register_module("stem", make_stem(config));
+  validate(config);
+  make_stem(config);
   std::int64_t channels = config.stem_channels;
-  for (std::size_t s = 0; s < config.stages.size(); ++s) {
-    const Stage& stage = config.stages[s];
-    auto blocks = std::make_shared<Sequential>();
-    for (std::int64_t b = 0; b < stage.blocks; ++b) {
-      blocks->append(make_block(config, stage, channels, b == 0 && s > 0 ? 2 : 1));
-      channels = stage.channels;
-    }
-    register_module(fmt::format("stage{}", s + 1), blocks);
+  std::vector<ModulePtr> stages;
+  for (std::size_t s = 0; s < config.channels.size(); ++s) {
+    stages.push_back(
+        register_module(fmt::format("stage{}", s + 1), make_stage(config, s, channels)));
+    channels = config.channels[s];
   }
   if (config.activation == Activation::pre) {
     register_module("norm",
                     std::make_shared<Sequential>(std::initializer_list<ModulePtr>{
                         std::make_shared<BatchNorm2d>(channels), std::make_shared<ReLU>()}));
   }
-  register_module("pool", std::make_shared<GlobalAvgPool2d>());
+  if (config.pool == Pooling::average) {
+    register_module("pool", std::make_shared<GlobalAvgPool2d>());
+  } else {
+    register_module("pool", std::make_shared<GlobalMaxPool2d>());
+  }
   register_module("flatten", std::make_shared<Flatten>());
   register_module("fc", std::make_shared<Linear>(channels, config.num_classes));
-  apply(initialise);
-  if (config.zero_init_residual) {
-    apply([](Module& module) {
-      if (auto* block = dynamic_cast<ResidualBlock*>(&module)) block->zero_init();
-    });
+  if (config.logit_scale != 1) {
+    register_module("scale", std::make_shared<Scale>(config.logit_scale));
+  }
+  start_as_he(*first_conv_);
+  for (const ModulePtr& stage : stages) {
+    stage->apply(config.init == Init::dirac ? start_as_dirac : start_as_he);
+  }
+  if (config.zero_init_residual) apply(start_as_shortcut);
+  if (config.freeze_norm_scale) apply(freeze_scale);
+}
+
+void ResNet::make_stem(const ResNetConfig& config) {
+  const bool imagenet = config.stem == Stem::imagenet, post = config.activation == Activation::post;
+  first_conv_ = make_conv(kImageChannels, config.stem_channels, imagenet ? 7 : 3, imagenet ? 2 : 1,
+                          config.whiten_stem);
+  auto stem = register_module("stem", std::make_shared<Sequential>());
+  stem->append(first_conv_);
+  if (config.whiten_stem) {  // its outputs have variance 1 without a norm
+    Tensor(first_conv_->weight()).set_requires_grad(false);
+    first_conv_->bias().detach().zero_();
+  } else if (post) {
+    stem->append(std::make_shared<BatchNorm2d>(config.stem_channels));
+  }
+  if (post) stem->append(std::make_shared<ReLU>());
+  if (imagenet) {
+    stem->append(
+        std::make_shared<MaxPool2d>(Pool2dOptions{.kernel = 3, .stride = 2, .padding = 1}));
   }
 }
 

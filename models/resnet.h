@@ -2,10 +2,12 @@
 // class, described by a table, for all networks of the registry.
 #pragma once
 
-#include <string>
+#include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "models/blocks.h"
+#include "nn/conv2d.h"
 #include "nn/module.h"
 
 namespace resgrad {
@@ -15,29 +17,70 @@ enum class Stem {
   imagenet  ///< 7x7 convolution, stride 2, then 3x3 max pooling, stride 2
 };
 
-struct Stage {
-  std::int64_t blocks;
-  std::int64_t channels;      ///< of the output
-  std::int64_t mid_channels;  ///< 0: basic blocks; else the width of the bottleneck
+/// How stages halve height and width.
+enum class Transition {
+  stride,  ///< by the stride of the first block of each stage but the first
+  pool     ///< by a 3x3 convolution with 2x2 max pooling before the blocks of each stage
 };
 
-/// The description of a network.
+/// The pooling over all positions before the classifier.
+enum class Pooling { average, max };
+
+/// How convolutions start.
+enum class Init {
+  he,    ///< He normal by fan in
+  dirac  ///< 3x3 convolutions of the stages by init::dirac_ and otherwise as PyTorch; others as he
+};
+
+constexpr const char* name(Stem stem) {
+  return stem == Stem::cifar ? "cifar" : "imagenet";
+}
+constexpr const char* name(Transition transition) {
+  return transition == Transition::stride ? "stride" : "pool";
+}
+constexpr const char* name(Pooling pooling) {
+  return pooling == Pooling::average ? "average" : "max";
+}
+constexpr const char* name(Init init) {
+  return init == Init::he ? "he" : "dirac";
+}
+
+/// The description of a network. `blocks`, `channels` and `mid_channels` have a number for each
+/// stage; models/description.h gives it as text.
 struct ResNetConfig {
   Stem stem = Stem::cifar;
   std::int64_t stem_channels = 64;
-  std::vector<Stage> stages = {};  ///< each but the first halves height and width
-  std::int64_t groups = 1;
+  /// CIFAR stem: no norm, a bias, and frozen filters that whiten_stem() in models/whitening.h sets.
+  bool whiten_stem = false;
+  BlockKind block = BlockKind::basic;
+  std::vector<std::int64_t> blocks = {};
+  std::vector<std::int64_t> channels = {};      ///< of the output
+  std::int64_t bottleneck_ratio = 4;            ///< bottlenecks: channels / those of the middle
+  std::vector<std::int64_t> mid_channels = {};  ///< bottlenecks: those of the middle, not by ratio
+  std::int64_t groups = 1;                      ///< bottlenecks: of the 3x3 convolution
   bool stride_in_first = false;  ///< bottlenecks: stride in the first 1x1, not in the 3x3
   Activation activation = Activation::post;
   Shortcut shortcut = Shortcut::projection;
+  Transition transition = Transition::stride;
+  Pooling pool = Pooling::average;
+  double logit_scale = 1;  ///< factor of the outputs
   std::int64_t num_classes = 10;
+  Init init = Init::he;
   /// Let every block start as its shortcut, see ResidualBlock::zero_init.
   bool zero_init_residual = false;
+  bool freeze_norm_scale = false;  ///< the weights of norms require no gradient
+
+  bool operator==(const ResNetConfig&) const = default;
 };
 
-/// Children: stem, stage1, stage2, ..., norm (pre-activation only), pool, flatten, fc.
+/// Throws  ValueError that names field and values for a network that is impossible.
+void validate(const ResNetConfig& config);
+
+/// Children: stem, stage1, stage2, ..., norm (pre-activation only), pool, flatten, fc, scale (with
+/// a logit_scale). A stage holds its blocks, before them the transition that pools.
 /// Shapes   x [n, 3, h, w]; returns logits [n, num_classes].
-/// Initial  convolutions He normal (fan in), batch norm 1 and 0, linear as PyTorch.
+/// Initial  convolutions as config.init, batch norm 1 and 0, linear as PyTorch; bias of the stem 0.
+/// Throws   ValueError as validate().
 /// Differs  pre-activation networks end in BN + ReLU and have a bare convolution as their stem, as
 ///          He et al. 2016, section 3; shortcuts take the raw input of a block, where He et al.
 ///          2016 activate before the projection.
@@ -50,8 +93,14 @@ class ResNet final : public Module {
   /// activations of one block at a time instead of all, for a third more work.
   void set_recompute_blocks(bool value);
 
+  /// The convolution that takes the images.
+  const Conv2d& first_conv() const { return *first_conv_; }
+
  private:
   Tensor forward(const Tensor& x) override;
+  void make_stem(const ResNetConfig& config);
+
+  std::shared_ptr<Conv2d> first_conv_;
 };
 
 }  // namespace resgrad

@@ -53,8 +53,12 @@ Trained overfit(const Network& network, Activation activation) {
 }  // namespace
 
 TEST_CASE("networks of all families learn one batch by heart, in both orders") {
-  const ResNetConfig grouped{
-      .stem_channels = 16, .stages = {{1, 32, 16}, {1, 64, 32}}, .groups = 4};
+  const ResNetConfig grouped{.stem_channels = 16,
+                             .block = BlockKind::bottleneck,
+                             .blocks = {1, 1},
+                             .channels = {32, 64},
+                             .bottleneck_ratio = 2,
+                             .groups = 4};
   for (const Network& network : {Network{"resnet20", models::configure("resnet20"), 80},
                                  Network{"resnet18", models::configure("resnet18"), 30},
                                  Network{"a small ResNeXt", grouped, 120}}) {

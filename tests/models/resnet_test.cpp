@@ -17,11 +17,16 @@ using namespace resgrad::testing;
 namespace {
 
 ResNetConfig small() {
-  return {.stem_channels = 4, .stages = {{2, 4, 0}, {1, 8, 0}, {2, 12, 0}}, .num_classes = 7};
+  return {.stem_channels = 4, .blocks = {2, 1, 2}, .channels = {4, 8, 12}, .num_classes = 7};
 }
 
 ResNetConfig small_bottleneck() {
-  return {.stem_channels = 4, .stages = {{1, 8, 4}, {1, 16, 8}}, .groups = 2};
+  return {.stem_channels = 4,
+          .block = BlockKind::bottleneck,
+          .blocks = {1, 1},
+          .channels = {8, 16},
+          .bottleneck_ratio = 2,
+          .groups = 2};
 }
 
 Tensor images(const Shape& shape) {
@@ -130,7 +135,7 @@ TEST_CASE("shortcuts: identity where shapes agree, else padding (A) or a project
 
 TEST_CASE("convolutions start as He normal by fan in, the classifier as PyTorch's") {
   const init::InitScope scope(1);
-  const ResNet net({.stem_channels = 32, .stages = {{1, 64, 0}, {1, 64, 0}}});
+  const ResNet net({.stem_channels = 32, .blocks = {1, 1}, .channels = {64, 64}});
   int convolutions = 0;
   for (const NamedTensor& p : net.named_parameters()) {
     CAPTURE(p.name);
@@ -197,7 +202,7 @@ TEST_CASE("recomputing blocks gives the same bits for less memory") {
   // between instruction sets and grow with the threads.
   const ThreadsGuard threads(1);
   ResNetConfig deep = small();
-  deep.stages[0].blocks = 40;
+  deep.blocks[0] = 40;
   ResNetConfig pre = deep;
   pre.activation = Activation::pre;
   for (const ResNetConfig& config : {deep, pre, small_bottleneck()}) {
@@ -212,7 +217,7 @@ TEST_CASE("recomputing blocks gives the same bits for less memory") {
     }
     CHECK(steps[0].tensors == steps[1].tensors);
     // one activation a block instead of three, of two where the order is pre
-    if (config.stages[0].blocks == 40) CHECK(steps[1].peak_bytes < steps[0].peak_bytes / 10 * 6);
+    if (config.blocks[0] == 40) CHECK(steps[1].peak_bytes < steps[0].peak_bytes / 10 * 6);
   }
 }
 

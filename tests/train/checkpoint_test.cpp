@@ -85,7 +85,7 @@ TEST_CASE("weights of another network are an error that names the tensors") {
   const TemporaryFolder folder;
   const auto file = folder.path() / "w.safetensors";
   save_weights(file, *tiny_net(), {.model = "tiny"});
-  ResNet other({.stem_channels = 4, .stages = {{1, 4, 0}, {1, 8, 0}}, .num_classes = 3});
+  ResNet other({.stem_channels = 4, .blocks = {1, 1}, .channels = {4, 8}, .num_classes = 3});
   try {
     load_weights(file, other);
     FAIL("expected an error");

@@ -14,7 +14,7 @@ namespace resgrad {
 inline std::shared_ptr<ResNet> tiny_net(std::uint64_t seed = 1) {
   const init::InitScope scope(seed);
   return std::make_shared<ResNet>(
-      ResNetConfig{.stem_channels = 4, .stages = {{1, 4, 0}, {1, 8, 0}}});
+      ResNetConfig{.stem_channels = 4, .blocks = {1, 1}, .channels = {4, 8}});
 }
 
 inline std::shared_ptr<const data::Dataset> tiny_data(std::int64_t n,

@@ -453,7 +453,7 @@ TEST_CASE("a checkpoint of another run is an error that touches nothing") {
   other.lr = 0.5;
   CHECK(failure(other, *tiny_net(), tiny_splits()).find("lr is 0.1 there and 0.5 here") !=
         std::string::npos);
-  ResNet wider({.stem_channels = 4, .stages = {{1, 4, 0}, {1, 16, 0}}});
+  ResNet wider({.stem_channels = 4, .blocks = {1, 1}, .channels = {4, 16}});
   CHECK(failure(o, wider, tiny_splits()).find("expected float32 [10, 16], got float32 [10, 8]") !=
         std::string::npos);
   CHECK(failure(o, *tiny_net(), tiny_splits(64))
