@@ -31,6 +31,9 @@ void epoch(benchmark::State& state, const data::AugmentOptions& augment) {
 
 void add_augment() {
   add("loader/crop_flip", [](benchmark::State& state) { epoch(state, {}); });
+  add("loader/reflect_alternating", [](benchmark::State& state) {
+    epoch(state, {.pad = 2, .pad_mode = data::PadMode::reflect, .flip = data::Flip::alternating});
+  });
   add("loader/crop_flip_cutout", [](benchmark::State& state) { epoch(state, {.cutout = 8}); });
 }
 

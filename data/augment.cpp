@@ -8,6 +8,13 @@
 namespace resgrad::data {
 namespace {
 
+// The place in [0, size) that a place outside is mirrored to, again and again if it is far away.
+int reflected(int at, int size) {
+  const int period = std::max(1, 2 * (size - 1));
+  const int within = (at % period + period) % period;
+  return std::min(within, period - within);
+}
+
 Box draw_erasing(int height, int width, Random& random) {
   constexpr double kSmallest = 0.02, kLargest = 0.4, kAspect = 0.3;
   constexpr int kAttempts = 10;
@@ -37,17 +44,23 @@ void check_options(const AugmentOptions& options) {
 }
 
 Augmentation draw_augmentation(const AugmentOptions& options, int height, int width,
-                               Random& random) {
+                               std::uint64_t seed, std::uint32_t epoch, std::uint64_t sample) {
   check_options(options);
+  Random random(seed, Purpose::augment, epoch, sample);
   const auto below = [&random](int n) {
     return static_cast<int>(random.below(static_cast<std::uint32_t>(n)));
   };
-  Augmentation a;
+  Augmentation a{.pad_mode = options.pad_mode};
   if (options.pad > 0) {
     a.dy = below(2 * options.pad + 1) - options.pad;
     a.dx = below(2 * options.pad + 1) - options.pad;
   }
-  if (options.flip) a.flip = below(2) == 1;
+  if (options.flip != Flip::none) a.flip = below(2) == 1;
+  if (options.flip == Flip::alternating && epoch > 0) {
+    const Augmentation first =
+        draw_augmentation({.pad = options.pad}, height, width, seed, 0, sample);
+    a.flip = first.flip != (epoch % 2 == 1);
+  }
   if (options.cutout > 0) {
     const int y = below(height), x = below(width);
     a.cutout = box_around(y, x, options.cutout, options.cutout, height, width);
@@ -78,7 +91,8 @@ void write_image(float* out, const Dataset& dataset, std::int64_t index, const A
   const int shift = a.flip ? a.dx : -a.dx;
   const int first = std::clamp(shift, 0, width), last = std::clamp(width + shift, 0, width);
   for (int y = 0; y < height; ++y) {
-    const int source_y = y + a.dy;
+    const bool reflect = a.pad_mode == PadMode::reflect;
+    const int source_y = reflect ? reflected(y + a.dy, height) : y + a.dy;
     float* row = out + std::ptrdiff_t{y} * width * 3;
     const bool inside = source_y >= 0 && source_y < height;
     for (std::size_t c = 0; c < 3; ++c) {
@@ -90,8 +104,12 @@ void write_image(float* out, const Dataset& dataset, std::int64_t index, const A
         continue;
       }
       const std::uint8_t* line = image + channel * plane + std::ptrdiff_t{source_y} * width;
-      for (int x = 0; x < first; ++x) values[3 * x] = black;
-      for (int x = last; x < width; ++x) values[3 * x] = black;
+      const auto outside = [&](int x) {
+        const int column = a.flip ? width - 1 - x : x;
+        values[3 * x] = reflect ? table(c, line[reflected(column + a.dx, width)]) : black;
+      };
+      for (int x = 0; x < first; ++x) outside(x);
+      for (int x = last; x < width; ++x) outside(x);
       if (a.flip) {
         const std::uint8_t* source = line + (width - 1 + a.dx);
         for (int x = first; x < last; ++x) values[3 * x] = table(c, source[-x]);

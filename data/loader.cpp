@@ -57,9 +57,9 @@ struct Loader::State {
                           dataset->num_classes, label);
       Augmentation augmentation;
       if (options.augment) {
-        Random random(options.seed, Purpose::augment, static_cast<std::uint32_t>(epoch_number),
-                      static_cast<std::uint64_t>(index));
-        augmentation = draw_augmentation(*options.augment, dataset->height, dataset->width, random);
+        augmentation = draw_augmentation(*options.augment, dataset->height, dataset->width,
+                                         options.seed, static_cast<std::uint32_t>(epoch_number),
+                                         static_cast<std::uint64_t>(index));
       }
       write_image(images + i * dataset->image_bytes(), *dataset, index, augmentation, table);
       labels[i] = label;

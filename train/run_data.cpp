@@ -23,7 +23,7 @@ data::LoaderOptions train_loader_options(const data::DataSplits& data, const Run
   options.augment = {.cutout = o.cutout, .random_erasing = o.random_erasing};
   if (o.no_augment) {
     options.augment->pad = 0;
-    options.augment->flip = false;
+    options.augment->flip = data::Flip::none;
   }
   options.mix = {.mixup = o.mixup, .cutmix = o.cutmix};
   return options;

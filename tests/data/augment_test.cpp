@@ -14,16 +14,30 @@ namespace {
 
 const Normalisation kNorm{{0.4, 0.5, 0.6}, {0.2, 0.25, 0.3}};
 
-// Pad with zeros, crop, flip, normalise, cut: one after the other on a padded copy.
+// The pixel that a walk of `steps` from pixel 0 ends at, turning round at the last and the first;
+// to the left of it the same, since the image is mirrored there. For more than one pixel.
+int walk(int steps, int size) {
+  int place = 0, direction = 1;
+  for (int step = 0; step < std::abs(steps); ++step) {
+    if (place + direction < 0 || place + direction >= size) direction = -direction;
+    place += direction;
+  }
+  return place;
+}
+
+// Pad, crop, flip, normalise, cut: one after the other on a padded copy.
 std::vector<float> naive(const Dataset& d, std::int64_t index, const Augmentation& a, int pad) {
   const int h = d.height, w = d.width, wide = w + 2 * pad;
   std::vector<float> out(static_cast<std::size_t>(3 * h * w));
   for (int c = 0; c < 3; ++c) {
     std::vector<int> padded(static_cast<std::size_t>((h + 2 * pad) * wide), 0);
-    for (int y = 0; y < h; ++y)
-      for (int x = 0; x < w; ++x)
+    for (int y = -pad; y < h + pad; ++y)
+      for (int x = -pad; x < w + pad; ++x) {
+        const bool inside = y >= 0 && y < h && x >= 0 && x < w;
+        if (!inside && a.pad_mode == PadMode::zero) continue;
         padded[static_cast<std::size_t>((y + pad) * wide + x + pad)] =
-            d.image(index)[(c * h + y) * w + x];
+            d.image(index)[(c * h + walk(y, h)) * w + walk(x, w)];
+      }
     for (int y = 0; y < h; ++y)
       for (int x = 0; x < w; ++x) {
         const int column = a.flip ? w - 1 - x : x;
@@ -46,10 +60,10 @@ TEST_CASE("an augmented image is that of the naive steps, for random draws and o
   for (const auto& [height, width] : {std::pair{32, 32}, std::pair{9, 13}}) {
     const Dataset d = fake_dataset(3, height, width);
     const PixelTable table(kNorm);
-    const AugmentOptions options{.pad = 4, .flip = true, .cutout = 5, .random_erasing = 0.5};
+    AugmentOptions options{.pad = 4, .cutout = 5, .random_erasing = 0.5};
     for (std::uint64_t draw = 0; draw < 200; ++draw) {
-      Random random(draw, Purpose::augment);
-      const Augmentation a = draw_augmentation(options, height, width, random);
+      options.pad_mode = draw % 2 == 0 ? PadMode::zero : PadMode::reflect;
+      const Augmentation a = draw_augmentation(options, height, width, 1, 0, draw);
       const auto index = static_cast<std::int64_t>(draw % 3);
       std::vector<float> out(static_cast<std::size_t>(d.image_bytes()));
       write_image(out.data(), d, index, a, table);
@@ -60,12 +74,11 @@ TEST_CASE("an augmented image is that of the naive steps, for random draws and o
 }
 
 TEST_CASE("draws cover all shifts and both directions, and squares of the asked size") {
-  const AugmentOptions options{.pad = 2, .flip = true, .cutout = 8};
+  const AugmentOptions options{.pad = 2, .cutout = 8};
   std::vector<int> dy(5), dx(5), flips(2);
   int largest = 0;
-  Random random(3, Purpose::augment);
-  for (int i = 0; i < 1000; ++i) {
-    const Augmentation a = draw_augmentation(options, 32, 32, random);
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    const Augmentation a = draw_augmentation(options, 32, 32, 3, 0, i);
     ++dy.at(static_cast<std::size_t>(a.dy + 2));
     ++dx.at(static_cast<std::size_t>(a.dx + 2));
     ++flips.at(a.flip);
@@ -79,15 +92,15 @@ TEST_CASE("draws cover all shifts and both directions, and squares of the asked 
   CHECK(flips[1] < 600);
 }
 
-TEST_CASE("a padding wider than the image gives black where the crop leaves it") {
+TEST_CASE("a padding may be wider than the image") {
   const Dataset d = fake_dataset(1, 5, 7);
   const PixelTable table(kNorm);
-  const AugmentOptions options{.pad = 11};
+  AugmentOptions options{.pad = 19};
   // a guard on both sides: a shift past the border must not write outside the image
   std::vector<float> out(static_cast<std::size_t>(d.image_bytes()) + 200);
   for (std::uint64_t draw = 0; draw < 200; ++draw) {
-    Random random(draw, Purpose::augment);
-    const Augmentation a = draw_augmentation(options, 5, 7, random);
+    options.pad_mode = draw % 2 == 0 ? PadMode::zero : PadMode::reflect;
+    const Augmentation a = draw_augmentation(options, 5, 7, 1, 0, draw);
     std::ranges::fill(out, 99.0f);
     write_image(out.data() + 100, d, 0, a, table);
     CAPTURE(draw);
@@ -116,9 +129,8 @@ TEST_CASE("the square covers a pixel as often as its centre falls within reach")
   // s/2 or so at the border.
   constexpr int kDraws = 20000, kSide = 8;
   std::vector<int> rows(32);
-  Random random(5, Purpose::augment);
-  for (int i = 0; i < kDraws; ++i) {
-    const Augmentation a = draw_augmentation({.pad = 0, .cutout = kSide}, 32, 32, random);
+  for (std::uint64_t i = 0; i < kDraws; ++i) {
+    const Augmentation a = draw_augmentation({.pad = 0, .cutout = kSide}, 32, 32, 5, 0, i);
     for (int y = a.cutout.top; y < a.cutout.bottom; ++y) ++rows[static_cast<std::size_t>(y)];
   }
   const auto share = [&](std::size_t y) { return static_cast<double>(rows[y]) / kDraws; };
@@ -131,10 +143,8 @@ TEST_CASE("erased boxes lie in the image, as often, as large and as tall as they
   constexpr int kDraws = 20000;
   int erased = 0, tall = 0, wide = 0;
   double area = 0;
-  Random random(6, Purpose::augment);
-  for (int i = 0; i < kDraws; ++i) {
-    const Box box =
-        draw_augmentation({.pad = 0, .flip = false, .random_erasing = 0.25}, 32, 32, random).erased;
+  for (std::uint64_t i = 0; i < kDraws; ++i) {
+    const Box box = draw_augmentation({.pad = 0, .random_erasing = 0.25}, 32, 32, 6, 0, i).erased;
     if (box.area() == 0) continue;
     ++erased;
     const int h = box.bottom - box.top, w = box.right - box.left;
@@ -154,12 +164,11 @@ TEST_CASE("erased boxes lie in the image, as often, as large and as tall as they
 }
 
 TEST_CASE("augmentation and normalisation reject options out of range") {
-  Random random(1, Purpose::augment);
-  CHECK_THROWS_WITH_AS(draw_augmentation({.pad = -1}, 32, 32, random),
+  CHECK_THROWS_WITH_AS(draw_augmentation({.pad = -1}, 32, 32, 1, 0, 0),
                        "augment: pad: expected 0 to 65536 pixels, got -1", ValueError);
-  CHECK_THROWS_WITH_AS(draw_augmentation({.cutout = -2}, 32, 32, random),
+  CHECK_THROWS_WITH_AS(draw_augmentation({.cutout = -2}, 32, 32, 1, 0, 0),
                        "augment: cutout: expected 0 to 65536 pixels, got -2", ValueError);
-  CHECK_THROWS_WITH_AS(draw_augmentation({.random_erasing = 1.5}, 32, 32, random),
+  CHECK_THROWS_WITH_AS(draw_augmentation({.random_erasing = 1.5}, 32, 32, 1, 0, 0),
                        "augment: random_erasing: expected 0 to 1, got 1.5", ValueError);
   CHECK_THROWS_WITH_AS(PixelTable({.std = {1, 0, 1}}),
                        "normalisation: std of channel 1: expected above 0, got 0", ValueError);
@@ -167,11 +176,47 @@ TEST_CASE("augmentation and normalisation reject options out of range") {
 
 TEST_CASE("without options nothing is changed but the scale") {
   const Dataset d = fake_dataset(1);
-  Random random(1, Purpose::augment);
-  const Augmentation a = draw_augmentation({.pad = 0, .flip = false}, 32, 32, random);
+  const Augmentation a = draw_augmentation({.pad = 0, .flip = Flip::none}, 32, 32, 1, 0, 0);
   CHECK(a.dy == 0);
   CHECK(a.dx == 0);
   CHECK_FALSE(a.flip);
   CHECK(a.cutout.area() == 0);
   CHECK(a.erased.area() == 0);
+}
+
+// The numbers are those of numpy.pad(numpy.arange(12).reshape(3, 4), 2, mode="reflect").
+TEST_CASE("reflect pads as numpy does") {
+  constexpr int kPadded[7][8] = {{10, 9, 8, 9, 10, 11, 10, 9}, {6, 5, 4, 5, 6, 7, 6, 5},
+                                 {2, 1, 0, 1, 2, 3, 2, 1},     {6, 5, 4, 5, 6, 7, 6, 5},
+                                 {10, 9, 8, 9, 10, 11, 10, 9}, {6, 5, 4, 5, 6, 7, 6, 5},
+                                 {2, 1, 0, 1, 2, 3, 2, 1}};
+  Dataset d = fake_dataset(1, 3, 4);
+  for (std::uint8_t i = 0; i < 36; ++i) d.images[i] = i % 12;
+  const PixelTable table({.mean = {0, 0, 0}, .std = {1.0 / 255, 1.0 / 255, 1.0 / 255}});
+  std::vector<float> out(36);
+  for (int dy = -2; dy <= 2; ++dy) {
+    for (int dx = -2; dx <= 2; ++dx) {
+      write_image(out.data(), d, 0, {.dy = dy, .dx = dx, .pad_mode = PadMode::reflect}, table);
+      for (int y = 0; y < 3; ++y) {
+        for (int x = 0; x < 4; ++x) {
+          CHECK(out[static_cast<std::size_t>(3 * (4 * y + x))] ==
+                doctest::Approx(kPadded[y + dy + 2][x + dx + 2]));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("alternating: any two epochs in a row show both sides of every image once") {
+  const AugmentOptions options{.pad = 0, .flip = Flip::alternating};
+  int mirrored_first = 0;
+  for (std::uint64_t sample = 0; sample < 1000; ++sample) {
+    const auto flipped = [&](std::uint32_t epoch) {
+      return draw_augmentation(options, 32, 32, 9, epoch, sample).flip;
+    };
+    mirrored_first += flipped(0);
+    for (std::uint32_t epoch = 0; epoch < 4; ++epoch) CHECK(flipped(epoch) != flipped(epoch + 1));
+  }
+  CHECK(mirrored_first > 400);
+  CHECK(mirrored_first < 600);
 }

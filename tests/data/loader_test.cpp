@@ -223,13 +223,16 @@ TEST_CASE("images are channels_last float32 with the logical shape") {
 TEST_CASE("any options give every image once and the batches of the loader without workers") {
   CHECK(rc::check([] {
     const auto size = *rc::gen::inRange<std::int64_t>(1, 40);
-    LoaderOptions options{.batch_size = *rc::gen::inRange<std::int64_t>(1, 50),
-                          .shuffle = *rc::gen::arbitrary<bool>(),
-                          .augment = AugmentOptions{.pad = *rc::gen::inRange(0, 12),
-                                                    .flip = *rc::gen::arbitrary<bool>(),
-                                                    .cutout = *rc::gen::inRange(0, 12)},
-                          .seed = *rc::gen::arbitrary<std::uint64_t>(),
-                          .workers = 0};
+    LoaderOptions options{
+        .batch_size = *rc::gen::inRange<std::int64_t>(1, 50),
+        .shuffle = *rc::gen::arbitrary<bool>(),
+        .augment =
+            AugmentOptions{.pad = *rc::gen::inRange(0, 12),
+                           .pad_mode = *rc::gen::element(PadMode::zero, PadMode::reflect),
+                           .flip = *rc::gen::element(Flip::none, Flip::random, Flip::alternating),
+                           .cutout = *rc::gen::inRange(0, 12)},
+        .seed = *rc::gen::arbitrary<std::uint64_t>(),
+        .workers = 0};
     const auto data = std::make_shared<const Dataset>(fake_dataset(size, 6, 7));
     Loader reference(data, options);
     options.workers = *rc::gen::inRange(1, 4);
