@@ -34,7 +34,13 @@ class CachingAllocator {
     if (bytes > kLargest) throw std::bad_alloc();
     const std::size_t size = size_class(bytes);
     const std::lock_guard lock(mutex_);
-    void* block = size >= kLarge ? allocate_large(size) : allocate_small(size);
+    void* block = nullptr;
+    try {
+      block = take(size);
+    } catch (const std::bad_alloc&) {  // what is cached in other sizes may be what is missing
+      give_back_cached();
+      block = take(size);
+    }
     stats_.bytes_in_use += size;
     stats_.peak_bytes_in_use = std::max(stats_.peak_bytes_in_use, stats_.bytes_in_use);
     return block;
@@ -63,6 +69,15 @@ class CachingAllocator {
 
   void release_cached() {
     const std::lock_guard lock(mutex_);
+    give_back_cached();
+  }
+
+ private:
+  void* take(std::size_t size) {
+    return size >= kLarge ? allocate_large(size) : allocate_small(size);
+  }
+
+  void give_back_cached() {
     std::size_t calls = 0, bytes = 0;
     large_.release(calls, bytes);
     for (auto& [size, blocks] : classes_) {
@@ -76,7 +91,6 @@ class CachingAllocator {
     stats_.bytes_reserved -= bytes;
   }
 
- private:
   void* allocate_small(std::size_t size) {
     SizeClass& blocks = classes_[size];
     if (blocks.free.empty()) {

@@ -19,6 +19,7 @@ struct AllocatorStats {
 /// Sizes are rounded up to classes of at most 12.5 % waste, so that a block fits the next request
 /// of about its size; from 1 MiB on to whole pages, and free ranges are cut and joined (see
 /// core/large_blocks.h).
+/// When the system has no more, all cached memory is given back to it and it is asked again.
 /// Thread-safe. Throws std::bad_alloc.
 void* allocate(std::size_t bytes);
 

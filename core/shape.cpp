@@ -1,14 +1,20 @@
 #include "core/shape.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "core/check.h"
 
 namespace resgrad {
 
-std::int64_t numel(const Shape& shape) {
-  std::int64_t n = 1;
-  for (std::int64_t d : shape) n *= d;
+std::int64_t numel(const Shape& shape, std::string_view op) {
+  std::int64_t n = 1, limit = std::numeric_limits<std::int64_t>::max() / 8;
+  for (std::int64_t d : shape) {
+    require<ShapeError>(d >= 0, "{}: shape: expected sizes of at least 0, got {}", op, shape);
+    limit /= std::max<std::int64_t>(d, 1);
+    require<ShapeError>(limit > 0, "{}: shape: expected fewer elements, got {}", op, shape);
+    n *= d;
+  }
   return n;
 }
 

@@ -2,12 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 #include <utility>
 
-#include "core/autograd/engine.h"
 #include "core/autograd/grad_mode.h"
-#include "core/autograd/node.h"
 #include "core/kernels/layout.h"
 #include "core/random.h"
 
@@ -28,32 +25,17 @@ void for_each_logical(const Tensor& t, F&& f) {
         for (std::int64_t w = 0; w < t.dim(3); ++w) f(n * s[0] + c * s[1] + h * s[2] + w * s[3]);
 }
 
-Tensor share(const TensorImpl& impl, Shape shape, std::size_t offset) {
-  auto view = std::make_shared<TensorImpl>();
-  view->storage = impl.storage;
-  view->offset = offset;
-  view->shape = std::move(shape);
-  view->dtype = impl.dtype;
-  view->format = impl.format;
-  return Tensor(std::move(view));
-}
-
 }  // namespace
 
 // ---- creation
 // ------------------------------------------------------------------------------------
 
 Tensor Tensor::empty(Shape shape, DType dtype, MemoryFormat format) {
-  require<ShapeError>(std::ranges::all_of(shape, [](std::int64_t d) { return d >= 0; }),
-                      "tensor: shape: expected sizes of at least 0, got {}", shape);
-  std::int64_t limit = std::numeric_limits<std::int64_t>::max() / 8;  // bytes must not overflow
-  for (std::int64_t d : shape) limit /= std::max<std::int64_t>(d, 1);
-  require<ShapeError>(limit > 0, "tensor: shape: expected fewer elements, got {}", shape);
+  const auto elements = static_cast<std::size_t>(resgrad::numel(shape));
   require<ShapeError>(format == MemoryFormat::contiguous || shape.size() == 4,
                       "tensor: channels_last: expected rank 4, got shape {}", shape);
   auto impl = std::make_shared<TensorImpl>();
-  impl->storage =
-      std::make_shared<Storage>(static_cast<std::size_t>(resgrad::numel(shape)) * size_of(dtype));
+  impl->storage = std::make_shared<Storage>(elements * size_of(dtype));
   impl->shape = std::move(shape);
   impl->dtype = dtype;
   impl->format = format;
@@ -231,60 +213,21 @@ void Tensor::copy_(const Tensor& source) {
   require<ValueError>(source.dtype() == dtype(), "copy_: source: expected dtype {}, got {}",
                       name(dtype()), name(source.dtype()));
   bump_version();
-  const Tensor same_order = source.reordered(memory_format());
+  const Tensor same_order = source.detach(memory_format());
   if (byte_size() != 0) std::memmove(bytes(), same_order.bytes(), byte_size());
-}
-
-void Tensor::set_data(const Tensor& other) {
-  require<StateError>(is_leaf(), "set_data: expected a leaf, got the result of an operation");
-  const bool wants_grad = requires_grad();
-  const TensorImpl& source = other.checked();
-  impl_->storage = source.storage;
-  impl_->offset = source.offset;
-  impl_->shape = source.shape;
-  impl_->dtype = source.dtype;
-  impl_->format = source.format;
-  impl_->grad = Tensor();
-  impl_->grad_fn = nullptr;
-  if (wants_grad) set_requires_grad();  // the accumulator knows shape and dtype
 }
 
 // ---- views and copies
 // --------------------------------------------------------------------------------
 
 Tensor Tensor::detach() const {
-  return share(checked(), shape(), impl_->offset);
+  auto impl = std::make_shared<TensorImpl>();
+  static_cast<TensorData&>(*impl) = checked();
+  return Tensor(std::move(impl));
 }
 
-Tensor Tensor::view(Shape shape) const {
-  require<ShapeError>(memory_format() == MemoryFormat::contiguous &&
-                          resgrad::numel(shape) == numel() &&
-                          std::ranges::all_of(shape, [](std::int64_t d) { return d >= 0; }),
-                      "view: shape: expected {} elements of a contiguous tensor, got {} for {} {}",
-                      numel(), shape, name(memory_format()), this->shape());
-  return share(checked(), std::move(shape), impl_->offset);
-}
-
-Tensor Tensor::narrow(std::int64_t begin, std::int64_t end) const {
-  require<ShapeError>(rank() >= 1 && 0 <= begin && begin <= end && end <= dim(0),
-                      "narrow: range: expected 0 <= begin <= end <= size of axis 0 of {}, got "
-                      "[{}, {})",
-                      shape(), begin, end);
-  Shape rows = shape();
-  rows[0] = end - begin;
-  const std::size_t row_bytes = dim(0) == 0 ? 0 : byte_size() / static_cast<std::size_t>(dim(0));
-  return share(*impl_, std::move(rows),
-               impl_->offset + static_cast<std::size_t>(begin) * row_bytes);
-}
-
-Tensor Tensor::clone() const {
-  Tensor copy = empty_like(*this);
-  if (byte_size() != 0) std::memcpy(copy.bytes(), bytes(), byte_size());
-  return copy;
-}
-
-Tensor Tensor::reordered(MemoryFormat format) const {
-  if (format == memory_format()) return *this;
+Tensor Tensor::detach(MemoryFormat format) const {
+  if (format == memory_format()) return requires_grad() ? detach() : *this;
   Tensor out = empty(shape(), dtype(), format);
   const std::int64_t n = dim(0), c = dim(1), hw = dim(2) * dim(3);
   visit_dtype(dtype(), [&](auto tag) {
@@ -305,32 +248,17 @@ bool Tensor::requires_grad() const {
   return checked().grad_fn != nullptr;
 }
 
-Tensor& Tensor::set_requires_grad(bool value) {
-  require<ValueError>(!value || is_floating(dtype()),
-                      "set_requires_grad: dtype: expected float32 or float64, got {}",
-                      name(dtype()));
-  require<StateError>(is_leaf(),
-                      "set_requires_grad: expected a leaf, got the result of {}; use detach()",
-                      requires_grad() ? grad_fn()->name() : "");
-  if (!value) {
-    impl_->grad_fn = nullptr;
-  } else if (!requires_grad()) {
-    impl_->grad_fn = make_accumulator(*this);
-  }
-  return *this;
-}
-
-bool Tensor::is_leaf() const {
-  return !requires_grad() || grad_fn()->is_accumulator();
-}
 Tensor Tensor::grad() const {
   return checked().grad;
 }
 
 void Tensor::set_grad(Tensor grad) {
-  require<ShapeError>(!grad.defined() || grad.shape() == shape(),
-                      "set_grad: grad: expected shape {}, got {}", shape(),
-                      grad.defined() ? grad.shape() : Shape{});
+  if (grad.defined()) {
+    require<ShapeError>(grad.shape() == shape(), "set_grad: grad: expected shape {}, got {}",
+                        shape(), grad.shape());
+    require<ValueError>(grad.dtype() == dtype(), "set_grad: grad: expected dtype {}, got {}",
+                        name(dtype()), name(grad.dtype()));
+  }
   checked().grad = std::move(grad);
 }
 
@@ -339,23 +267,6 @@ void Tensor::zero_grad() {
 }
 const std::shared_ptr<Node>& Tensor::grad_fn() const {
   return checked().grad_fn;
-}
-
-void Tensor::backward(BackwardOptions options) const {
-  require<ShapeError>(numel() == 1,
-                      "backward: tensor: expected one element (or a gradient dy), got shape {}",
-                      shape());
-  backward(full(shape(), 1, dtype(), memory_format()), options);
-}
-
-void Tensor::backward(const Tensor& dy, BackwardOptions options) const {
-  require<ValueError>(dy.defined(), "backward: dy: expected a gradient, got an undefined tensor");
-  run_backward(*this, dy, options);
-}
-
-void Tensor::register_hook(std::function<Tensor(const Tensor&)> hook) const {
-  require<StateError>(requires_grad(), "register_hook: expected a tensor that requires a gradient");
-  grad_fn()->hooks.push_back(std::move(hook));
 }
 
 }  // namespace resgrad

@@ -1,6 +1,6 @@
 // Tensor: a cheap handle to shared storage, a shape, a dtype, a memory format and autograd state.
-// It is built on storage and shapes. Arithmetic lives in core/ops; the few methods at the end of
-// the class that record gradients are defined there too.
+// What concerns the data is defined in tensor.cpp, what concerns the graph in tensor_autograd.cpp,
+// which stands above core/autograd; the operations among the methods are defined in core/ops.
 #pragma once
 
 #include <functional>
@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "core/autograd/hook.h"
 #include "core/dtype.h"
 #include "core/shape.h"
 #include "core/storage.h"
@@ -105,20 +106,25 @@ class Tensor {
   void copy_(const Tensor& source);
   void bump_version();
   /// Makes this tensor, for all its handles, hold the data of `other`: shape, dtype and format may
-  /// change. It stays a leaf or not; its gradient is dropped.
+  /// change. It goes on to require a gradient or not, and keeps its hooks; its gradient is dropped,
+  /// and graphs made before do not reach it any more. Throws StateError unless it is a leaf,
+  /// ValueError for a dtype that cannot have a gradient where it requires one.
   void set_data(const Tensor& other);
 
-  // ---- views and copies without a gradient -----------------------------------------------------
+  // ---- without a gradient ----------------------------------------------------------------------
   /// The same data without history.
   Tensor detach() const;
-  /// The same data under another shape, without history; contiguous tensors only.
+  /// The values in this memory format, without history; the data are not copied when the tensor has
+  /// that format, and it is returned itself when it has no history either.
+  Tensor detach(MemoryFormat format) const;
+
+  // ---- views and copies (recorded) -------------------------------------------------------------
+  /// The same data under another shape; contiguous tensors only.
   Tensor view(Shape shape) const;
-  /// Rows [begin, end) of the outermost axis as a view on the same data, without history.
+  /// Rows [begin, end) of the outermost axis as a view on the same data.
   Tensor narrow(std::int64_t begin, std::int64_t end) const;
-  /// A deep copy without history.
+  /// A deep copy.
   Tensor clone() const;
-  /// The values in another memory format, without history; the tensor itself when it has it.
-  Tensor reordered(MemoryFormat format) const;
 
   // ---- autograd --------------------------------------------------------------------------------
   bool requires_grad() const;
@@ -127,6 +133,7 @@ class Tensor {
   bool is_leaf() const;
   /// The gradient accumulated by backward(), or an undefined tensor.
   Tensor grad() const;
+  /// Throws ShapeError or ValueError for a gradient of another shape or dtype.
   void set_grad(Tensor grad);
   /// Drops the gradient, so that the next backward() starts from nothing.
   void zero_grad();
@@ -137,14 +144,16 @@ class Tensor {
   void backward(BackwardOptions options = {}) const;
   /// The same for any shape, from the gradient `dy` of this tensor. Throws ValueError without one.
   void backward(const Tensor& dy, BackwardOptions options = {}) const;
-  /// Calls `hook` with the gradient of this tensor when it is complete; a defined result replaces
-  /// it. Throws StateError when the tensor does not require a gradient.
-  void register_hook(std::function<Tensor(const Tensor&)> hook) const;
+  /// Calls `hook` with the gradient of this tensor when it is complete, in each backward(), until
+  /// it is removed; a defined result replaces the gradient. Hooks are called in the order in which
+  /// they were registered; one that a hook adds or removes counts from the next backward() on.
+  /// Throws StateError when the tensor does not require a gradient.
+  HookHandle register_hook(Hook hook) const;
 
   // ---- operations as methods (see core/ops) ----------------------------------------------------
   Tensor sum() const;
   Tensor mean() const;
-  Tensor reshape(Shape shape) const;
+  Tensor reshape(const Shape& shape) const;
   Tensor to(MemoryFormat format) const;
   Tensor to(DType dtype) const;
 
@@ -158,14 +167,19 @@ class Tensor {
   std::shared_ptr<TensorImpl> impl_;
 };
 
-struct TensorImpl {
+/// Where the elements of a tensor are and how they are read.
+struct TensorData {
   std::shared_ptr<Storage> storage;
   std::size_t offset = 0;  // bytes
   Shape shape;
   DType dtype = DType::float32;
   MemoryFormat format = MemoryFormat::contiguous;
+};
+
+struct TensorImpl : TensorData {
   Tensor grad;
   std::shared_ptr<Node> grad_fn;  // set exactly when the tensor requires a gradient
+  std::shared_ptr<Hooks> hooks;   // those of grad_fn; a leaf keeps them without one
 };
 
 }  // namespace resgrad

@@ -50,15 +50,6 @@ bool has(std::string_view file, const Signature& signature) {
 
 }  // namespace
 
-Image make_image(std::int64_t height, std::int64_t width, const std::string& name) {
-  require<IoError>(height >= 1 && width >= 1 && height <= kMaxPixels / width,
-                   "image: {}: expected 1 to {} pixels, got {} x {}", name, kMaxPixels, width,
-                   height);
-  return {.height = static_cast<int>(height),
-          .width = static_cast<int>(width),
-          .pixels = std::vector<std::uint8_t>(static_cast<std::size_t>(height * width * 3))};
-}
-
 Image decode_image(std::span<const std::byte> bytes, const std::string& name) {
   const std::string_view file(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (has(file, kPng)) return decode_png(bytes, name);

@@ -7,6 +7,7 @@
 #include "nn/init.h"
 #include "nn/layers.h"
 #include "nn/linear.h"
+#include "nn/recompute.h"
 #include "nn/sequential.h"
 
 namespace resgrad {
@@ -225,7 +226,7 @@ void ResNet::make_stem(const ResNetConfig& config) {
 
 void ResNet::set_recompute_blocks(bool value) {
   apply([value](Module& module) {
-    if (dynamic_cast<ResidualBlock*>(&module) != nullptr) module.set_recompute(value);
+    if (dynamic_cast<ResidualBlock*>(&module) != nullptr) set_recompute(module, value);
   });
 }
 

@@ -83,9 +83,12 @@ class Module : public std::enable_shared_from_this<Module> {
   void set_training(bool training);
   bool is_training() const { return training_; }
 
-  /// While gradients are recorded, keep only the input of this module for its backward, which then
-  /// computes the rest once more: less memory for more time, same results (see nn/recompute.h).
-  void set_recompute(bool value) { recompute_ = value; }
+  /// What stands between a call of a module and its forward(): gets both and the input, returns the
+  /// output.
+  using Caller = Tensor (*)(Module& module, std::function<Tensor(const Tensor&)> forward,
+                            const Tensor& x);
+  /// Lets calls of this module go through `caller`; null: straight to forward().
+  void call_through(Caller caller) { caller_ = caller; }
 
   /// Converts all floating parameters and buffers, here and below. Gradients are dropped. Throws
   /// ValueError for a dtype that is not floating; whatever it throws, nothing is converted then.
@@ -116,7 +119,7 @@ class Module : public std::enable_shared_from_this<Module> {
   std::vector<NamedTensor> parameters_, buffers_;
   std::vector<std::pair<std::string, ModulePtr>> children_;
   bool training_ = true;
-  bool recompute_ = false;
+  Caller caller_ = nullptr;
 };
 
 }  // namespace resgrad

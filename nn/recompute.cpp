@@ -151,4 +151,8 @@ Tensor recompute(Module& module, std::function<Tensor(const Tensor&)> forward, c
   return record<RecomputeNode>(y, inputs, module, std::move(forward), x, y, std::move(buffers));
 }
 
+void set_recompute(Module& module, bool value) {
+  module.call_through(value ? recompute : nullptr);
+}
+
 }  // namespace resgrad

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks that includes point downward (README, "The map") and the rules that go with the layers.
+"""Checks that includes point downward (README, "The map"), never in a circle, and the rules that go
+with the layers.
 
   scripts/check_layers.py [--root DIR]     lists violations as file:line: reason; exit code 1 if any
   scripts/check_layers.py --self-test      plants violations in a temporary tree and expects each
@@ -127,6 +128,54 @@ def check_includes(tree, name):
             yield line, f'data must not include core/autograd ("{own}")'
 
 
+def unit_of(name):
+    """What a header and its sources have in common: core/pool for core/pool.h, .cpp and _isa.cpp."""
+    return name.rpartition(".")[0].removesuffix("_isa")
+
+
+def check_circles(tree):
+    """Units, each a header with its sources, that need each other; at one include of each circle."""
+    needs = {unit_of(name): {} for name in tree.text}
+    for name in tree.text:
+        for line, own, _ in tree.includes(name):
+            if own in tree.text and unit_of(own) != unit_of(name):
+                needs[unit_of(name)].setdefault(unit_of(own), (name, line))
+    # depth first: what leads back to a unit of the present path closes a circle
+    done = set()
+    for start in needs:
+        if start in done:
+            continue
+        path, waiting = [start], [iter(needs[start])]
+        while path:
+            unit = next(waiting[-1], None)
+            if unit is None:
+                done.add(path.pop())
+                waiting.pop()
+            elif unit in path:
+                circle = path[path.index(unit) :] + [unit]
+                yield *needs[path[-1]][unit], "circle of files: " + " -> ".join(circle)
+            elif unit not in done:
+                path.append(unit)
+                waiting.append(iter(needs[unit]))
+
+
+def check_homes(tree):
+    """Headers whose source lies in another folder: it bears their name, includes them, and has no
+    header beside it. A header that only includes others needs no source."""
+    only_includes = re.compile(r"(\s*#[^\n]*\n)*\s*")
+    headers = {unit_of(name) for name in tree.text if name.endswith(".h")}
+    sources = {unit_of(name) for name in tree.text if name.endswith(".cpp")}
+    for name in tree.text:
+        if not name.endswith(".cpp") or layer_of(name) is None or unit_of(name) in headers:
+            continue
+        for line, own, _ in tree.includes(name):
+            same_name = own and unit_of(own).rpartition("/")[2] == unit_of(name).rpartition("/")[2]
+            if not same_name or unit_of(own) in sources or own not in tree.text:
+                continue
+            if not only_includes.fullmatch(tree.text[own]):
+                yield name, line, f'the source of "{own}" lies in another folder'
+
+
 def check_isa(tree):
     """Files that are compiled once per instruction set, with all that they include."""
     waiting = [(name, name) for name in tree.text if name.endswith("_isa.cpp")]
@@ -171,7 +220,7 @@ def check_words(tree, name):
 
 def violations(root):
     tree = Tree(root)
-    found = set(check_isa(tree))
+    found = {*check_isa(tree), *check_circles(tree), *check_homes(tree)}
     for name in tree.text:
         for check in (check_includes, check_words):
             found.update((name, line, reason) for line, reason in check(tree, name))
@@ -207,6 +256,19 @@ PLANTED = [
     ("train/flags.cpp", '#include "train/cli/main.cpp"\n', "train must not include train/cli"),
     ("nn/door.cpp", "\n#include <xtensor/xview.hpp>\n", ":2: <xtensor/xview.hpp> comes through"),
     ("tests/door_test.cpp", "#include <xtensor/xview.hpp>\n", "comes through core/xtensor.h only"),
+    ("core/ring_a.h", '#include "core/ring_b.h"\n', None),
+    ("core/ring_a.cpp", '#include "core/ring_a.h"\n', None),
+    ("core/ring_b.h", "", None),
+    ("core/ring_b.cpp", '#include "core/ring_c.h"\n', None),
+    ("core/ring_c.h", '\n#include "core/ring_a.h"\n', "core/ring_a -> core/ring_b -> core/ring_c -> core/ring_a"),
+    ("core/kernels/pair.h", "", None),
+    ("core/kernels/pair_isa.cpp", '#include "core/kernels/next.h"\n', ":1: circle of files"),
+    ("core/kernels/next.h", '#include "core/kernels/pair.h"\n', None),
+    ("nn/home.h", "void f();\n", None),
+    ("models/home.cpp", '#include "nn/home.h"\n', 'the source of "nn/home.h" lies in another folder'),
+    ("models/twin.h", "", None),
+    ("nn/twin.h", "void f();\n", None),
+    ("models/twin.cpp", '#include "models/twin.h"\n#include "nn/twin.h"\n', None),
     ("core/relative.cpp", '#include "tensor.h"\n', "is no file from the root"),
     ("core/ops/lazy.cpp", "auto y =\n    xt::sum(x);\n", ":1: auto keeps an xtensor expression"),
     ("core/print.cpp", 'void f() { std::cout << "x"; }\n', "never print"),

@@ -73,7 +73,16 @@ Tensor checked_gradient(const Tensor& dy, const Node& target, std::string_view s
   require<ValueError>(dy.dtype() == target.dtype,
                       "backward of {}: input {} ({}) has dtype {} but its gradient has dtype {}",
                       source, index, input_name, name(target.dtype), name(dy.dtype()));
-  return dy.reordered(target.format);
+  return dy.detach(target.format);
+}
+
+void run_hooks(const Node& node, Tensor& grad) {
+  if (node.hooks == nullptr) return;
+  const Hooks present = *node.hooks;  // a hook may add and remove hooks
+  for (const auto& hook : present) {
+    const Tensor replaced = (*hook)(grad);
+    if (replaced.defined()) grad = checked_gradient(replaced, node, "a hook", 0, node.name());
+  }
 }
 
 }  // namespace
@@ -94,10 +103,7 @@ void run_backward(const Tensor& root, const Tensor& dy, BackwardOptions options)
     Tensor grad = std::move(pending.at(node).grad);
     std::vector<Tensor> input_grads;
     if (grad.defined()) {  // undefined: no path from here to the root carries a gradient
-      for (const auto& hook : node->hooks) {
-        const Tensor replaced = hook(grad);
-        if (replaced.defined()) grad = checked_gradient(replaced, *node, "a hook", 0, node->name());
-      }
+      run_hooks(*node, grad);
       require<StateError>(!node->released,
                           "backward of {}: its saved tensors were freed by an earlier backward(); "
                           "pass {{.retain_graph = true}} there to call it twice",

@@ -52,7 +52,7 @@ std::string GradcheckResult::explain() const {
 GradcheckResult gradcheck(const std::function<Tensor(const std::vector<Tensor>&)>& f,
                           const std::vector<Tensor>& inputs, const GradcheckOptions& options) {
   std::vector<Tensor> xs;
-  for (const Tensor& input : inputs) xs.push_back(input.clone());
+  for (const Tensor& input : inputs) xs.push_back(input.detach().clone());
   const auto evaluate = [&] {
     const NoGradGuard no_grad;
     return f(xs);

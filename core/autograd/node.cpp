@@ -25,7 +25,7 @@ class AccumulateGrad final : public Node {
       leaf->grad =
           dy.impl().use_count() == 1 && dy.impl()->storage.use_count() == 1 ? dy : dy.clone();
     } else {
-      leaf->grad = leaf->grad.reordered(leaf->format);
+      leaf->grad = leaf->grad.detach(leaf->format);
       leaf->grad.bump_version();
       visit_floating(leaf->dtype, "accumulate", [&](auto tag) {
         using T = decltype(tag);

@@ -2,7 +2,6 @@
 // per leaf, which accumulates the leaf's gradient. Nodes point at the nodes of their inputs.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -65,7 +64,7 @@ class Node {
   bool needs_grad(std::size_t input) const { return inputs[input].node != nullptr; }
 
   std::vector<Edge> inputs;
-  std::vector<std::function<Tensor(const Tensor&)>> hooks;
+  std::shared_ptr<Hooks> hooks;  // null when there are none
   // What the gradient of the output must look like.
   Shape shape;
   DType dtype = DType::float32;

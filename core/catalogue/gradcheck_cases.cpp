@@ -327,6 +327,9 @@ void add_shaping(Catalogue& all) {
               {uniform(shape, -1, 1, format)});
     };
     one("reshape", [](const Tensor& x) { return reshape(x, {6, -1}); });
+  one("view", [](const Tensor& x) { return x.to(kContiguous).view({24, 5}); });
+  one("narrow", [](const Tensor& x) { return x.narrow(1, 2); });
+  one("clone", [](const Tensor& x) { return x.clone(); });
     one("flatten", [](const Tensor& x) { return flatten(x); });
     one("permute", [](const Tensor& x) { return permute(x, {3, 0, 2, 1}); });
     one("transpose", [](const Tensor& x) { return transpose(x, -1, 1); });

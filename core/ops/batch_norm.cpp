@@ -45,7 +45,7 @@ struct BatchNormNode final : Node {
   std::vector<Tensor> backward(const Tensor& dy) override {
     const bool shared = then_ == Then::add_relu && needs_grad(3);
     const BatchNormGradients g = batch_norm_gradients(
-        {.dy = dy.reordered(kChannelsLast),
+        {.dy = dy.detach(kChannelsLast),
          .x = x_.get(*this),
          .y = y_.get(*this),
          .factors = {mean_.get(*this), inv_std_.get(*this), scale_.get(*this), shift_.get(*this)},
@@ -75,21 +75,20 @@ Tensor normalise(Then then, const Tensor& x_any, const Tensor& residual_any, con
     require_shape(op, "residual", residual_any, x_any.shape());
     require_dtype(op, "residual", residual_any, x_any.dtype());
   }
-  const Tensor x = x_any.reordered(kChannelsLast);
-  const Tensor residual = then == Then::add_relu ? residual_any.reordered(kChannelsLast) : Tensor();
+  const Tensor x = x_any.detach(kChannelsLast);
+  const Tensor residual = then == Then::add_relu ? residual_any.detach(kChannelsLast) : Tensor();
   const BatchNormFactors factors =
       batch_norm_factors(x, weight, bias, running_mean, running_var, options);
   Tensor y = Tensor::empty_like(x);
   visit_floating(x.dtype(), op, [&](auto tag) {
     using T = decltype(tag);
-    const std::int64_t channels = x.dim(1), rows = channels == 0 ? 0 : x.numel() / channels;
     kernels::batch_norm<T>().apply(y.data<T>(), x.data<T>(), factors.normalisation<T>(),
                                    residual.defined() ? residual.data<T>() : nullptr,
-                                   then != Then::nothing, rows, channels);
+                                   then != Then::nothing, rows_of(x), x.dim(1));
   });
   std::vector<Input> inputs{{"x", x_any}, {"weight", weight}, {"bias", bias}};
   if (then == Then::add_relu) inputs.push_back({"residual", residual_any});
-  return record<BatchNormNode>(y.reordered(x_any.memory_format()), inputs, then, x, y, factors,
+  return record<BatchNormNode>(y.detach(x_any.memory_format()), inputs, then, x, y, factors,
                                options.training);
 }
 

@@ -1,14 +1,9 @@
 #pragma once
 
+#include "core/ops/batch_norm_options.h"
 #include "core/tensor.h"
 
 namespace resgrad {
-
-struct BatchNormOptions {
-  bool training = true;
-  double momentum = 0.1;  ///< weight of the new batch in the running statistics, in [0, 1]
-  double eps = 1e-5;      ///< added to the variance, in squared units of x
-};
 
 /// Batch normalisation over (N, H, W), one mean and variance per channel:
 ///   y = weight * (x - mean) / sqrt(var + eps) + bias

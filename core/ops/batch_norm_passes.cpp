@@ -41,8 +41,7 @@ void check_batch_norm(std::string_view op, const Tensor& x, const Tensor& weight
   require<ValueError>(options.momentum >= 0 && options.momentum <= 1 && options.eps >= 0,
                       "{}: options: expected momentum in [0, 1] and eps >= 0, got {} and {}", op,
                       options.momentum, options.eps);
-  const std::int64_t rows = channels == 0 ? 0 : x.numel() / channels;
-  require<ShapeError>(!options.training || rows >= 2,
+  require<ShapeError>(!options.training || rows_of(x) >= 2,
                       "{}: x: expected more than one value per channel in training, got {}", op,
                       x.shape());
 }
@@ -50,7 +49,7 @@ void check_batch_norm(std::string_view op, const Tensor& x, const Tensor& weight
 BatchNormFactors batch_norm_factors(const Tensor& x, const Tensor& weight, const Tensor& bias,
                                     Tensor& running_mean, Tensor& running_var,
                                     const BatchNormOptions& options) {
-  const std::int64_t channels = x.dim(1), rows = channels == 0 ? 0 : x.numel() / channels;
+  const std::int64_t channels = x.dim(1), rows = rows_of(x);
   BatchNormFactors factors;
   for (Tensor* t : {&factors.mean, &factors.inv_std, &factors.scale, &factors.shift}) {
     *t = Tensor::empty({channels}, x.dtype());
@@ -93,7 +92,7 @@ BatchNormFactors batch_norm_factors(const Tensor& x, const Tensor& weight, const
 // stands for the gradient that it lets through.
 BatchNormGradients batch_norm_gradients(const BatchNormBackward& b) {
   const Tensor &x = b.x, &dy = b.dy;
-  const std::int64_t channels = x.dim(1), rows = x.numel() / channels;
+  const std::int64_t channels = x.dim(1), rows = rows_of(x);
   BatchNormGradients result;
   result.dweight = Tensor::empty({channels}, x.dtype());
   result.dbias = Tensor::empty({channels}, x.dtype());

@@ -5,9 +5,15 @@
 #include <string_view>
 
 #include "core/kernels/normalisation.h"
-#include "core/ops/batch_norm.h"
+#include "core/ops/batch_norm_options.h"
+#include "core/tensor.h"
 
 namespace resgrad {
+
+/// The values of one channel.
+inline std::int64_t rows_of(const Tensor& x) {
+  return x.dim(0) * x.dim(2) * x.dim(3);
+}
 
 /// Throws what batch_norm() documents, in the name of `op`.
 void check_batch_norm(std::string_view op, const Tensor& x, const Tensor& weight,

@@ -29,7 +29,7 @@ struct BatchNormReluConv2dNode final : Node {
   }
 
   std::vector<Tensor> backward(const Tensor& dy_any) override {
-    const Tensor x = x_.get(*this), dy = dy_any.reordered(kChannelsLast);
+    const Tensor x = x_.get(*this), dy = dy_any.detach(kChannelsLast);
     const BatchNormFactors f{mean_.get(*this), inv_std_.get(*this), scale_.get(*this),
                              shift_.get(*this)};
     BatchNormGradients norm;
@@ -68,15 +68,15 @@ Tensor batch_norm_relu_conv2d(const Tensor& x_any, const Tensor& norm_weight,
                    norm_options);
   check_conv2d(x_any, conv_weight, conv_bias, conv_options);
   const kernels::Conv2dDims d = conv2d_dims(x_any, conv_weight, conv_options);
-  const Tensor x = x_any.reordered(kChannelsLast);
-  const Tensor w = conv_weight.reordered(MemoryFormat::contiguous);
+  const Tensor x = x_any.detach(kChannelsLast);
+  const Tensor w = conv_weight.detach(MemoryFormat::contiguous);
   const BatchNormFactors f =
       batch_norm_factors(x, norm_weight, norm_bias, running_mean, running_var, norm_options);
   if (norm_options.training) {
     report({.name = "batch_norm statistics", .phase = "forward", .bytes = bytes_of(x)});
   }
   const Tensor y = conv2d_forward(kOp, {x, f}, w, conv_bias, d);
-  return record<BatchNormReluConv2dNode>(y.reordered(x_any.memory_format()),
+  return record<BatchNormReluConv2dNode>(y.detach(x_any.memory_format()),
                                          {{"x", x_any},
                                           {"norm_weight", norm_weight},
                                           {"norm_bias", norm_bias},

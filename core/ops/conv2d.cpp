@@ -17,7 +17,7 @@ struct Conv2dNode final : Node {
   std::vector<SavedTensor*> saved() override { return {&x_, &weight_}; }
 
   std::vector<Tensor> backward(const Tensor& dy_any) override {
-    const Tensor weight = weight_.get(*this), dy = dy_any.reordered(kChannelsLast);
+    const Tensor weight = weight_.get(*this), dy = dy_any.detach(kChannelsLast);
     Tensor dx, dw, db;
     if (needs_grad(0)) dx = conv2d_backward_input(kOp, dy, weight, dims_);
     if (needs_grad(1)) dw = conv2d_backward_weight(kOp, dy, {x_.get(*this)}, dims_);
@@ -36,10 +36,10 @@ Tensor conv2d(const Tensor& x_any, const Tensor& weight, const Tensor& bias,
               const Conv2dOptions& options) {
   check_conv2d(x_any, weight, bias, options);
   const kernels::Conv2dDims d = conv2d_dims(x_any, weight, options);
-  const Tensor x = x_any.reordered(kChannelsLast);
-  const Tensor w = weight.reordered(MemoryFormat::contiguous);
+  const Tensor x = x_any.detach(kChannelsLast);
+  const Tensor w = weight.detach(MemoryFormat::contiguous);
   const Tensor y = conv2d_forward(kOp, {x}, w, bias, d);
-  return record<Conv2dNode>(y.reordered(x_any.memory_format()),
+  return record<Conv2dNode>(y.detach(x_any.memory_format()),
                             {{"x", x_any}, {"weight", weight}, {"bias", bias}}, x, w, d);
 }
 

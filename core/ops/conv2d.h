@@ -1,16 +1,9 @@
 #pragma once
 
-#include "core/ops/pair2d.h"
+#include "core/ops/conv2d_options.h"
 #include "core/tensor.h"
 
 namespace resgrad {
-
-struct Conv2dOptions {
-  Pair2d stride = 1;
-  Pair2d padding = 0;  ///< zeros added on both sides of each axis
-  Pair2d dilation = 1;
-  std::int64_t groups = 1;
-};
 
 /// 2-D convolution (cross-correlation), optionally grouped:
 ///   y[n, o, i, j] = bias[o] + sum over c, p, q of

@@ -42,9 +42,11 @@ Work work_of(std::string_view op, const Conv2dDims& d, Conv2dPass pass, std::str
           .shape = describe(d)};
 }
 
-// Runs f(engine, workspace) with the engine that is planned for the pass, and reports it.
+// Runs f(engine, workspace), which computes `result`, with the engine that is planned for the pass,
+// and reports it. A sum of no products (no image or no input channel) is 0 without an engine.
 template <class T, class F>
-void run(std::string_view op, const Conv2dDims& d, Conv2dPass pass, F&& f) {
+void run(Tensor& result, std::string_view op, const Conv2dDims& d, Conv2dPass pass, F&& f) {
+  if (d.macs() == 0) return result.zero_();
   const kernels::Conv2dEngine<T>& engine = kernels::plan_conv2d<T>(d, pass);
   const Storage workspace(engine.workspace_bytes(d, pass));
   f(engine, workspace.data());
@@ -65,15 +67,10 @@ void check_conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
   require_rank("conv2d", "weight", weight, 4);
   require_floating("conv2d", "x", x);
   require_dtype("conv2d", "weight", weight, x.dtype());
-  const auto at_least = [](std::string_view argument, Pair2d value, std::int64_t minimum) {
-    require<ValueError>(value.h >= minimum && value.w >= minimum,
-                        "conv2d: {}: expected at least {}, got ({}, {})", argument, minimum,
-                        value.h, value.w);
-  };
-  at_least("stride", o.stride, 1);
-  at_least("padding", o.padding, 0);
-  at_least("dilation", o.dilation, 1);
-  require<ValueError>(o.groups >= 1, "conv2d: groups: expected at least 1, got {}", o.groups);
+  require_size("conv2d", "stride", o.stride, 1);
+  require_size("conv2d", "padding", o.padding, 0);
+  require_size("conv2d", "dilation", o.dilation, 1);
+  require_size("conv2d", "groups", o.groups, 1);
   const std::int64_t c_in = x.dim(1), c_out = weight.dim(0);
   require<ShapeError>(c_in % o.groups == 0,
                       "conv2d: x: expected channels divisible by groups={}, got {}", o.groups,
@@ -120,7 +117,7 @@ Tensor conv2d_forward(std::string_view op, const Conv2dOperand& x, const Tensor&
   Tensor y = Tensor::empty({d.n, d.c_out, d.h_out(), d.w_out()}, x.x.dtype(), kChannelsLast);
   visit_floating(y.dtype(), "conv2d", [&](auto tag) {
     using T = decltype(tag);
-    run<T>(op, d, Conv2dPass::forward, [&](const auto& engine, std::byte* workspace) {
+    run<T>(y, op, d, Conv2dPass::forward, [&](const auto& engine, std::byte* workspace) {
       engine.forward(y.data<T>(), input_of<T>(x), weight.data<T>(), d, workspace);
     });
     if (bias.defined()) {
@@ -136,7 +133,7 @@ Tensor conv2d_backward_input(std::string_view op, const Tensor& dy, const Tensor
   Tensor dx = Tensor::empty({d.n, d.c_in, d.h_in, d.w_in}, dy.dtype(), kChannelsLast);
   visit_floating(dy.dtype(), "conv2d", [&](auto tag) {
     using T = decltype(tag);
-    run<T>(op, d, Conv2dPass::backward_input, [&](const auto& engine, std::byte* workspace) {
+    run<T>(dx, op, d, Conv2dPass::backward_input, [&](const auto& engine, std::byte* workspace) {
       engine.backward_input(dx.data<T>(), dy.data<T>(), weight.data<T>(), d, workspace);
     });
   });
@@ -148,7 +145,7 @@ Tensor conv2d_backward_weight(std::string_view op, const Tensor& dy, const Conv2
   Tensor dw = Tensor::empty({d.c_out, d.group_in(), d.k_h, d.k_w}, dy.dtype());
   visit_floating(dy.dtype(), "conv2d", [&](auto tag) {
     using T = decltype(tag);
-    run<T>(op, d, Conv2dPass::backward_weight, [&](const auto& engine, std::byte* workspace) {
+    run<T>(dw, op, d, Conv2dPass::backward_weight, [&](const auto& engine, std::byte* workspace) {
       engine.backward_weight(dw.data<T>(), dy.data<T>(), input_of<T>(x), d, workspace);
     });
   });

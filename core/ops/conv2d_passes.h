@@ -6,7 +6,8 @@
 
 #include "core/kernels/conv2d.h"
 #include "core/ops/batch_norm_passes.h"
-#include "core/ops/conv2d.h"
+#include "core/ops/conv2d_options.h"
+#include "core/tensor.h"
 
 namespace resgrad {
 

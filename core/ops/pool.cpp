@@ -14,12 +14,10 @@ Pool2dDims dims_of(std::string_view op, const Tensor& x, const Pool2dOptions& o)
   require_rank(op, "x", x, 4);
   require_floating(op, "x", x);
   const Pair2d stride = o.stride.value_or(o.kernel);
-  require<ValueError>(o.kernel.h >= 1 && o.kernel.w >= 1 && stride.h >= 1 && stride.w >= 1,
-                      "{}: options: expected kernel and stride of at least 1, got kernel ({}, {}) "
-                      "and stride ({}, {})",
-                      op, o.kernel.h, o.kernel.w, stride.h, stride.w);
-  require<ValueError>(o.padding.h >= 0 && o.padding.w >= 0 && 2 * o.padding.h <= o.kernel.h &&
-                          2 * o.padding.w <= o.kernel.w,
+  require_size(op, "kernel", o.kernel, 1);
+  require_size(op, "stride", stride, 1);
+  require_size(op, "padding", o.padding, 0);
+  require<ValueError>(2 * o.padding.h <= o.kernel.h && 2 * o.padding.w <= o.kernel.w,
                       "{}: padding: expected 0 to half the kernel ({}, {}), got ({}, {})", op,
                       o.kernel.h, o.kernel.w, o.padding.h, o.padding.w);
   require<ShapeError>(x.dim(2) >= 1 && x.dim(3) >= 1,  // else a window could be all padding
@@ -55,7 +53,7 @@ struct MaxPoolNode final : Node {
   double saved_bytes() override { return static_cast<double>(argmax_->bytes()); }
   void release() override { argmax_ = nullptr; }
   std::vector<Tensor> backward(const Tensor& dy_any) override {
-    const Tensor dy = dy_any.reordered(kChannelsLast);
+    const Tensor dy = dy_any.detach(kChannelsLast);
     Tensor dx = empty_input(dy, dims_);
     visit_floating(dy.dtype(), "max_pool2d", [&](auto tag) {
       using T = decltype(tag);
@@ -73,7 +71,7 @@ struct AvgPoolNode final : Node {
   explicit AvgPoolNode(const Pool2dDims& d) : dims_(d) {}
   const char* name() const override { return "avg_pool2d"; }
   std::vector<Tensor> backward(const Tensor& dy_any) override {
-    const Tensor dy = dy_any.reordered(kChannelsLast);
+    const Tensor dy = dy_any.detach(kChannelsLast);
     Tensor dx = empty_input(dy, dims_);
     visit_floating(dy.dtype(), "avg_pool2d", [&](auto tag) {
       using T = decltype(tag);
@@ -88,7 +86,7 @@ struct AvgPoolNode final : Node {
 
 Tensor max_pool2d(const Tensor& x_any, const Pool2dOptions& options) {
   const Pool2dDims d = dims_of("max_pool2d", x_any, options);
-  const Tensor x = x_any.reordered(kChannelsLast);
+  const Tensor x = x_any.detach(kChannelsLast);
   Tensor y = empty_output(x, d);
   auto argmax =
       std::make_shared<Storage>(static_cast<std::size_t>(y.numel()) * sizeof(std::int32_t));
@@ -97,18 +95,18 @@ Tensor max_pool2d(const Tensor& x_any, const Pool2dOptions& options) {
     kernels::pool<T>().max_forward(y.data<T>(), reinterpret_cast<std::int32_t*>(argmax->data()),
                                    x.data<T>(), d);
   });
-  return record<MaxPoolNode>(y.reordered(x_any.memory_format()), {{"x", x_any}}, argmax, d);
+  return record<MaxPoolNode>(y.detach(x_any.memory_format()), {{"x", x_any}}, argmax, d);
 }
 
 Tensor avg_pool2d(const Tensor& x_any, const Pool2dOptions& options) {
   const Pool2dDims d = dims_of("avg_pool2d", x_any, options);
-  const Tensor x = x_any.reordered(kChannelsLast);
+  const Tensor x = x_any.detach(kChannelsLast);
   Tensor y = empty_output(x, d);
   visit_floating(x.dtype(), "avg_pool2d", [&](auto tag) {
     using T = decltype(tag);
     kernels::pool<T>().avg_forward(y.data<T>(), x.data<T>(), d);
   });
-  return record<AvgPoolNode>(y.reordered(x_any.memory_format()), {{"x", x_any}}, d);
+  return record<AvgPoolNode>(y.detach(x_any.memory_format()), {{"x", x_any}}, d);
 }
 
 Tensor global_avg_pool2d(const Tensor& x) {

@@ -139,7 +139,7 @@ Tensor max(const Tensor& x, const ReduceOptions& options) {
     using T = decltype(tag);
     if (x.numel() == 0) return;
     if (axes.reduced.empty()) {
-      y = x.reordered(MemoryFormat::contiguous).clone();
+      y.copy_(x);
       return;
     }
     // not xt::amax: it starts at the lowest finite value and drops NaN

@@ -51,7 +51,7 @@ Tensor add_relu(const Tensor& a, const Tensor& b) {
   require_floating("add_relu", "a", a);
   require_dtype("add_relu", "b", b, a.dtype());
   require_shape("add_relu", "b", b, a.shape());
-  const Tensor other = b.reordered(a.memory_format());
+  const Tensor other = b.detach(a.memory_format());
   Tensor y = Tensor::empty_like(a);
   visit_floating(a.dtype(), "add_relu", [&](auto tag) {
     using T = decltype(tag);

@@ -1,8 +1,15 @@
 #include "core/ops/require.h"
 
+#include <algorithm>
+#include <limits>
 #include <string>
 
 namespace resgrad {
+namespace {
+
+constexpr std::int64_t kMaxSize = std::numeric_limits<std::int32_t>::max();
+
+}  // namespace
 
 std::string shape_pattern(const Shape& pattern) {
   std::vector<std::string> sizes;
@@ -32,6 +39,19 @@ void require_dtype(std::string_view op, std::string_view argument, const Tensor&
                    DType expected) {
   require<ValueError>(t.dtype() == expected, "{}: {}: expected dtype {}, got {}", op, argument,
                       name(expected), name(t.dtype()));
+}
+
+void require_size(std::string_view op, std::string_view argument, std::int64_t value,
+                  std::int64_t minimum) {
+  require<ValueError>(value >= minimum && value <= kMaxSize, "{}: {}: expected {} to {}, got {}",
+                      op, argument, minimum, kMaxSize, value);
+}
+
+void require_size(std::string_view op, std::string_view argument, Pair2d value,
+                  std::int64_t minimum) {
+  require<ValueError>(
+      std::min(value.h, value.w) >= minimum && std::max(value.h, value.w) <= kMaxSize,
+      "{}: {}: expected {} to {}, got ({}, {})", op, argument, minimum, kMaxSize, value.h, value.w);
 }
 
 void require_floating(std::string_view op, std::string_view argument, const Tensor& t) {

@@ -19,15 +19,6 @@ void assign(Out&& out, const Source& source) {
   xt::noalias(out) = source;
 }
 
-struct ReshapeNode final : Node {
-  explicit ReshapeNode(const Tensor& x) : x_shape_(x.shape()) {}
-  const char* name() const override { return "reshape"; }
-  std::vector<Tensor> backward(const Tensor& dy) override {
-    return {dy.reordered(MemoryFormat::contiguous).view(x_shape_)};
-  }
-  Shape x_shape_;
-};
-
 Tensor permuted(const Tensor& x, const std::vector<std::size_t>& order) {
   Shape shape;
   for (std::size_t axis : order) shape.push_back(x.shape()[axis]);
@@ -162,18 +153,19 @@ struct ToDtypeNode final : Node {
 
 }  // namespace
 
-Tensor reshape(const Tensor& x, Shape shape) {
+Tensor reshape(const Tensor& x, const Shape& shape) {
   const auto unknown = std::ranges::count(shape, -1);
+  Shape sizes = shape;
   if (unknown == 1) {
-    const std::int64_t known = -numel(shape);
-    if (known > 0 && x.numel() % known == 0) std::ranges::replace(shape, -1, x.numel() / known);
+    const auto inferred = std::ranges::find(sizes, -1);
+    *inferred = 1;
+    const std::int64_t known = numel(sizes, "reshape");
+    *inferred = known > 0 ? x.numel() / known : -1;
   }
-  require<ShapeError>(unknown <= 1 && numel(shape) == x.numel() &&
-                          std::ranges::all_of(shape, [](std::int64_t d) { return d >= 0; }),
+  require<ShapeError>(unknown <= 1 && numel(sizes, "reshape") == x.numel(),
                       "reshape: shape: expected {} elements as in {}, got {}", x.numel(), x.shape(),
                       shape);
-  return record<ReshapeNode>(x.reordered(MemoryFormat::contiguous).view(std::move(shape)),
-                             {{"x", x}}, x);
+  return to_memory_format(x, MemoryFormat::contiguous).view(std::move(sizes));
 }
 
 Tensor flatten(const Tensor& x, std::int64_t start_axis, std::int64_t end_axis) {
@@ -222,7 +214,7 @@ Tensor slice(const Tensor& x, std::int64_t axis, std::int64_t begin, std::int64_
   Box box(x.shape());
   box.ranges[i] = {from, to, step};
   Shape shape = x.shape();
-  shape[i] = (to - from + step - 1) / step;
+  shape[i] = (to - from - 1) / step + 1;
   Tensor y = Tensor::empty(shape, x.dtype(), x.memory_format());
   extract(y, x, box);
   return record<SliceNode>(y, {{"x", x}}, x, box);
@@ -263,9 +255,7 @@ Tensor zero_pad(const Tensor& x,
   Box box(shape);
   for (std::size_t i = 0; i < padding.size(); ++i) {
     const auto [before, after] = padding[i];
-    require<ValueError>(before >= 0 && after >= 0,
-                        "zero_pad: padding: expected sizes of at least 0, got ({}, {})", before,
-                        after);
+    require_size("zero_pad", "padding", {before, after}, 0);
     box.ranges[i] = {before, before + shape[i], 1};
     shape[i] += before + after;
   }
@@ -276,7 +266,7 @@ Tensor zero_pad(const Tensor& x,
 
 Tensor to_memory_format(const Tensor& x, MemoryFormat format) {
   if (x.memory_format() == format) return x;
-  return record<ToFormatNode>(x.reordered(format), {{"x", x}});
+  return record<ToFormatNode>(x.detach(format), {{"x", x}});
 }
 
 Tensor to_dtype(const Tensor& x, DType dtype) {
@@ -286,8 +276,8 @@ Tensor to_dtype(const Tensor& x, DType dtype) {
   return record<ToDtypeNode>(y, {{"x", x}}, x);
 }
 
-Tensor Tensor::reshape(Shape shape) const {
-  return resgrad::reshape(*this, std::move(shape));
+Tensor Tensor::reshape(const Shape& shape) const {
+  return resgrad::reshape(*this, shape);
 }
 Tensor Tensor::to(MemoryFormat format) const {
   return to_memory_format(*this, format);

@@ -12,7 +12,7 @@ namespace resgrad {
 /// The same elements in logical order under another shape; one size may be -1 and is inferred.
 /// A contiguous tensor is not copied: the result shares its data.
 /// Throws  ShapeError when the number of elements differs.
-Tensor reshape(const Tensor& x, Shape shape);
+Tensor reshape(const Tensor& x, const Shape& shape);
 
 /// Merges axes start_axis .. end_axis (inclusive) into one. Default: all but the first.
 Tensor flatten(const Tensor& x, std::int64_t start_axis = 1, std::int64_t end_axis = -1);

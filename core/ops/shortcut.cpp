@@ -16,7 +16,7 @@ struct PadShortcutNode final : Node {
   void release() override {}
   std::vector<Tensor> backward(const Tensor& dy_any) override {
     const PadShortcutDims& d = dims_;
-    const Tensor dy = dy_any.reordered(kChannelsLast);
+    const Tensor dy = dy_any.detach(kChannelsLast);
     Tensor dx = Tensor::empty({d.n, d.c, d.h, d.w}, dy.dtype(), kChannelsLast);
     visit_floating(dy.dtype(), "pad_shortcut", [&](auto tag) {
       using T = decltype(tag);
@@ -32,12 +32,10 @@ struct PadShortcutNode final : Node {
 Tensor pad_shortcut(const Tensor& x_any, const PadShortcutOptions& o) {
   require_rank("pad_shortcut", "x", x_any, 4);
   require_floating("pad_shortcut", "x", x_any);
-  require<ValueError>(
-      o.stride.h >= 1 && o.stride.w >= 1 && o.channels_before >= 0 && o.channels_after >= 0,
-      "pad_shortcut: options: expected stride >= 1 and channels >= 0, got stride ({}, {}), {} "
-      "channels before and {} after",
-      o.stride.h, o.stride.w, o.channels_before, o.channels_after);
-  const Tensor x = x_any.reordered(kChannelsLast);
+  require_size("pad_shortcut", "stride", o.stride, 1);
+  require_size("pad_shortcut", "channels_before", o.channels_before, 0);
+  require_size("pad_shortcut", "channels_after", o.channels_after, 0);
+  const Tensor x = x_any.detach(kChannelsLast);
   const PadShortcutDims d{.n = x.dim(0),
                           .c = x.dim(1),
                           .h = x.dim(2),
@@ -51,7 +49,7 @@ Tensor pad_shortcut(const Tensor& x_any, const PadShortcutOptions& o) {
     using T = decltype(tag);
     kernels::pad_shortcut(y.data<T>(), x.data<T>(), d);
   });
-  return record<PadShortcutNode>(y.reordered(x_any.memory_format()), {{"x", x_any}}, d);
+  return record<PadShortcutNode>(y.detach(x_any.memory_format()), {{"x", x_any}}, d);
 }
 
 }  // namespace resgrad

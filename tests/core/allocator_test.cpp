@@ -1,9 +1,12 @@
 #include "core/allocator.h"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <cstring>
+#include <fstream>
 #include <limits>
 #include <new>
 #include <thread>
@@ -12,6 +15,29 @@
 #include "core/tensor.h"
 
 using namespace resgrad;
+
+namespace {
+
+// Lets the process map so many bytes more than it has, for its lifetime.
+class AddressSpaceLimit {
+ public:
+  explicit AddressSpaceLimit(std::size_t more) {
+    std::size_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    REQUIRE(getrlimit(RLIMIT_AS, &before_) == 0);
+    rlimit limit = before_;
+    limit.rlim_cur = pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE)) + more;
+    REQUIRE(setrlimit(RLIMIT_AS, &limit) == 0);
+  }
+  ~AddressSpaceLimit() { setrlimit(RLIMIT_AS, &before_); }
+  AddressSpaceLimit(const AddressSpaceLimit&) = delete;
+  AddressSpaceLimit& operator=(const AddressSpaceLimit&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+}  // namespace
 
 TEST_CASE("blocks of all sizes are aligned to 64 bytes and can be written in full") {
   for (std::size_t bytes : {1u, 63u, 64u, 65u, 511u, 513u, 1000u, 4097u, 100000u, 3u << 20}) {
@@ -112,6 +138,30 @@ TEST_CASE("a request that no machine can serve is bad_alloc and leaves the stati
   CHECK_THROWS_AS(allocate(std::numeric_limits<std::size_t>::max()), std::bad_alloc);
   CHECK(allocator_stats().bytes_in_use == before.bytes_in_use);
   CHECK(allocator_stats().bytes_reserved == before.bytes_reserved);
+}
+
+TEST_CASE("cached memory is given back when the system has no more") {
+  constexpr std::size_t kMiB = std::size_t{1} << 20;
+  release_cached_memory();
+  // of no use for what is asked for below, each being too small and none beside another
+  std::vector<void*> cached, apart;
+  for (int i = 0; i < 10; ++i) {
+    cached.push_back(allocate(100 * kMiB));
+    apart.push_back(allocate(kMiB));
+  }
+  for (void* block : cached) deallocate(block, 100 * kMiB);
+  const std::size_t reserved = allocator_stats().bytes_reserved;
+  REQUIRE(reserved >= 1000 * kMiB);
+  void* block = nullptr;
+  {
+    const AddressSpaceLimit limit(200 * kMiB);
+    block = allocate(900 * kMiB);
+    CHECK(allocator_stats().bytes_reserved < reserved);
+    CHECK_THROWS_AS(allocate(900 * kMiB), std::bad_alloc);
+  }
+  deallocate(block, 900 * kMiB);
+  for (void* small : apart) deallocate(small, kMiB);
+  release_cached_memory();
 }
 
 TEST_CASE("threads never share a live block") {

@@ -25,7 +25,7 @@ std::set<std::string> names_of(const std::vector<NamedTensor>& state) {
 }
 
 std::vector<NamedTensor> copies(std::vector<NamedTensor> state) {
-  for (NamedTensor& t : state) t.tensor = t.tensor.clone();
+  for (NamedTensor& t : state) t.tensor = t.tensor.detach().clone();
   return state;
 }
 

@@ -89,7 +89,7 @@ TEST_CASE("more pairs than directions begin again, and memory formats agree") {
   const Tensor filters = whitening_filters(images, 22, 0.01);
   CHECK(bit_equal(slice(filters, 0, 9, 11), slice(filters, 0, 0, 2)));
   const Tensor colour = smooth_images(3);
-  CHECK(bit_equal(whitening_filters(colour.reordered(MemoryFormat::channels_last), 6),
+  CHECK(bit_equal(whitening_filters(colour.detach(MemoryFormat::channels_last), 6),
                   whitening_filters(colour, 6)));
 }
 

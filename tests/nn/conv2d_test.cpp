@@ -22,8 +22,7 @@ TEST_CASE("the layer is the operation with its own weight, bias and options") {
              {.stride = {2, 1}, .padding = {1, 2}, .dilation = {1, 2}, .groups = 2});
   CHECK(all_close(conv(x), want));
   CHECK(conv(x).memory_format() == MemoryFormat::contiguous);
-  CHECK(conv(x.reordered(MemoryFormat::channels_last)).memory_format() ==
-        MemoryFormat::channels_last);
+  CHECK(conv(x.detach(MemoryFormat::channels_last)).memory_format() == MemoryFormat::channels_last);
 }
 
 TEST_CASE("a layer without bias has one parameter") {

@@ -9,6 +9,7 @@
 
 #include "core/ops/arithmetic.h"
 #include "nn/nn.h"
+#include "tests/support/compare.h"
 #include "tests/support/random_tensor.h"
 
 using namespace resgrad;
@@ -152,6 +153,36 @@ TEST_CASE("to(float64) keeps the layers' handles, the values and the flow of gra
     CHECK(p.tensor.grad().dtype() == DType::float64);
   }
   CHECK(tree.scale.grad().defined());
+}
+
+TEST_CASE("to keeps the hooks of parameters") {
+  Tree tree;
+  int calls = 0;
+  HookHandle handle = tree.scale.register_hook([&calls](const Tensor&) {
+    ++calls;
+    return Tensor();
+  });
+  tree.to(DType::float64);
+  tree(random_tensor({2, 2, 3, 3}, 1)).sum().backward();
+  CHECK(calls == 1);
+  handle.remove();
+  tree(random_tensor({2, 2, 3, 3}, 1)).sum().backward();
+  CHECK(calls == 1);
+}
+
+TEST_CASE("calls go through a caller, which gets forward(), until there is none") {
+  Tree tree;
+  const Tensor x = random_tensor({2, 2, 3, 3}, 1, DType::float32);
+  tree.eval();
+  const Tensor y = tree(x);
+  tree.call_through(
+      [](Module& module, std::function<Tensor(const Tensor&)> forward, const Tensor& in) {
+        CHECK(module.class_name() == "Tree");
+        return mul(forward(in), 2);
+      });
+  CHECK(bit_equal(tree(x), mul(y, 2)));
+  tree.call_through(nullptr);
+  CHECK(bit_equal(tree(x), y));
 }
 
 TEST_CASE("a name is one word, and taken once among parameters, buffers and children") {

@@ -49,7 +49,7 @@ TEST_CASE("recomputation gives the same bits: outputs, gradients, statistics, dr
   for (const bool training : {true, false}) {
     CAPTURE(training);
     const auto kept = make_net(), recomputed = make_net();
-    recomputed->set_recompute(true);
+    set_recompute(*recomputed, true);
     for (const auto& net : {kept, recomputed}) net->set_training(training);
     for (std::uint64_t step = 0; step < 3; ++step) {
       Tensor a = input(step), b = input(step);
@@ -66,7 +66,7 @@ TEST_CASE("recomputation gives the same bits: outputs, gradients, statistics, dr
 
 TEST_CASE("two passes through one module before backward each repeat their own random numbers") {
   const auto kept = make_net(), recomputed = make_net();
-  recomputed->set_recompute(true);
+  set_recompute(*recomputed, true);
   const auto loss = [](Module& net) { return (net(input(1)) * net(input(2))).sum(); };
   loss(*kept).backward();
   loss(*recomputed).backward();
@@ -92,7 +92,7 @@ TEST_CASE("a random state that is a buffer repeats, whatever module keeps it") {
     Tensor calls_, scale_;
   };
   Noise kept(2), recomputed(2);
-  recomputed.set_recompute(true);
+  set_recompute(recomputed, true);
   Tensor a = input().set_requires_grad(), b = input().set_requires_grad();
   (kept(a) + kept(a)).sum().backward();
   (recomputed(b) + recomputed(b)).sum().backward();
@@ -112,7 +112,7 @@ TEST_CASE("a module that keeps random numbers outside its buffers is an error in
     Random random_{1, Purpose::test};
   };
   Sequential net{std::make_shared<Noise>()};
-  net.set_recompute(true);
+  set_recompute(net, true);
   const Tensor y = net(input().set_requires_grad()).sum();
   CHECK_THROWS_WITH_AS(y.backward(),
                        "backward of recompute: Sequential: expected the output of forward once "
@@ -128,7 +128,7 @@ TEST_CASE("an observer of forward alone does not count as another output") {
   };
   Sequential net{std::make_shared<BatchNorm2d>(3), std::make_shared<ReLU>(),
                  std::make_shared<Conv2d>(3, 4, 3, Conv2dLayerOptions{.padding = 1})};
-  net.set_recompute(true);
+  set_recompute(net, true);
   Tensor x = input().set_requires_grad();
   Tensor y;
   {
@@ -141,8 +141,8 @@ TEST_CASE("an observer of forward alone does not count as another output") {
 
 TEST_CASE("recomputation may be nested") {
   const auto kept = make_net(), recomputed = make_net();
-  recomputed->set_recompute(true);
-  for (const auto& [name, child] : recomputed->children()) child->set_recompute(true);
+  set_recompute(*recomputed, true);
+  for (const auto& [name, child] : recomputed->children()) set_recompute(*child, true);
   (*kept)(input()).sum().backward();
   (*recomputed)(input()).sum().backward();
   check_same_bits(kept->state_dict(), recomputed->state_dict());
@@ -152,7 +152,7 @@ TEST_CASE("recomputation passes the gradient check") {
   const auto net = make_net();
   net->to(DType::float64);
   net->eval();  // no dropout: the masks of two calls differ
-  net->set_recompute(true);
+  set_recompute(*net, true);
   const Tensor x = random_tensor({2, 3, 4, 3}, 1, DType::float64);
   const GradcheckResult result =
       gradcheck([&](const std::vector<Tensor>& in) { return (*net)(in[0]); }, {x});
@@ -161,7 +161,7 @@ TEST_CASE("recomputation passes the gradient check") {
 
 TEST_CASE("a module that returns its input, and one without gradients, can be recomputed") {
   Identity identity;
-  identity.set_recompute(true);
+  set_recompute(identity, true);
   Tensor x = input().set_requires_grad();
   identity(x).sum().backward();
   CHECK(x.grad().to_vector<float>() == std::vector<float>(static_cast<std::size_t>(x.numel()), 1));
@@ -169,7 +169,7 @@ TEST_CASE("a module that returns its input, and one without gradients, can be re
   CHECK_FALSE(identity(input()).requires_grad());
 
   const auto net = make_net();
-  net->set_recompute(true);
+  set_recompute(*net, true);
   const NoGradGuard no_grad;
   CHECK_FALSE((*net)(input()).requires_grad());
 }
@@ -194,7 +194,7 @@ TEST_CASE("nothing but the input is kept, and it goes after backward") {
 
 TEST_CASE("what changed between forward and backward is an error") {
   const auto net = make_net();
-  net->set_recompute(true);
+  set_recompute(*net, true);
   const auto step = [&](auto&& change) {
     const Tensor loss = (*net)(input()).sum();
     {
@@ -218,7 +218,7 @@ TEST_CASE("what changed between forward and backward is an error") {
 
 TEST_CASE("the graph keeps a shared module alive") {
   auto net = make_net();
-  net->set_recompute(true);
+  set_recompute(*net, true);
   Tensor x = input().set_requires_grad();
   const Tensor loss = (*net)(x).sum();
   net.reset();

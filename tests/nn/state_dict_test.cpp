@@ -20,7 +20,7 @@ std::shared_ptr<Sequential> make_net() {
 
 std::vector<NamedTensor> copies(const std::vector<NamedTensor>& state) {
   std::vector<NamedTensor> all;
-  for (const NamedTensor& t : state) all.push_back({t.name, t.tensor.clone()});
+  for (const NamedTensor& t : state) all.push_back({t.name, t.tensor.detach().clone()});
   return all;
 }
 
@@ -76,7 +76,7 @@ TEST_CASE("loading copies every value, whatever the order and memory format") {
   std::vector<NamedTensor> state = sevens(*net);
   state[0].tensor = random_tensor({2, 3, 3, 3}, 1, DType::float32);
   const std::vector<NamedTensor> want = copies(state);
-  state[0].tensor = state[0].tensor.reordered(MemoryFormat::channels_last);
+  state[0].tensor = state[0].tensor.detach(MemoryFormat::channels_last);
   std::reverse(state.begin(), state.end());
   const Tensor handle = net->named_parameters()[0].tensor;
   net->load_state_dict(state);

@@ -80,7 +80,7 @@ Json load_cases(std::string_view group) {
 Tensor draw(std::string_view case_name, std::string_view name, const Shape& shape, DType dtype,
             MemoryFormat format) {
   const NoGradGuard no_grad;
-  return Tensor::from(draw_values(case_name, name, shape), shape).to(dtype).reordered(format);
+  return Tensor::from(draw_values(case_name, name, shape), shape).to(dtype).detach(format);
 }
 
 Tensor draw_labels(std::string_view case_name, std::string_view name, std::int64_t count,

@@ -15,7 +15,7 @@ inline Tensor tensor_of(const std::vector<double>& values, const Shape& shape,
     using T = decltype(tag);
     for (std::size_t i = 0; i < values.size(); ++i) t.data<T>()[i] = static_cast<T>(values[i]);
   });
-  return t.reordered(format);
+  return t.detach(format);
 }
 
 /// Uniform values in [low, high).

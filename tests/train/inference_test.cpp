@@ -13,7 +13,7 @@ TEST_CASE("mirrored exchanges left and right in both memory formats") {
   const Tensor x = Tensor::from<float>({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, {1, 2, 2, 3});
   const std::vector<double> want = {3, 2, 1, 6, 5, 4, 9, 8, 7, 12, 11, 10};
   CHECK(mirrored(x).to_vector<double>() == want);
-  const Tensor y = mirrored(x.reordered(MemoryFormat::channels_last));
+  const Tensor y = mirrored(x.detach(MemoryFormat::channels_last));
   CHECK(y.memory_format() == MemoryFormat::channels_last);
   CHECK(y.to_vector<double>() == want);
   CHECK(mirrored(Tensor::zeros({0, 3, 2, 2})).numel() == 0);

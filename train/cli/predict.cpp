@@ -141,7 +141,7 @@ Predictions predict_tensor(const LoadedNetwork& loaded, const PredictFlags& flag
   result.logits = logits_of(loaded, flags.tta, [&, &tensor = images]() -> std::optional<Tensor> {
     if (begin == tensor.dim(0)) return std::nullopt;
     const std::int64_t end = std::min(begin + flags.run.batch_size, tensor.dim(0));
-    const Tensor batch = tensor.narrow(begin, end).reordered(MemoryFormat::channels_last);
+    const Tensor batch = tensor.narrow(begin, end).detach(MemoryFormat::channels_last);
     begin = end;
     return batch;
   });

@@ -490,7 +490,7 @@ using WriteNext = std::function<void(std::span<const std::byte>)>;
 
 void write_data(const std::vector<NamedTensor>& tensors, const WriteNext& write_next) {
   for (const NamedTensor& t : tensors) {
-    const Tensor values = t.tensor.reordered(MemoryFormat::contiguous);
+    const Tensor values = t.tensor.detach(MemoryFormat::contiguous);
     if (values.byte_size() != 0) write_next({values.bytes(), values.byte_size()});
   }
 }

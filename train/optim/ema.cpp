@@ -12,7 +12,8 @@ namespace resgrad {
 Ema::Ema(const Module& net, double decay) : decay_(decay), values_(net.state_dict()) {
   require<ValueError>(decay >= 0 && decay < 1,
                       "ema: decay: expected at least 0 and below 1, got {}", decay);
-  for (const NamedTensor& value : values_) averages_.push_back({value.name, value.tensor.clone()});
+  for (const NamedTensor& value : values_)
+    averages_.push_back({value.name, value.tensor.detach().clone()});
 }
 
 void Ema::update(std::int64_t updates) {
@@ -26,7 +27,7 @@ void Ema::update(std::int64_t updates) {
       average.copy_(values_[i].tensor);
       continue;
     }
-    const Tensor value = values_[i].tensor.reordered(average.memory_format());
+    const Tensor value = values_[i].tensor.detach(average.memory_format());
     average.bump_version();
     visit_floating(average.dtype(), "ema", [&](auto tag) {
       using T = decltype(tag);

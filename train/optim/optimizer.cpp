@@ -116,7 +116,7 @@ void Optimizer::step() {
     slot.parameter.bump_version();
     for (Tensor& s : slot.state) s.bump_version();
     // kernels walk memory, so the gradient must lie as the parameter does
-    update(slot, grad.reordered(slot.parameter.memory_format()), first);
+    update(slot, grad.detach(slot.parameter.memory_format()), first);
     // the gradient is read, parameter and state are read and written
     bytes += bytes_of(grad) + 2 * bytes_of(slot.parameter);
     for (const Tensor& s : slot.state) bytes += 2 * bytes_of(s);

@@ -78,7 +78,7 @@ TEST_CASE("operations keep a common memory format") {
   CHECK((2 - a).memory_format() == kChannelsLast);
   CHECK((2 / a).memory_format() == kChannelsLast);
   CHECK(exp(a).memory_format() == kChannelsLast);
-  CHECK(add(a, a.reordered(MemoryFormat::contiguous)).memory_format() == MemoryFormat::contiguous);
+  CHECK(add(a, a.detach(MemoryFormat::contiguous)).memory_format() == MemoryFormat::contiguous);
 }
 
 TEST_CASE("scalars take the dtype of the tensor") {

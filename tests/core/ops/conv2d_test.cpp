@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
+
 #include "tests/support/conv_dims.h"
 #include "tests/support/guards.h"
 #include "tests/support/random_tensor.h"
@@ -96,9 +98,11 @@ TEST_CASE("a batch of nothing convolves to nothing, with zero gradients of the w
 }
 
 TEST_CASE("without input channels conv2d gives the bias") {
-  const Tensor y = conv2d(Tensor::zeros({1, 0, 3, 3}), Tensor::zeros({2, 0, 2, 2}),
-                          tensor_of({5, 7}, {2}, DType::float32));
+  const Tensor bias = tensor_of({5, 7}, {2}, DType::float32).set_requires_grad();
+  const Tensor y = conv2d(Tensor::zeros({1, 0, 3, 3}), Tensor::zeros({2, 0, 2, 2}), bias);
   CHECK(all_close(y, {5, 5, 5, 5, 7, 7, 7, 7}));
+  y.sum().backward();
+  CHECK(all_close(bias.grad(), {4, 4}));
 }
 
 TEST_CASE("the same seed gives the same bits, forward and backward") {
@@ -147,16 +151,24 @@ TEST_CASE("conv2d rejects ranks, groups, kernels and biases that do not fit") {
                        ShapeError);
 }
 
+TEST_CASE("conv2d rejects paddings and dilations whose sums would overflow") {
+  const Tensor x = Tensor::zeros({1, 4, 5, 6}), w = Tensor::zeros({6, 4, 3, 3});
+  const std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  CHECK_THROWS_AS(conv2d(x, w, {.padding = most / 2 + 1}), ValueError);
+  CHECK_THROWS_AS(conv2d(x, w, {.dilation = most / 2 + 1}), ValueError);
+  CHECK_THROWS_AS(conv2d(x, w, {.stride = most}), ValueError);
+}
+
 TEST_CASE("conv2d rejects options and dtypes that do not fit") {
   const Tensor x = Tensor::zeros({1, 4, 5, 6}), w = Tensor::zeros({6, 4, 3, 3});
   CHECK_THROWS_WITH_AS(conv2d(x, w, {.stride = {1, 0}}),
-                       "conv2d: stride: expected at least 1, got (1, 0)", ValueError);
+                       "conv2d: stride: expected 1 to 2147483647, got (1, 0)", ValueError);
   CHECK_THROWS_WITH_AS(conv2d(x, w, {.padding = {-1, 0}}),
-                       "conv2d: padding: expected at least 0, got (-1, 0)", ValueError);
+                       "conv2d: padding: expected 0 to 2147483647, got (-1, 0)", ValueError);
   CHECK_THROWS_WITH_AS(conv2d(x, w, {.dilation = {0, 1}}),
-                       "conv2d: dilation: expected at least 1, got (0, 1)", ValueError);
-  CHECK_THROWS_WITH_AS(conv2d(x, w, {.groups = 0}), "conv2d: groups: expected at least 1, got 0",
-                       ValueError);
+                       "conv2d: dilation: expected 1 to 2147483647, got (0, 1)", ValueError);
+  CHECK_THROWS_WITH_AS(conv2d(x, w, {.groups = 0}),
+                       "conv2d: groups: expected 1 to 2147483647, got 0", ValueError);
   CHECK_THROWS_WITH_AS(conv2d(x, Tensor::zeros({6, 4, 3, 3}, DType::float64)),
                        "conv2d: weight: expected dtype float32, got float64", ValueError);
   CHECK_THROWS_WITH_AS(conv2d(x, w, Tensor::zeros({6}, DType::float64)),

@@ -92,9 +92,7 @@ TEST_CASE("pooling rejects what does not fit") {
   CHECK_THROWS_WITH_AS(max_pool2d(Tensor::zeros({1, 2, 4, 5}, DType::int64), {}),
                        "max_pool2d: x: expected a floating dtype, got int64", ValueError);
   CHECK_THROWS_WITH_AS(avg_pool2d(x, {.kernel = {0, 2}}),
-                       "avg_pool2d: options: expected kernel and stride of at least 1, got kernel "
-                       "(0, 2) and stride (0, 2)",
-                       ValueError);
+                       "avg_pool2d: kernel: expected 1 to 2147483647, got (0, 2)", ValueError);
   CHECK_THROWS_AS(avg_pool2d(x, {.stride = Pair2d(0)}), ValueError);
   CHECK_THROWS_WITH_AS(max_pool2d(x, {.kernel = 3, .padding = {2, 0}}),
                        "max_pool2d: padding: expected 0 to half the kernel (3, 3), got (2, 0)",

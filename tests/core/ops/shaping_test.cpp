@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
+
 #include <numeric>
 
 #include "tests/support/property.h"
@@ -26,7 +28,7 @@ Tensor pick_tensor(std::int64_t low_rank, std::int64_t high_rank) {
 TEST_CASE("reshape keeps the logical order in both formats and infers one size") {
   const Tensor x = random_tensor({2, 3, 2, 2}, 1);
   for (MemoryFormat format : {MemoryFormat::contiguous, kChannelsLast}) {
-    const Tensor y = reshape(x.reordered(format), {4, -1});
+    const Tensor y = reshape(x.detach(format), {4, -1});
     CHECK(y.shape() == Shape{4, 6});
     CHECK(y.to_vector<double>() == x.to_vector<double>());
   }
@@ -121,7 +123,7 @@ TEST_CASE("concatenate joins what slice takes apart") {
     for (std::int64_t begin = 0; begin < size;) {
       const std::int64_t end = pick(begin + 1, size);
       Tensor part = slice(x, axis, begin, end);
-      if (part.rank() == 4) part = part.reordered(pick_format());
+      if (part.rank() == 4) part = part.detach(pick_format());
       parts.push_back(part);
       begin = end;
     }
@@ -179,12 +181,22 @@ TEST_CASE("zero_pad rejects too many pairs and negative sizes, and pads nothing 
   CHECK_THROWS_WITH_AS(zero_pad(x, {{0, 0}, {0, 0}, {1, 1}}),
                        "zero_pad: padding: expected at most 2 pairs for [2, 3], got 3", ShapeError);
   CHECK_THROWS_WITH_AS(zero_pad(x, {{1, -1}}),
-                       "zero_pad: padding: expected sizes of at least 0, got (1, -1)", ValueError);
+                       "zero_pad: padding: expected 0 to 2147483647, got (1, -1)", ValueError);
   const Tensor none = Tensor::zeros({0, 2}, DType::float64).set_requires_grad();
   const Tensor y = zero_pad(none, {{1, 1}});
   CHECK(all_close(y, tensor_of({0, 0, 0, 0}, {2, 2})));
   y.sum().backward();
   CHECK(none.grad().shape() == Shape{0, 2});
+}
+
+TEST_CASE("sizes near the largest integer do not wrap around") {
+  const std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  const Tensor x = Tensor::zeros({4});
+  CHECK(slice(x, 0, 1, 4, most).shape() == Shape{1});
+  CHECK_THROWS_AS(zero_pad(x, {{most, 1}}), ValueError);
+  CHECK_THROWS_AS(reshape(x, {most / 2 + 2, 4}), ShapeError);
+  CHECK_THROWS_AS(reshape(x, {-1, most / 2 + 2, 4}), ShapeError);
+  CHECK_THROWS_AS(reshape(Tensor::zeros({0}), {-1, 0}), ShapeError);
 }
 
 TEST_CASE("empty tensors are permuted, sliced and reshaped, with empty gradients") {
