@@ -23,12 +23,15 @@ import tempfile
 import zlib
 from pathlib import Path
 
-import torch
-import torch.nn.functional as F
-import torchvision
-from PIL import Image
-from torch import nn
-from torchvision import transforms
+from packages import need
+
+need("torch", "torchvision", "PIL")
+import torch  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
+import torchvision  # noqa: E402
+from PIL import Image  # noqa: E402
+from torch import nn  # noqa: E402
+from torchvision import transforms  # noqa: E402
 
 TOLERANCE = 1e-4
 DTYPES = {"F32": torch.float32, "I64": torch.int64}

@@ -62,6 +62,8 @@ def run_torch(job):
     import resource
     import time
 
+    from packages import need
+    need("torch")
     import torch
     from torch_networks import make
 

@@ -30,12 +30,15 @@ import math
 import sys
 from pathlib import Path
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import nn
+from packages import need
 
-from torch_networks import ResNetBlock, ResNeXtBlock, ZeroPadShortcut, conv, make
+need("numpy", "torch")
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
+from torch import nn  # noqa: E402
+
+from torch_networks import ResNetBlock, ResNeXtBlock, ZeroPadShortcut, conv, make  # noqa: E402
 
 # ---- the formula -------------------------------------------------------------------------------
 

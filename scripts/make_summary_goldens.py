@@ -14,9 +14,12 @@ import json
 import sys
 from pathlib import Path
 
-import torchinfo
+from packages import need
 
-from make_goldens import ResNetBlock, ResNeXtBlock, make
+need("torch", "torchinfo")
+import torchinfo  # noqa: E402
+
+from make_goldens import ResNetBlock, ResNeXtBlock, make  # noqa: E402
 
 BLOCK_INPUT = [4, 128, 64, 64]
 BLOCKS = {  # name: (class, options, parameters, [mult-adds, input, forward/backward, total])

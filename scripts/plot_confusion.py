@@ -14,7 +14,10 @@ import json
 import sys
 from pathlib import Path
 
-import matplotlib
+from packages import need
+
+need("matplotlib", "numpy")
+import matplotlib  # noqa: E402
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402: the backend is chosen first

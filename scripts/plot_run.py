@@ -15,11 +15,12 @@ import os
 import sys
 from pathlib import Path
 
-import numpy as np
-from matplotlib.lines import Line2D
-
+# first: it says which package is missing
 from plots import (COLOURS, GREY, InputError, add_foot, finish_axes, panels, read_metrics, save,
                    without_suffix)
+
+import numpy as np
+from matplotlib.lines import Line2D
 
 COLUMNS = ("epoch", "step", "lr", "train_loss", "train_top1", "test_loss", "test_top1")
 

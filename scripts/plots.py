@@ -2,7 +2,10 @@
 import csv
 import math
 
-import matplotlib
+from packages import need
+
+need("matplotlib", "numpy")
+import matplotlib  # noqa: E402
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402: the backend is chosen first

@@ -1,0 +1,18 @@
+"""Packages beyond Python's own that a script needs: one sentence instead of a traceback."""
+import importlib.util
+import sys
+from pathlib import Path
+
+DEBIAN = {"matplotlib": "python3-matplotlib", "numpy": "python3-numpy", "PIL": "python3-pil",
+          "torch": "python3-torch", "torchvision": "python3-torchvision"}
+PYPI = {"torchinfo": "torchinfo==1.8.0"}
+
+
+def need(*modules):
+    """Ends the program with exit code 1 when this Python has not all of `modules`."""
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            command = (f"apt-get install {DEBIAN[module]} gives it to /usr/bin/python3"
+                       if module in DEBIAN else f"{sys.executable} -m pip install {PYPI[module]}")
+            sys.exit(f"{Path(sys.argv[0]).stem}: needs {module}, which {sys.executable} does not have: "
+                     f"{command}")
