@@ -82,6 +82,12 @@ done
 forbid '-ffast-math|-Ofast|-funsafe-math' "flags that delete checks for NaN and change sums" \
   "${builds[@]}" CMakePresets.json
 forbid '(^|[^[:alnum:]_.])/(home|root|work)/' "a path of one machine" "${text[@]}" CMakePresets.json
+library=()
+for file in "${cpp[@]}"; do
+  case "$file" in core/* | nn/* | models/* | data/* | train/*) library+=("$file") ;; esac
+done
+forbid 'fmt::print\(|std::(cout|cerr|printf|puts)' "output past train/cli/output.h, whose errors nobody sees" \
+  "${library[@]}"
 forbid '[[:space:]]$' "blanks at the end of the line" "${cpp[@]}" "${shell[@]}" "${python[@]}"
 forbid $'\r' "a carriage return" "${text[@]}"
 

@@ -69,14 +69,16 @@ TrainState parse_state(const std::string& text, const fs::path& file) {
 // The fields of the metadata, each required.
 class Fields {
  public:
-  Fields(const TensorFile& contents, const fs::path& file) : contents_(contents), file_(file) {}
+  Fields(const std::map<std::string, std::string>& metadata, const fs::path& file)
+      : metadata_(metadata), file_(file) {}
 
   const std::string& text(const std::string& key) const {
-    const auto found = contents_.metadata.find(key);
-    require<IoError>(found != contents_.metadata.end(),
-                     "checkpoint: {}: expected the metadata field {}, found none (not a file of "
-                     "resgrad train?)",
-                     file_.string(), key);
+    const auto found = metadata_.find(key);
+    require<IoError>(
+        found != metadata_.end(),
+        "checkpoint: {}: expected the metadata field {}, as files of resgrad train and "
+        "resgrad import have it, found none",
+        file_.string(), key);
     return found->second;
   }
 
@@ -92,7 +94,7 @@ class Fields {
   }
 
  private:
-  const TensorFile& contents_;
+  const std::map<std::string, std::string>& metadata_;
   const fs::path& file_;
 };
 
@@ -144,13 +146,18 @@ void write_checkpoint(const fs::path& file, const Checkpoint& checkpoint, int ke
   out.commit();
 }
 
-Checkpoint read_checkpoint(const fs::path& file) {
-  const TensorFile contents = read_safetensors(file);
-  const Fields fields(contents, file);
+Checkpoint read_checkpoint(const fs::path& file, CheckpointPart part) {
+  const auto wanted = [part](std::string_view name) {
+    return part == CheckpointPart::all || name.starts_with(kModelPrefix);
+  };
+  const bool header = part == CheckpointPart::header;
+  const TensorFile contents = header ? TensorFile{.metadata = read_safetensors_metadata(file)}
+                                     : read_safetensors(file, wanted);
+  const Fields fields(contents.metadata, file);
   require<IoError>(fields.text("format_version") == kFormatVersion,
                    "checkpoint: {}: expected format version {}, got {}", file.string(),
                    kFormatVersion, fields.text("format_version"));
-  require<IoError>(contents.checksum,
+  require<IoError>(contents.checksum || header,
                    "checkpoint: {}: expected a checksum, found none: the file is damaged",
                    file.string());
   Checkpoint checkpoint{.info = {.model = fields.text("model"),
@@ -166,7 +173,7 @@ Checkpoint read_checkpoint(const fs::path& file) {
                         .optimizer = tensors_under(kOptimizerPrefix, contents)};
   checkpoint.ema = tensors_under(kEmaPrefix, contents);
   const auto training = contents.metadata.find("training");
-  if (training != contents.metadata.end()) {
+  if (part != CheckpointPart::network && training != contents.metadata.end()) {
     checkpoint.state = parse_state(training->second, file);
   }
   return checkpoint;
@@ -177,11 +184,11 @@ void save_weights(const fs::path& file, const Module& net, const CheckpointInfo&
 }
 
 CheckpointInfo read_checkpoint_info(const fs::path& file) {
-  return read_checkpoint(file).info;
+  return read_checkpoint(file, CheckpointPart::header).info;
 }
 
 void load_weights(const fs::path& file, Module& net) {
-  net.load_state_dict(read_checkpoint(file).model);
+  net.load_state_dict(read_checkpoint(file, CheckpointPart::network).model);
 }
 
 }  // namespace resgrad

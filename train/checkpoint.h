@@ -56,13 +56,22 @@ std::filesystem::path previous_file(const std::filesystem::path& file, int n);
 void write_checkpoint(const std::filesystem::path& file, const Checkpoint& checkpoint,
                       int keep = 0);
 
+/// How much of a checkpoint is read.
+enum class CheckpointPart {
+  all,      ///< but `others`
+  network,  ///< `info` and `model`; the rest is passed over, though the checksum counts it
+  header,   ///< `info` and `state`; no tensors, whose damage is not noticed
+};
+
+/// Reads a checkpoint, opening the file once.
 /// Throws  IoError when the file cannot be read, is damaged, has no checksum, is not of ours or of
 ///         another format version.
-Checkpoint read_checkpoint(const std::filesystem::path& file);
+Checkpoint read_checkpoint(const std::filesystem::path& file,
+                           CheckpointPart part = CheckpointPart::all);
 
 /// The network alone: writes parameters and buffers of `net`, atomically. Throws IoError.
 void save_weights(const std::filesystem::path& file, const Module& net, const CheckpointInfo& info);
-/// Reads what the file says about itself. Throws IoError as read_checkpoint().
+/// Reads what the header says about the network. Throws IoError as read_checkpoint().
 CheckpointInfo read_checkpoint_info(const std::filesystem::path& file);
 /// Loads the weights into `net`. Throws IoError as read_checkpoint(), ValueError that lists every
 /// tensor that differs.

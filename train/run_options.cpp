@@ -3,6 +3,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "core/check.h"
 #include "train/version.h"
 
 namespace resgrad {
@@ -79,7 +80,17 @@ nlohmann::ordered_json as_json(const RunOptions& o) {
 }  // namespace
 
 std::string to_json(const RunOptions& options) {
-  return as_json(options).dump(2) + "\n";
+  const nlohmann::ordered_json json = as_json(options);
+  for (const auto& [key, value] : json.items()) {
+    try {
+      value.dump();
+    } catch (const nlohmann::json::type_error&) {
+      throw ValueError(fmt::format(
+          "settings: {}: expected text in UTF-8, as the record of the settings is, got {}", key,
+          value.get<std::string>()));
+    }
+  }
+  return json.dump(2) + "\n";
 }
 
 std::string result_settings(const RunOptions& options) {

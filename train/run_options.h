@@ -76,7 +76,8 @@ struct RunOptions {
 };
 
 /// The settings and the version of the program as a JSON object. `resume` is left out: it belongs
-/// to a start, not to the run.
+/// to a start, not to the run. Throws ValueError for text that is not UTF-8, which JSON cannot
+/// hold.
 std::string to_json(const RunOptions& options);
 
 /// Those of them that decide what is computed, as a JSON object: without what says where and how

@@ -78,9 +78,11 @@ TEST_CASE("export and import say what does not fit, and leave no file") {
   };
   refused("export --layout torchvision --checkpoint " + trained.weights, "expected shortcut B");
   refused("import --layout torchvision --model resnet20 --weights " + trained.weights,
-          "expected a tensor conv1.weight, found none");
+          "needs no import: use it as --checkpoint");
   output("export --layout akamaster --checkpoint " + trained.weights + " --output " +
          trained.path("w.safetensors"));
+  refused("import --layout torchvision --model resnet20 --weights " + trained.path("w.safetensors"),
+          "expected a tensor fc.weight, found none");
   refused("import --layout akamaster --model resnet32 --weights " + trained.path("w.safetensors"),
           "missing: layer3.4.bn2.running_var");
   refused("import --layout akamaster --model preact_resnet20 --weights " +
@@ -97,6 +99,33 @@ TEST_CASE("export and import say what does not fit, and leave no file") {
   r = run("export --layout akamaster --checkpoint " + trained.weights + " --output /nonexistent/w");
   CHECK(r.code == 1);
   CHECK(contains(r.out, "/nonexistent/w"));
+}
+
+TEST_CASE("what is no weights file is named, with what to do") {
+  const Trained trained;
+  const auto fails = [](const std::string& arguments, const std::vector<std::string>& parts) {
+    const Result r = run(arguments);
+    CAPTURE(r.out);
+    CHECK(r.code == 1);
+    for (const std::string& part : parts) CHECK(contains(r.out, part));
+  };
+  const std::string pth = trained.path("net.pth"), tar = trained.path("net.tar");
+  std::ofstream(pth, std::ios::binary) << "PK\x03\x04" << std::string(500, 'x');
+  std::ofstream(tar, std::ios::binary)
+      << std::string(257, '\0') << "ustar" << std::string(250, '\0');
+  const std::vector<std::string> torch = {pth + ": expected a safetensors file, got a ZIP archive",
+                                          "torch.load(\"" + pth + "\"", "\nsave_file({"};
+  fails("eval --checkpoint " + pth, torch);
+  fails("predict --index 0 --checkpoint " + pth, torch);
+  fails("import --layout akamaster --model resnet20 --output x --weights " + pth, torch);
+  fails("eval --checkpoint " + tar, {"got a tar archive\n"});
+  fails("eval --checkpoint " + trained.path("run"),
+        {"got a folder; it holds " + trained.path("run/best.safetensors")});
+  fails("eval --checkpoint " + trained.path("run/args.json"), {"got JSON text"});
+  output("export --layout akamaster --checkpoint " + trained.weights + " --output " +
+         trained.path("w.safetensors"));
+  fails("eval --checkpoint " + trained.path("w.safetensors"),
+        {"as files of resgrad train and resgrad import have it, found none"});
 }
 
 TEST_CASE("predict prints the likeliest classes of test images, and agrees with eval") {
@@ -149,7 +178,7 @@ TEST_CASE("predict takes image files of any size and names the one that is damag
   const Json json = Json::parse(output(predict + "--json " + trained.path("a.png")));
   CHECK(json["predictions"][0]["top"].size() == 5);
   CHECK_FALSE(json["predictions"][0].contains("label"));
-  Result r = run(predict + trained.path("a.png") + ' ' + trained.path("cut.png"));
+  Result r = run(predict + trained.path("cut.png"));
   CHECK(r.code == 1);
   CHECK(r.out == "resgrad: image: " + trained.path("cut.png") +
                      ": expected a PNG that ends in an IEND chunk, got one that is cut off or goes "
@@ -158,6 +187,96 @@ TEST_CASE("predict takes image files of any size and names the one that is damag
   CHECK(r.code == 1);
   CHECK(contains(r.out, "centre_crop: size"));
   CHECK(run(predict + trained.path("none.png")).code == 1);
+}
+
+TEST_CASE("one damaged image of many is named, and the others are predicted") {
+  const Trained trained;
+  write_png(trained.path("a.png"));
+  write_png(trained.path("cut.png"), 60);
+  const std::string predict = "predict --checkpoint " + trained.weights + ' ' +
+                              trained.path("cut.png") + ' ' + trained.path("a.png") + ' ' +
+                              trained.path("none.png") + ' ' + trained.path("a.png");
+  Result r = run(predict + " --logits-output " + trained.path("y.safetensors"));
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, "resgrad: image: " + trained.path("cut.png") + ": expected a PNG"));
+  CHECK(contains(r.out, "resgrad: image: " + trained.path("none.png") + ": expected a"));
+  CHECK(contains(r.out, trained.path("a.png") + "\n  "));
+  CHECK(read_safetensors(trained.path("y.safetensors")).tensors[0].tensor.shape() == Shape{2, 10});
+  r = run(predict + " --json 2>/dev/null #");
+  CHECK(r.code == 1);
+  const Json json = Json::parse(r.out);
+  CHECK(json["predictions"].size() == 2);
+  REQUIRE(json["unread"].size() == 2);
+  CHECK(json["unread"][0]["input"] == trained.path("cut.png"));
+  CHECK(contains(json["unread"][1]["reason"].get<std::string>(), trained.path("none.png")));
+}
+
+TEST_CASE("predict writes over nothing that it reads") {
+  const Trained trained;
+  const auto refused = [&](const std::string& flags, const std::string& file) {
+    CAPTURE(flags);
+    const std::string before = text_of(file);
+    const Result r =
+        run("predict --checkpoint " + trained.weights + ' ' + flags + " --logits-output " + file);
+    CHECK(r.code == 1);
+    CHECK(contains(r.out, "predict: --logits-output: expected another file than "));
+    CHECK(text_of(file) == before);
+  };
+  refused("--index 0", trained.weights);
+  fs::create_hard_link(trained.weights, trained.path("link"));
+  refused("--index 0", trained.path("link"));
+  write_png(trained.path("a.png"));
+  refused(trained.path("a.png"), trained.path("a.png"));
+  write_safetensors(trained.path("x.safetensors"),
+                    {.tensors = {{"x", Tensor::zeros({1, 3, 8, 8})}}});
+  refused("--input " + trained.path("x.safetensors"), trained.path("x.safetensors"));
+  fs::create_directory(trained.path("data"));
+  std::ofstream(trained.path("data/test_batch.bin")) << "images";
+  refused("--dataset cifar10 --index 0 --data-path " + trained.path("data"),
+          trained.path("data/test_batch.bin"));
+}
+
+TEST_CASE("what cannot be printed is an error of every command") {
+  const Trained trained;
+  write_png(trained.path("a.png"));
+  const std::string of_weights = " --checkpoint " + trained.weights;
+  for (const std::string& arguments :
+       {std::string("--help"), std::string("--version"), std::string("train --help"),
+        std::string("models"), std::string("info"), std::string("summary --model resnet20"),
+        std::string("gradcheck --op relu"),
+        std::string("bench --model resnet20 -b 1 --steps 1 --threads 1"),
+        "eval --json --limit-eval-batches 1" + of_weights,
+        "eval --limit-eval-batches 1" + of_weights, "predict --index 0" + of_weights,
+        "predict --json " + trained.path("a.png") + of_weights,
+        "export --layout akamaster --output " + trained.path("w") + of_weights,
+        "import --layout akamaster --model resnet20 --weights " + trained.path("w") + " --output " +
+            trained.path("i")}) {
+    CAPTURE(arguments);
+    const Result r = run(arguments + " 2>&1 >/dev/full #");
+    CHECK(r.code == 1);
+    CHECK(r.out ==
+          "resgrad: standard output: expected to write all of it, got: No space left on device\n");
+  }
+  const Result train =
+      run("train --dataset synthetic --max-steps 1 -b 2 --limit-eval-batches 1 --output-dir " +
+          trained.path("r") + " 2>&1 >/dev/full #");
+  CHECK(train.code == 1);
+  CHECK(contains(train.out, "standard output: expected to write all of it"));
+  CHECK(fs::exists(trained.path("r/last.safetensors")));
+  const Result closed = run("models 2>&1 >&- #");
+  CHECK(closed.code == 1);
+  CHECK(contains(closed.out, "standard output: expected to write all of it"));
+  // nothing can be said, but neither is it a crash
+  CHECK(run("eval --checkpoint none 2>/dev/full #").code == 1);
+}
+
+TEST_CASE("file names that are not UTF-8 are shown in JSON as far as they can be") {
+  const Trained trained;
+  const std::string image = trained.path("r\xe9s.png");
+  write_png(image);
+  const Json json =
+      Json::parse(output("predict --json --checkpoint " + trained.weights + " '" + image + "'"));
+  CHECK(json["predictions"][0]["input"] == trained.path("r\xef\xbf\xbds.png"));
 }
 
 TEST_CASE("predict refuses what it cannot use") {

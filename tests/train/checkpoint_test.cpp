@@ -139,6 +139,32 @@ TEST_CASE("a checkpoint brings back tensors, sums and rows, exactly") {
   CHECK(text_of(file) == bytes);
 }
 
+TEST_CASE("a part of a checkpoint is read without the rest") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "c.safetensors";
+  Checkpoint checkpoint = small_checkpoint();
+  checkpoint.ema = checkpoint.model;
+  write_checkpoint(file, checkpoint);
+  const Checkpoint network = read_checkpoint(file, CheckpointPart::network);
+  CHECK(network.info.step == 7);
+  CHECK(network.model.size() == 2);
+  CHECK(network.optimizer.empty());
+  CHECK(network.ema.empty());
+  CHECK_FALSE(network.state);
+  const Checkpoint header = read_checkpoint(file, CheckpointPart::header);
+  CHECK(header.info.step == 7);
+  CHECK(header.model.empty());
+  REQUIRE(header.state);
+  CHECK(header.state->settings == checkpoint.state->settings);
+
+  // damage of the optimiser's part is damage of the file
+  std::string bytes = text_of(file);
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  write_text(file, bytes);
+  CHECK_THROWS_AS(read_checkpoint(file, CheckpointPart::network), IoError);
+  CHECK_NOTHROW(read_checkpoint(file, CheckpointPart::header));
+}
+
 TEST_CASE("earlier checkpoints move back by one, as many as are kept") {
   const TemporaryFolder folder;
   const fs::path file = folder.path() / "last.safetensors";

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/check.h"
+
 using namespace resgrad;
 
 TEST_CASE("settings are recorded as JSON, all of them") {
@@ -39,4 +41,15 @@ TEST_CASE("settings that decide on the result leave out where and how fast a run
   CHECK(result_settings(options) != result_settings(elsewhere));
   // a new setting is taken to matter unless it is named among those that do not
   CHECK(nlohmann::json::parse(result_settings(options)).size() == 57 - 16);
+}
+
+TEST_CASE("settings that JSON cannot hold are an error that names them") {
+  RunOptions options;
+  options.output_dir = "r\xe9s/a";
+  CHECK_THROWS_WITH_AS(to_json(options),
+                       "settings: output_dir: expected text in UTF-8, as the record of the "
+                       "settings is, got r\xe9s/a",
+                       ValueError);
+  options.output_dir = "r\xc3\xa9s/a";
+  CHECK_NOTHROW(to_json(options));
 }

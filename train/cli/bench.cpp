@@ -22,6 +22,7 @@
 #include "nn/loss.h"
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
+#include "train/cli/output.h"
 #include "train/optim/sgd.h"
 
 namespace resgrad::cli {
@@ -152,17 +153,17 @@ int run_bench(const BenchFlags& flags) {
       {"fma_peak_gflops", peak_flops / 1e9},
       {"direct_conv_share", flops_per_image * train_rate / peak_flops}};
   if (flags.json) {
-    fmt::print("{}\n", json.dump());
+    print_json(json, -1);
     return 0;
   }
-  fmt::print("{}, batch {}, {} threads, {}\n", o.model, o.batch_size, num_threads(),
-             name(kernels::active_isa()));
-  fmt::print("training   {:>9.1f} images/s   step {:.1f} ms (min {:.1f}, max {:.1f})\n", train_rate,
-             1e3 * median(train), 1e3 * std::ranges::min(train), 1e3 * std::ranges::max(train));
-  fmt::print("inference  {:>9.1f} images/s\n", infer_rate);
-  fmt::print("first step done after {:.2f} s, peak memory of training {:.0f} MB\n", first_step_s,
-             rss_mb);
-  fmt::print(
+  print_out("{}, batch {}, {} threads, {}\n", o.model, o.batch_size, num_threads(),
+            name(kernels::active_isa()));
+  print_out("training   {:>9.1f} images/s   step {:.1f} ms (min {:.1f}, max {:.1f})\n", train_rate,
+            1e3 * median(train), 1e3 * std::ranges::min(train), 1e3 * std::ranges::max(train));
+  print_out("inference  {:>9.1f} images/s\n", infer_rate);
+  print_out("first step done after {:.2f} s, peak memory of training {:.0f} MB\n", first_step_s,
+            rss_mb);
+  print_out(
       "FMA peak {:.0f} GFLOP/s; training runs at {:.2f} of it, counted as direct convolution\n",
       peak_flops / 1e9, json["direct_conv_share"].get<double>());
   return 0;

@@ -8,6 +8,7 @@
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
 #include "train/cli/network.h"
+#include "train/cli/output.h"
 #include "train/evaluate.h"
 #include "train/signals.h"
 
@@ -33,28 +34,28 @@ std::pair<std::int64_t, double> class_accuracy(const Evaluation& e, int label) {
   return {total, total == 0 ? 0 : 100.0 * static_cast<double>(hits) / static_cast<double>(total)};
 }
 
-void print_text(const Evaluation& e, const CheckpointInfo& info, const data::Dataset& dataset) {
-  fmt::print("{} (epoch {}, step {}) on {} {} images\n", info.model, info.epoch, info.step,
-             e.samples, dataset.name);
-  fmt::print("loss {:.4f}  top-1 {:.2f} %  top-5 {:.2f} %\n\n", e.loss, e.top1, e.top5);
-  fmt::print("{:<16}{:>8}{:>10}\n", "class", "images", "top-1");
+void print_as_text(const Evaluation& e, const CheckpointInfo& info, const data::Dataset& dataset) {
+  print_out("{} (epoch {}, step {}) on {} {} images\n", info.model, info.epoch, info.step,
+            e.samples, dataset.name);
+  print_out("loss {:.4f}  top-1 {:.2f} %  top-5 {:.2f} %\n\n", e.loss, e.top1, e.top5);
+  print_out("{:<16}{:>8}{:>10}\n", "class", "images", "top-1");
   for (int c = 0; c < e.classes; ++c) {
     const auto [total, accuracy] = class_accuracy(e, c);
-    fmt::print("{:<16}{:>8}{:>8.2f} %\n", dataset.class_names[static_cast<std::size_t>(c)], total,
-               accuracy);
+    print_out("{:<16}{:>8}{:>8.2f} %\n", dataset.class_names[static_cast<std::size_t>(c)], total,
+              accuracy);
   }
   if (e.classes > 20) return;  // wider than a terminal
-  fmt::print("\nconfusion: rows are labels, columns predictions\n{:<16}", "");
-  for (int j = 0; j < e.classes; ++j) fmt::print("{:>6}", j);
-  fmt::print("\n");
+  print_out("\nconfusion: rows are labels, columns predictions\n{:<16}", "");
+  for (int j = 0; j < e.classes; ++j) print_out("{:>6}", j);
+  print_out("\n");
   for (int c = 0; c < e.classes; ++c) {
-    fmt::print("{:<2} {:<13}", c, dataset.class_names[static_cast<std::size_t>(c)]);
-    for (int j = 0; j < e.classes; ++j) fmt::print("{:>6}", e.confusion[cell(e, c, j)]);
-    fmt::print("\n");
+    print_out("{:<2} {:<13}", c, dataset.class_names[static_cast<std::size_t>(c)]);
+    for (int j = 0; j < e.classes; ++j) print_out("{:>6}", e.confusion[cell(e, c, j)]);
+    print_out("\n");
   }
 }
 
-void print_json(const Evaluation& e, const CheckpointInfo& info, const data::Dataset& dataset) {
+void print_as_json(const Evaluation& e, const CheckpointInfo& info, const data::Dataset& dataset) {
   nlohmann::ordered_json json = {{"model", info.model}, {"dataset", dataset.name},
                                  {"images", e.samples}, {"loss", e.loss},
                                  {"top1", e.top1},      {"top5", e.top5}};
@@ -66,7 +67,7 @@ void print_json(const Evaluation& e, const CheckpointInfo& info, const data::Dat
     const auto row = e.confusion.begin() + static_cast<std::ptrdiff_t>(cell(e, c, 0));
     json["confusion"].push_back(std::vector<std::int64_t>(row, row + e.classes));
   }
-  fmt::print("{}\n", json.dump(2));
+  print_json(json);
 }
 
 int run_eval(const EvalFlags& flags) {
@@ -86,11 +87,11 @@ int run_eval(const EvalFlags& flags) {
   const Evaluation evaluation = evaluate(*loaded.net, loader, dataset->num_classes,
                                          flags.run.limit_eval_batches, flags.tta, signals.token());
   if (evaluation.interrupted) {
-    fmt::print(stderr, "resgrad: eval: stopped by a signal after {} of {} images\n",
-               evaluation.samples, dataset->size());
+    print_error("resgrad: eval: stopped by a signal after {} of {} images\n", evaluation.samples,
+                dataset->size());
     return 128 + StopSignals::received();
   }
-  (flags.json ? print_json : print_text)(evaluation, info, *dataset);
+  (flags.json ? print_as_json : print_as_text)(evaluation, info, *dataset);
   return 0;
 }
 

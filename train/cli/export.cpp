@@ -7,6 +7,7 @@
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
 #include "train/cli/network.h"
+#include "train/cli/output.h"
 #include "train/io/safetensors.h"
 
 namespace resgrad::cli {
@@ -17,7 +18,7 @@ struct ExportFlags {
 };
 
 int run_export(const ExportFlags& flags) {
-  require_two_files("export", flags.checkpoint, flags.output);
+  require_not_read("export", "--output", flags.output, {flags.checkpoint});
   const LoadedNetwork loaded = load_network(flags.checkpoint);
   TensorFile file{.tensors = models::state_in_layout(*loaded.net, loaded.config, flags.layout),
                   .metadata = {{"format", "pt"},  // as PyTorch's own files say
@@ -26,7 +27,7 @@ int run_export(const ExportFlags& flags) {
                                {"normalisation", loaded.info.normalisation}}};
   for (NamedTensor& t : file.tensors) t.tensor = t.tensor.detach();
   write_safetensors(flags.output, file);
-  fmt::print(
+  print_out(
       "{}: {}, {} tensors in the layout of {}\ninputs: (value / 255 - mean) / deviation, {}\n",
       flags.output, loaded.info.model, file.tensors.size(), flags.layout,
       to_text(loaded.normalisation));

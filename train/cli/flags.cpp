@@ -86,13 +86,6 @@ std::string find_data(const std::string& dataset, const std::string& path) {
                   dataset, cached));
 }
 
-void require_two_files(std::string_view op, const std::string& input, const std::string& output) {
-  std::error_code error;  // a file that is not there is no other file
-  require<ValueError>(!std::filesystem::equivalent(input, output, error),
-                      "{}: --output: expected another file than {}, which is read, got it again",
-                      op, input);
-}
-
 models::Options model_options(const std::string& activation, const std::string& shortcut,
                               const std::string& stem, std::int64_t image_size,
                               std::int64_t num_classes) {

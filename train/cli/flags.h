@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "core/shape.h"
@@ -60,9 +59,6 @@ void apply_machine_flags(const RunOptions& options);
 /// Empty for the synthetic data set. Throws IoError that says how to get the data otherwise,
 /// ValueError for a data set that is none of ours.
 std::string find_data(const std::string& dataset, const std::string& path);
-
-/// Throws ValueError when both name the same file: `op` would overwrite what it reads.
-void require_two_files(std::string_view op, const std::string& input, const std::string& output);
 
 /// The options of models::make from the text of flags; `image_size` decides on the default stem.
 models::Options model_options(const std::string& activation, const std::string& shortcut,

@@ -11,6 +11,7 @@
 #include "train/cli/block_gradcheck_cases.h"
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
+#include "train/cli/output.h"
 
 namespace resgrad::cli {
 namespace {
@@ -34,23 +35,23 @@ int run_gradcheck(const Flags& flags) {
       one_engine ? conv2d_engine_gradcheck_cases() : float64_cases();
   GradcheckOptions options;
   options.seed = flags.seed;
-  fmt::print("{:<16}{:<66}{:>9}{:>12}  {}\n", "operation", "case", "elements", "max error",
-             "result");
+  print_out("{:<16}{:<66}{:>9}{:>12}  {}\n", "operation", "case", "elements", "max error",
+            "result");
   std::int64_t checked = 0, failed = 0;
   for (const GradcheckCase& c : cases) {
     if (!flags.op.empty() && c.op != flags.op) continue;
     const GradcheckResult result = c.run(options);
     ++checked;
     failed += !result.ok;
-    fmt::print("{:<16}{:<66}{:>9}{:>12.2e}  {}\n", c.op, c.name, result.checked,
-               result.max_rel_error, result.ok ? "ok" : result.explain());
+    print_out("{:<16}{:<66}{:>9}{:>12.2e}  {}\n", c.op, c.name, result.checked,
+              result.max_rel_error, result.ok ? "ok" : result.explain());
   }
   if (one_engine) {
-    fmt::print("{} cases, {} failed (float32 of {} on {} against numeric gradients in float64)\n",
-               checked, failed, flags.machine.conv_engine, name(kernels::active_isa()));
+    print_out("{} cases, {} failed (float32 of {} on {} against numeric gradients in float64)\n",
+              checked, failed, flags.machine.conv_engine, name(kernels::active_isa()));
   } else {
-    fmt::print("{} cases, {} failed (float64, h = {:g}, relative tolerance {:g})\n", checked,
-               failed, options.h, options.rtol);
+    print_out("{} cases, {} failed (float64, h = {:g}, relative tolerance {:g})\n", checked, failed,
+              options.h, options.rtol);
   }
   require<ValueError>(checked > 0, "gradcheck: --op {}: expected conv2d with --conv-engine {}",
                       flags.op, flags.machine.conv_engine);

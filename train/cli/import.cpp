@@ -7,6 +7,7 @@
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
 #include "train/cli/network.h"
+#include "train/cli/output.h"
 #include "train/io/safetensors.h"
 
 namespace resgrad::cli {
@@ -29,9 +30,23 @@ std::string said(const TensorFile& file, const std::string& key, const std::stri
   return found == file.metadata.end() ? otherwise : found->second;
 }
 
+TensorFile read_foreign(const std::string& weights) {
+  TensorFile file;
+  try {
+    file = read_safetensors(weights);
+  } catch (const IoError& error) {
+    throw IoError(error.what() + advice(weights));
+  }
+  require<ValueError>(said(file, "format", "") != "resgrad",
+                      "import: {}: expected weights of other code, got a file of resgrad, which "
+                      "needs no import: use it as --checkpoint",
+                      weights);
+  return file;
+}
+
 int run_import(const ImportFlags& flags) {
-  require_two_files("import", flags.weights, flags.output);
-  const TensorFile file = read_safetensors(flags.weights);
+  require_not_read("import", "--output", flags.output, {flags.weights});
+  const TensorFile file = read_foreign(flags.weights);
   const models::LayoutFacts facts = models::read_layout_facts(flags.layout, file.tensors);
   const models::Options options{.num_classes = facts.num_classes,
                                 .shortcut = facts.shortcut,
@@ -59,7 +74,7 @@ int run_import(const ImportFlags& flags) {
                       facts.num_classes);
   const data::Normalisation normalisation = data::normalisation(info.normalisation);
   save_weights(flags.output, *net, info);
-  fmt::print(
+  print_out(
       "{}: {}, {} classes ({}), shortcut {}, {} stem\ninputs: (value / 255 - mean) / "
       "deviation, {}\n",
       flags.output, info.model, info.num_classes,

@@ -13,6 +13,7 @@
 #include "core/parallel.h"
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
+#include "train/cli/output.h"
 #include "train/version.h"
 
 namespace resgrad::cli {
@@ -21,7 +22,7 @@ namespace {
 int print_info(const RunOptions& options) {
   apply_machine_flags(options);
   const auto row = [](std::string_view key, const std::string& value) {
-    fmt::print("{:<22}{}\n", key, value);
+    print_out("{:<22}{}\n", key, value);
   };
   row("resgrad", kVersion);
 #if defined(__clang__)

@@ -4,6 +4,7 @@
 #include "core/parallel.h"
 #include "models/models.h"
 #include "train/cli/commands.h"
+#include "train/cli/output.h"
 
 namespace resgrad::cli {
 namespace {
@@ -11,15 +12,15 @@ namespace {
 int print_models() {
   const Shape input_size{1, 3, 32, 32};
   set_num_threads(1);  // one small image: threads would mostly wait for each other
-  fmt::print("{:<20}{:>14}{:>18}  {:<6}{:<10}{}\n", "network", "parameters", "mult-adds", "order",
-             "shortcut", "source");
+  print_out("{:<20}{:>14}{:>18}  {:<6}{:<10}{}\n", "network", "parameters", "mult-adds", "order",
+            "shortcut", "source");
   for (const models::Entry& entry : models::registry()) {
     const auto net = models::make(entry.name, {.initialise = false});
-    fmt::print("{:<20}{:>14}{:>18}  {:<6}{:<10}{}\n", entry.name, net->parameter_count(),
-               multiply_adds(*net, input_size), name(entry.config.activation),
-               entry.config.shortcut == Shortcut::zero_pad ? "A" : "B", entry.source);
+    print_out("{:<20}{:>14}{:>18}  {:<6}{:<10}{}\n", entry.name, net->parameter_count(),
+              multiply_adds(*net, input_size), name(entry.config.activation),
+              entry.config.shortcut == Shortcut::zero_pad ? "A" : "B", entry.source);
   }
-  fmt::print("Counted for 10 classes, the CIFAR stem and one image of 3x32x32.\n");
+  print_out("Counted for 10 classes, the CIFAR stem and one image of 3x32x32.\n");
   return 0;
 }
 

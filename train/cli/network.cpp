@@ -2,17 +2,49 @@
 
 #include <fmt/ranges.h>
 
+#include "core/check.h"
 #include "train/cli/flags.h"
+#include "train/io/file_kind.h"
+#include "train/resume.h"
 
 namespace resgrad::cli {
 namespace {
 
 constexpr std::int64_t kImageSize = 32;  // decides on the stem where the file does not say
 
+Checkpoint read_network(const std::filesystem::path& checkpoint) {
+  try {
+    return read_checkpoint(checkpoint, CheckpointPart::network);
+  } catch (const IoError& error) {
+    throw IoError(error.what() + advice(checkpoint));
+  }
+}
+
 }  // namespace
 
+std::string advice(const std::filesystem::path& file) {
+  const std::string_view kind = file_kind(file);
+  if (is_pytorch(kind)) {
+    return fmt::format(
+        "; write its tensors to a file for resgrad import, in Python (pip install safetensors):\n"
+        "import torch; from safetensors.torch import save_file; w = torch.load(\"{}\", \"cpu\")\n"
+        "save_file({{k: v.contiguous() for k, v in w.get(\"state_dict\", w).items()}}, "
+        "\"w.safetensors\")",
+        file.string());
+  }
+  if (kind == "a folder") {
+    for (const std::string_view name : {kBestFile, kLastFile}) {
+      if (std::filesystem::exists(file / name)) {
+        return fmt::format("; it holds {}", (file / name).string());
+      }
+    }
+  }
+  return "";
+}
+
 LoadedNetwork load_network(const std::filesystem::path& checkpoint) {
-  const CheckpointInfo info = read_checkpoint_info(checkpoint);
+  const Checkpoint read = read_network(checkpoint);
+  const CheckpointInfo& info = read.info;
   models::Options options =
       model_options(info.activation, info.shortcut, info.stem, kImageSize, info.num_classes);
   options.initialise = false;
@@ -20,7 +52,7 @@ LoadedNetwork load_network(const std::filesystem::path& checkpoint) {
                        .config = models::configure(info.model, options),
                        .net = models::make(info.model, options),
                        .normalisation = data::normalisation(info.normalisation)};
-  load_weights(checkpoint, *loaded.net);
+  loaded.net->load_state_dict(read.model);
   loaded.net->eval();
   return loaded;
 }

@@ -17,9 +17,15 @@ struct LoadedNetwork {
   data::Normalisation normalisation;
 };
 
-/// Builds the network that `checkpoint` names and loads its weights. Throws what
-/// read_checkpoint_info(), models::make() and load_weights() throw.
+/// Builds the network that `checkpoint` names and loads its weights. Throws what read_checkpoint(),
+/// models::make() and Module::load_state_dict() throw; of a file of another kind the error says
+/// what to do.
 LoadedNetwork load_network(const std::filesystem::path& checkpoint);
+
+/// What to do about a file that is not the weights file that was expected, as the end of a
+/// sentence:
+/// "; ..." with a command, or nothing.
+std::string advice(const std::filesystem::path& file);
 
 /// "mean R, G, B, deviation R, G, B" for people.
 std::string to_text(const data::Normalisation& normalisation);

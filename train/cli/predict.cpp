@@ -17,6 +17,7 @@
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
 #include "train/cli/network.h"
+#include "train/cli/output.h"
 #include "train/inference.h"
 #include "train/io/safetensors.h"
 
@@ -40,9 +41,15 @@ struct Input {
   std::string label = {};  // empty where there is none
 };
 
+// An input that could not be read.
+struct Unread {
+  std::string name, reason;
+};
+
 struct Predictions {
-  std::vector<Input> inputs;
-  Tensor logits;  // [inputs, classes]
+  std::vector<Input> inputs = {};
+  Tensor logits = {};  // [inputs, classes]
+  std::vector<Unread> unread = {};
 };
 
 // Runs the network on batches that `next` gives, until there are none.
@@ -75,7 +82,8 @@ void append(data::Dataset& dataset, const data::Image& image) {
   dataset.labels.push_back(0);
 }
 
-// Resized and cropped as torchvision's presets for evaluation.
+// Resized and cropped as torchvision's presets for evaluation. A file that is damaged does not keep
+// the others from being predicted.
 Predictions predict_images(const LoadedNetwork& loaded, const PredictFlags& flags) {
   const bool small = loaded.info.stem == "cifar" || loaded.info.dataset.starts_with("cifar") ||
                      loaded.info.dataset == "synthetic";
@@ -84,17 +92,26 @@ Predictions predict_images(const LoadedNetwork& loaded, const PredictFlags& flag
   Predictions result;
   data::Dataset dataset{.name = "images", .height = crop, .width = crop};
   for (const std::string& file : flags.images) {
-    append(dataset, centre_crop(resize_shorter_side(data::read_image(file), resize), crop));
+    data::Image image;
+    try {
+      image = data::read_image(file);
+    } catch (const IoError& error) {
+      print_error("resgrad: {}\n", error.what());
+      result.unread.push_back({.name = file, .reason = error.what()});
+      continue;
+    }
+    append(dataset, centre_crop(resize_shorter_side(image, resize), crop));
     result.inputs.push_back({.name = file});
   }
-  result.logits = logits_of(loaded, flags, std::move(dataset));
+  if (!result.inputs.empty()) result.logits = logits_of(loaded, flags, std::move(dataset));
   return result;
 }
 
 Predictions predict_indices(const LoadedNetwork& loaded, const PredictFlags& flags) {
   const std::string name = flags.run.dataset.empty() ? loaded.info.dataset : flags.run.dataset;
-  const auto all =
-      data::load_test_set({.name = name, .path = find_data(name, flags.run.data_path)});
+  const std::string folder = find_data(name, flags.run.data_path);
+  require_not_read("predict", "--logits-output", flags.logits_output, {folder});
+  const auto all = data::load_test_set({.name = name, .path = folder});
   data::Dataset chosen = subset(*all, flags.indices);
   Predictions result;
   for (const std::int64_t index : flags.indices) {
@@ -162,22 +179,29 @@ void print(const Predictions& predictions, const LoadedNetwork& loaded, const Pr
     json["predictions"].push_back(entry);
     row += classes;
   }
-  fmt::print("{}", flags.json ? json.dump(2) + '\n' : text);
+  for (const Unread& input : predictions.unread) {
+    json["unread"].push_back({{"input", input.name}, {"reason", input.reason}});
+  }
+  flags.json ? print_json(json) : print_text(text);
 }
 
 int run_predict(const PredictFlags& flags) {
+  std::vector<std::string> inputs = flags.images;
+  inputs.insert(inputs.end(), {flags.checkpoint, flags.input});
+  require_not_read("predict", "--logits-output", flags.logits_output, inputs);
   apply_machine_flags(flags.run);
   const LoadedNetwork loaded = load_network(flags.checkpoint);
   const NoGradGuard no_grad;
   const Predictions predictions = !flags.images.empty()    ? predict_images(loaded, flags)
                                   : !flags.indices.empty() ? predict_indices(loaded, flags)
                                                            : predict_tensor(loaded, flags);
+  if (predictions.inputs.empty()) return 1;
   print(predictions, loaded, flags);
   if (!flags.logits_output.empty()) {
     write_safetensors(flags.logits_output,
                       {.tensors = {{"logits", predictions.logits}}, .metadata = {}});
   }
-  return 0;
+  return predictions.unread.empty() ? 0 : 1;
 }
 
 }  // namespace

@@ -1,11 +1,10 @@
-#include <fmt/format.h>
-
 #include <csignal>
-#include <cstdio>
 #include <exception>
 #include <new>
+#include <sstream>
 
 #include "train/cli/commands.h"
+#include "train/cli/output.h"
 #include "train/version.h"
 
 namespace resgrad::cli {
@@ -31,16 +30,24 @@ std::vector<std::string> known_subcommands(const CLI::App& app) {
 int usage_error(const CLI::App& app, const CLI::ParseError& error) {
   const auto chosen = app.get_subcommands();
   const CLI::App& command = chosen.empty() ? app : *chosen.front();
-  fmt::print(stderr, "resgrad: {}\n", error.what());
+  print_error("resgrad: {}\n", error.what());
   if (chosen.empty()) {
-    fmt::print(stderr, "known subcommands: {}\n", fmt::join(known_subcommands(app), ", "));
+    print_error("known subcommands: {}\n", fmt::join(known_subcommands(app), ", "));
   } else if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
-    fmt::print(stderr, "known flags of {}: {}\n", command.get_name(),
-               fmt::join(known_flags(command), ", "));
+    print_error("known flags of {}: {}\n", command.get_name(),
+                fmt::join(known_flags(command), ", "));
   }
-  fmt::print(stderr, "see: resgrad{} --help\n",
-             chosen.empty() ? "" : fmt::format(" {}", command.get_name()));
+  print_error("see: resgrad{} --help\n",
+              chosen.empty() ? "" : fmt::format(" {}", command.get_name()));
   return kUsage;
+}
+
+// --help and --version.
+int print_request(const CLI::App& app, const CLI::Success& request) {
+  std::ostringstream text;
+  const int code = app.exit(request, text, text);
+  print_text(text.str());
+  return code;
 }
 
 std::vector<std::string> arguments;  // of run()
@@ -54,24 +61,7 @@ std::string shell_quoted(const std::string& argument) {
   return text + "'";
 }
 
-}  // namespace
-
-std::string resume_command() {
-  std::string command;
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    if (arguments[i].starts_with("--resume=")) continue;
-    if (arguments[i] == "--resume") {
-      ++i;
-      continue;
-    }
-    command += shell_quoted(arguments[i]) + ' ';
-  }
-  return command + "--resume auto";
-}
-
-int run(int argc, const char* const* argv) {
-  arguments.assign(argv, argv + argc);
-  std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit is an error of write(), as a full disk is
+int parse_and_act(int argc, const char* const* argv) {
   CLI::App app("Trains residual networks on CIFAR-10: autograd, layers and models in C++20.",
                "resgrad");
   app.set_version_flag("--version", std::string("resgrad ") + kVersion);
@@ -92,18 +82,44 @@ int run(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& done) {  // --help, --version
-    return app.exit(done);
+    return print_request(app, done);
   } catch (const CLI::ParseError& error) {
     return usage_error(app, error);
   }
   try {
     return action();
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "resgrad: out of memory\n");
+    print_error("resgrad: out of memory\n");
   } catch (const std::exception& error) {
-    fmt::print(stderr, "resgrad: {}\n", error.what());
+    print_error("resgrad: {}\n", error.what());
   }
   return kFailed;
+}
+
+}  // namespace
+
+std::string resume_command() {
+  std::string command;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i].starts_with("--resume=")) continue;
+    if (arguments[i] == "--resume") {
+      ++i;
+      continue;
+    }
+    command += shell_quoted(arguments[i]) + ' ';
+  }
+  return command + "--resume auto";
+}
+
+int run(int argc, const char* const* argv) {
+  arguments.assign(argv, argv + argc);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit is an error of write(), as a full disk is
+  open_standard_streams();
+  const int code = parse_and_act(argc, argv);
+  const std::optional<std::string> error = output_error();
+  if (!error) return code;
+  print_error("resgrad: standard output: expected to write all of it, got: {}\n", *error);
+  return code == 0 ? kFailed : code;
 }
 
 }  // namespace resgrad::cli

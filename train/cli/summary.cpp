@@ -6,6 +6,7 @@
 #include "models/models.h"
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
+#include "train/cli/output.h"
 
 namespace resgrad::cli {
 namespace {
@@ -51,7 +52,7 @@ int print_summary(const SummaryFlags& flags) {
     options.initialise = false;
     module = models::make(f.model, options);
   }
-  fmt::print("{}", summary(*module, input_size, {.depth = flags.depth}));
+  print_text(summary(*module, input_size, {.depth = flags.depth}));
   return 0;
 }
 

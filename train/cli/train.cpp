@@ -8,6 +8,7 @@
 #include "train/cli/commands.h"
 #include "train/cli/config.h"
 #include "train/cli/flags.h"
+#include "train/cli/output.h"
 #include "train/cli/train_flags.h"
 #include "train/optim/adamw.h"
 #include "train/signals.h"
@@ -227,7 +228,7 @@ TrainResult train_one(const RunOptions& o, const data::DataSplits& data, std::st
 
 int stopped(int signal) {
   if (signal == 0) return 0;
-  fmt::print(stderr, "go on with: {}\n", resume_command());
+  print_error("go on with: {}\n", resume_command());
   return 128 + signal;
 }
 

@@ -52,8 +52,13 @@ std::optional<pid_t> owner_of(const std::string& name) {
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
   static std::atomic<unsigned> count = 0;
-  require<IoError>(path_.has_filename(), "write: {}: expected the name of a file, got a folder",
-                   path_.string());
+  std::error_code ignored;
+  const fs::file_status there = fs::status(path_, ignored);
+  require<IoError>(path_.has_filename() && !fs::is_directory(there),
+                   "write: {}: expected the name of a file, got a folder", path_.string());
+  // which a rename would replace, for who may: /dev/null would be gone for all
+  require<IoError>(!fs::exists(there) || fs::is_regular_file(there),
+                   "write: {}: expected the name of a file, got a device or pipe", path_.string());
   do {
     temporary_ = folder_of(path_) /
                  fmt::format(".{}{}{}-{}", path_.filename().string(), kMark, ::getpid(), count++);

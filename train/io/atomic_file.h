@@ -14,7 +14,8 @@ namespace resgrad {
 /// Permissions are those of a new file; a symbolic link at `path` is replaced, not followed.
 class AtomicFile {
  public:
-  /// Throws  IoError that names the path and the reason when the temporary cannot be created.
+  /// Throws  IoError that names the path and the reason when it is a folder or a device, or the
+  ///         temporary cannot be created.
   explicit AtomicFile(std::filesystem::path path);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "train/io/file_kind.h"
 
 namespace resgrad {
 namespace {
@@ -52,6 +53,11 @@ struct Entry {
 
   std::uint64_t begin() const { return offsets->at(0); }
   std::uint64_t end() const { return offsets->at(1); }
+};
+
+// A file without a header of safetensors: it is likely one of another kind.
+struct NoHeader : IoError {
+  using IoError::IoError;
 };
 
 struct Header {
@@ -261,19 +267,19 @@ std::uint64_t header_size(std::span<const std::byte, kLengthBytes> length, std::
                           std::string_view file) {
   std::uint64_t size = 0;
   std::memcpy(&size, length.data(), sizeof size);
-  require<IoError>(size >= 2 && size <= kMaxHeader,
-                   "safetensors: {}: header: expected 2 to {} bytes, got {}", file, kMaxHeader,
-                   size);
-  require<IoError>(size <= file_bytes - kLengthBytes,
-                   "safetensors: {}: header: expected {} bytes, got {} up to the end of the file",
-                   file, size, file_bytes - kLengthBytes);
+  require<NoHeader>(size >= 2 && size <= kMaxHeader,
+                    "safetensors: {}: header: expected 2 to {} bytes, got {}", file, kMaxHeader,
+                    size);
+  require<NoHeader>(size <= file_bytes - kLengthBytes,
+                    "safetensors: {}: header: expected {} bytes, got {} up to the end of the file",
+                    file, size, file_bytes - kLengthBytes);
   return size;
 }
 
 Header parse_header(std::string_view text, std::uint64_t data_bytes, std::string_view file) {
-  require<IoError>(text.front() == '{',
-                   "safetensors: {}: header: expected {{ as its first byte, got byte {}", file,
-                   static_cast<unsigned char>(text.front()));
+  require<NoHeader>(text.front() == '{',
+                    "safetensors: {}: header: expected {{ as its first byte, got byte {}", file,
+                    static_cast<unsigned char>(text.front()));
   // the JSON parser takes a zero byte for the end of the text and would not see what follows
   require<IoError>(text.find('\0') == text.npos,
                    "safetensors: {}: header: expected JSON, got a zero byte at {}", file,
@@ -323,16 +329,40 @@ std::span<char> checksum_digits(std::string& header,
 // Copies the next bytes of a file, in order, or throws.
 using ReadNext = std::function<void(std::span<std::byte>)>;
 
-TensorFile read(std::uint64_t file_bytes, std::string_view file, const ReadNext& read_next) {
-  require<IoError>(file_bytes >= kLengthBytes,
-                   "safetensors: {}: expected a header length of {} bytes, got a file of {}", file,
-                   kLengthBytes, file_bytes);
+// Length and text of the header as they stand in a file, and what they say.
+struct ReadHeader {
   std::array<std::byte, kLengthBytes> length{};
-  read_next(length);
-  std::string text(header_size(length, file_bytes, file), ' ');
-  read_next(std::as_writable_bytes(std::span(text)));
-  Header header = parse_header(text, file_bytes - kLengthBytes - text.size(), file);
+  std::string text;
+  Header header;
+};
 
+ReadHeader read_header(std::uint64_t file_bytes, std::string_view file, const ReadNext& read_next) {
+  require<NoHeader>(file_bytes >= kLengthBytes,
+                    "safetensors: {}: expected a header length of {} bytes, got a file of {}", file,
+                    kLengthBytes, file_bytes);
+  ReadHeader read;
+  read_next(read.length);
+  read.text.resize(header_size(read.length, file_bytes, file));
+  read_next(std::as_writable_bytes(std::span(read.text)));
+  read.header = parse_header(read.text, file_bytes - kLengthBytes - read.text.size(), file);
+  return read;
+}
+
+// The next `size` bytes, piece by piece.
+template <class F>
+void pass_over(std::uint64_t size, const ReadNext& read_next, F&& use) {
+  std::vector<std::byte> piece(std::min<std::uint64_t>(size, 1 << 18));
+  for (std::uint64_t left = size; left > 0;) {
+    const std::span part = std::span(piece).first(std::min<std::uint64_t>(left, piece.size()));
+    read_next(part);
+    use(part);
+    left -= part.size();
+  }
+}
+
+TensorFile read(std::uint64_t file_bytes, std::string_view file, const ReadNext& read_next,
+                const WantedTensor& wanted) {
+  auto [length, text, header] = read_header(file_bytes, file, read_next);
   const std::span<char> digits = checksum_digits(text, header.metadata);
   const std::string expected(digits.begin(), digits.end());
   std::ranges::copy(kNoDigits.substr(0, digits.size()), digits.begin());
@@ -341,10 +371,17 @@ TensorFile read(std::uint64_t file_bytes, std::string_view file, const ReadNext&
   crc.add(std::as_bytes(std::span(text)));
 
   TensorFile contents{.metadata = std::move(header.metadata), .checksum = !digits.empty()};
+  const auto add = [&, &has_checksum = contents.checksum](std::span<const std::byte> bytes) {
+    if (has_checksum) crc.add(bytes);
+  };
   for (Entry& e : header.entries) {
+    if (wanted && !wanted(e.name)) {
+      pass_over(e.end() - e.begin(), read_next, add);
+      continue;
+    }
     Tensor tensor = Tensor::empty(std::move(*e.shape), *e.dtype);
     if (tensor.byte_size() != 0) read_next({tensor.bytes(), tensor.byte_size()});
-    if (contents.checksum) crc.add({tensor.bytes(), tensor.byte_size()});
+    add({tensor.bytes(), tensor.byte_size()});
     contents.tensors.push_back({std::move(e.name), std::move(tensor)});
   }
   if (contents.checksum) {
@@ -355,6 +392,35 @@ TensorFile read(std::uint64_t file_bytes, std::string_view file, const ReadNext&
     contents.metadata.erase(std::string(kChecksum));
   }
   return contents;
+}
+
+// Opens the file and calls f(bytes, name, read_next).
+template <class F>
+auto with_file(const std::filesystem::path& path, F&& f) {
+  const std::string file = path.string();
+  const auto expect_safetensors = [&](std::string_view kind) {
+    require<IoError>(kind.empty(), "safetensors: {}: expected a safetensors file, got {}", file,
+                     kind);
+  };
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) expect_safetensors("a folder");
+  const std::uintmax_t file_bytes = std::filesystem::file_size(path, error);
+  require<IoError>(!error, "safetensors: {}: expected a file that can be read, got: {}", file,
+                   error.message());
+  std::ifstream in(path, std::ios::binary);
+  require<IoError>(in.is_open(), "safetensors: {}: expected a file that can be opened, got: {}",
+                   file, strerror(errno));
+  const ReadNext read_next = [&](std::span<std::byte> to) {
+    in.read(reinterpret_cast<char*>(to.data()), static_cast<std::streamsize>(to.size()));
+    require<IoError>(in.good(), "safetensors: {}: expected to read {} bytes, got {}", file,
+                     to.size(), in.gcount());
+  };
+  try {
+    return f(file_bytes, file, read_next);
+  } catch (const NoHeader&) {
+    expect_safetensors(file_kind(path));
+    throw;
+  }
 }
 
 // ---- writing
@@ -446,28 +512,25 @@ void write(const TensorFile& contents, const WriteNext& write_next) {
 
 }  // namespace
 
-TensorFile read_safetensors(const std::filesystem::path& path) {
-  const std::string file = path.string();
-  std::error_code error;
-  const std::uintmax_t file_bytes = std::filesystem::file_size(path, error);
-  require<IoError>(!error, "safetensors: {}: expected a file that can be read, got: {}", file,
-                   error.message());
-  std::ifstream in(path, std::ios::binary);
-  require<IoError>(in.is_open(), "safetensors: {}: expected a file that can be opened, got: {}",
-                   file, strerror(errno));
-  return read(file_bytes, file, [&](std::span<std::byte> to) {
-    in.read(reinterpret_cast<char*>(to.data()), static_cast<std::streamsize>(to.size()));
-    require<IoError>(in.good(), "safetensors: {}: expected to read {} bytes, got {}", file,
-                     to.size(), in.gcount());
+TensorFile read_safetensors(const std::filesystem::path& path, const WantedTensor& wanted) {
+  return with_file(path, [&](std::uint64_t bytes, std::string_view file, const ReadNext& next) {
+    return read(bytes, file, next, wanted);
+  });
+}
+
+std::map<std::string, std::string> read_safetensors_metadata(const std::filesystem::path& path) {
+  return with_file(path, [](std::uint64_t bytes, std::string_view file, const ReadNext& next) {
+    return read_header(bytes, file, next).header.metadata;
   });
 }
 
 TensorFile parse_safetensors(std::span<const std::byte> bytes, std::string_view name) {
   std::span<const std::byte> rest = bytes;
-  return read(bytes.size(), name, [&](std::span<std::byte> to) {
+  const ReadNext read_next = [&](std::span<std::byte> to) {
     std::ranges::copy(rest.first(to.size()), to.begin());
     rest = rest.subspan(to.size());
-  });
+  };
+  return read(bytes.size(), name, read_next, {});
 }
 
 void write_safetensors(const std::filesystem::path& path, const TensorFile& contents) {

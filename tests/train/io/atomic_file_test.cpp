@@ -136,11 +136,24 @@ TEST_CASE("failures name the path and the reason") {
   const fs::path taken = folder.path() / "taken";
   fs::create_directory(taken);
   CHECK_EQ(failure(taken, "x"),
-           "write: " + taken.string() + ": expected to rename the new file, got: Is a directory");
+           "write: " + taken.string() + ": expected the name of a file, got a folder");
   CHECK_EQ(failure(taken / "", "x"),
            "write: " + taken.string() + "/: expected the name of a file, got a folder");
   CHECK_EQ(folder.names(), std::vector<std::string>{"taken"});
   CHECK_NE(failure("/proc/file", "x"), "");
+}
+
+TEST_CASE("no device or pipe is replaced, by its name or by a link to it") {
+  const TemporaryFolder folder;
+  const fs::path pipe = folder.path() / "pipe", link = folder.path() / "link";
+  REQUIRE_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  fs::create_symlink(pipe, link);
+  for (const fs::path& file : {pipe, link}) {
+    CHECK_EQ(failure(file, "x"),
+             "write: " + file.string() + ": expected the name of a file, got a device or pipe");
+  }
+  CHECK(fs::is_fifo(pipe));
+  CHECK(fs::is_symlink(link));
 }
 
 TEST_CASE("a full disk leaves the old file and no temporary") {

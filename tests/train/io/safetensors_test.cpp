@@ -149,6 +149,54 @@ TEST_CASE("a file that cannot be written leaves the old one") {
   check_same(read_safetensors(file), small_file());
 }
 
+TEST_CASE("tensors that are not wanted are passed over, and the checksum counts them") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "file";
+  TensorFile contents = small_file();
+  contents.tensors.push_back({"large", Tensor::ones({300, 1001})});  // more than a piece
+  contents.tensors.push_back({"last", Tensor::ones({3})});
+  for (const bool checksum : {true, false}) {
+    CAPTURE(checksum);
+    contents.checksum = checksum;
+    write_safetensors(file, contents);
+    const TensorFile got =
+        read_safetensors(file, [](std::string_view name) { return name == "d" || name == "last"; });
+    CHECK_EQ(got.checksum, checksum);
+    check_same(got, {.tensors = {contents.tensors[1], contents.tensors[5]},
+                     .metadata = contents.metadata});
+  }
+  contents.checksum = true;
+  write_safetensors(file, contents);
+  std::fstream damaged(file, std::ios::binary | std::ios::in | std::ios::out);
+  damaged.seekp(-1000, std::ios::end);  // within `large`
+  damaged.put('x');
+  damaged.close();
+  CHECK_THROWS_AS(read_safetensors(file, [](std::string_view name) { return name == "d"; }),
+                  IoError);
+  // the metadata alone say nothing about the tensors
+  CHECK_EQ(read_safetensors_metadata(file).at("k"), "v");
+  CHECK(read_safetensors_metadata(file).contains("checksum"));
+  CHECK_THROWS_AS(read_safetensors_metadata(folder.path() / "none"), IoError);
+}
+
+TEST_CASE("a file of another kind is an error that names the kind") {
+  const TemporaryFolder folder;
+  const std::string file = (folder.path() / "file").string();
+  const auto refused = [&](const std::string& bytes, const std::string& kind) {
+    std::ofstream(file, std::ios::binary) << bytes;
+    const std::string expected =
+        "safetensors: " + file + ": expected a safetensors file, got " + kind;
+    CHECK_THROWS_WITH_AS(read_safetensors(file), expected.c_str(), IoError);
+    CHECK_THROWS_WITH_AS(read_safetensors_metadata(file), expected.c_str(), IoError);
+  };
+  refused("PK\x03\x04" + std::string(100, 'x'), "a ZIP archive, as torch.save() writes it");
+  refused("{\"model\": \"resnet20\"}", "JSON text");
+  refused("", "an empty file");
+  const std::string expected =
+      "safetensors: " + folder.path().string() + ": expected a safetensors file, got a folder";
+  CHECK_THROWS_WITH_AS(read_safetensors(folder.path()), expected.c_str(), IoError);
+}
+
 TEST_CASE("files that are missing or folders are errors") {
   const TemporaryFolder folder;
   const std::string missing = (folder.path() / "missing").string();

@@ -1,0 +1,65 @@
+#include "train/cli/output.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "core/check.h"
+
+namespace resgrad::cli {
+namespace {
+
+int last_error = 0;  // of print_text
+
+}  // namespace
+
+void open_standard_streams() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) != -1 || errno != EBADF) continue;
+    // the lowest free number, which is `fd`, for the direction that is not used
+    ::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  }
+}
+
+void print_text(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) < text.size()) last_error = errno;
+}
+
+void print_json(const nlohmann::ordered_json& json, int indent) {
+  print_text(json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
+             '\n');
+}
+
+void print_error_text(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
+std::optional<std::string> output_error() {
+  // what could not be written waits still: its next try, here or at exit, must not kill
+  if (std::ferror(stdout) != 0) std::signal(SIGPIPE, SIG_IGN);
+  if (std::fflush(stdout) != 0) last_error = errno;
+  if (std::ferror(stdout) == 0) return std::nullopt;
+  return last_error == 0 ? "an error" : std::strerror(last_error);
+}
+
+void require_not_read(std::string_view op, std::string_view flag, const std::string& output,
+                      const std::vector<std::string>& inputs) {
+  namespace fs = std::filesystem;
+  const fs::path file(output);
+  for (const std::string& input : inputs) {
+    std::error_code error;  // what is not there is no other file
+    const bool same = fs::equivalent(input, file, error) ||
+                      (fs::is_directory(input, error) && fs::exists(file, error) &&
+                       fs::equivalent(input, file.parent_path() / ".", error));
+    require<ValueError>(!same, "{}: {}: expected another file than {}, which is read, got {}", op,
+                        flag, input, output);
+  }
+}
+
+}  // namespace resgrad::cli
