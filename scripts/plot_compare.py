@@ -3,8 +3,8 @@
 
     python3 scripts/plot_compare.py RUN_DIR [-o OUT]
 
-Reads RUN_DIR/<variant>/seed<k>/metrics.csv and writes OUT.png and OUT.svg (default:
-RUN_DIR/compare). A line is the mean over the seeds, the band around it one standard deviation (of
+Reads RUN_DIR/<variant>/seed<k>/metrics.csv of the finished runs that RUN_DIR/runs.csv lists, or of all
+where there is no such list, and writes OUT.png and OUT.svg (default: RUN_DIR/compare). A line is the mean over the seeds, the band around it one standard deviation (of
 the sample) to either side; only epochs that all seeds of a variant have reached and measured (an
 empty cell is a value that was not) are drawn. Needs matplotlib and numpy; Debian's
 python3-matplotlib suffices. Exit code 1 with one sentence when the folder is missing or malformed.
@@ -15,32 +15,40 @@ import re
 import sys
 from pathlib import Path
 
-import numpy as np
-
+# first: it says which package is missing
 from plots import (COLOURS, STYLES, InputError, add_foot, finish_axes, panels, read_metrics, save,
                    without_suffix)
+
+import numpy as np
 
 COLUMNS = ("epoch", "train_loss", "test_top1")
 
 
+def run_folders(folder):
+    """(variant, folder) of each run to draw, in the order of the comparison."""
+    table = folder / "runs.csv"
+    if not table.is_file():
+        return [(path.parent.parent.name, path.parent) for path in sorted(folder.glob("*/seed*/metrics.csv"))
+                if re.fullmatch(r"seed\d+", path.parent.name)]
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    try:
+        return [(row["variant"], folder / row["variant"] / f"seed{row['seed']}") for row in rows
+                if row["result"] == "finished"]
+    except KeyError as error:
+        raise InputError(f"{table}: no column {error}") from None
+
+
 def read_variants(folder):
-    """{variant: list of metrics, one per seed}, in the order of compare.csv where there is one."""
+    """{variant: list of metrics, one per seed}"""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     runs = {}
-    for path in sorted(folder.glob("*/seed*/metrics.csv")):
-        if re.fullmatch(r"seed\d+", path.parent.name):
-            runs.setdefault(path.parent.parent.name, []).append(
-                read_metrics(path, COLUMNS))
+    for variant, path in run_folders(folder):
+        runs.setdefault(variant, []).append(read_metrics(path / "metrics.csv", COLUMNS))
     if not runs:
-        raise InputError(f"{folder}: no <variant>/seed<k>/metrics.csv in it")
-    table = folder / "compare.csv"
-    listed = []
-    if table.is_file():
-        with table.open(newline="", encoding="utf-8") as file:
-            listed = [row.get("name") for row in csv.DictReader(file)]
-    place = {name: i for i, name in reversed(list(enumerate(listed)))}
-    return dict(sorted(runs.items(), key=lambda item: (place.get(item[0], len(place)), item[0])))
+        raise InputError(f"{folder}: no <variant>/seed<k>/metrics.csv of a finished run in it")
+    return runs
 
 
 def over_seeds(variant, seeds, column):

@@ -14,7 +14,7 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 struct Measure {
   const char* name;
-  // Nothing where a run has no such value.
+  // Of a run with epochs; nothing where it has no such value.
   std::optional<double> (*of)(const std::vector<EpochMetrics>& run, double target);
 };
 
@@ -30,10 +30,13 @@ constexpr std::array<Measure, 3> kMeasures = {{
      }},
 }};
 
+// NaN without a run that has epochs.
 double mean_final_loss(const VariantRuns& variant) {
-  double sum = 0;
-  for (const auto& run : variant.runs) sum += run.back().train_loss;
-  return sum / static_cast<double>(variant.runs.size());
+  std::vector<double> losses;
+  for (const auto& run : variant.runs) {
+    if (!run.empty()) losses.push_back(run.back().train_loss);
+  }
+  return describe(losses).mean;
 }
 
 std::string cell(double value) {
@@ -79,20 +82,18 @@ std::optional<std::int64_t> epochs_to_loss(const std::vector<EpochMetrics>& run,
 
 Comparison compare(const std::vector<VariantRuns>& variants, std::optional<double> target_loss) {
   for (const VariantRuns& v : variants) {
-    require<ValueError>(
-        !v.runs.empty() && v.runs.size() == variants.front().runs.size() &&
-            std::ranges::none_of(v.runs, [](const auto& run) { return run.empty(); }),
-        "compare: {}: expected {} runs with at least one epoch each, got {}", v.name,
-        variants.front().runs.size(), v.runs.size());
+    require<ValueError>(!v.runs.empty() && v.runs.size() == variants.front().runs.size(),
+                        "compare: {}: expected {} runs, at least one, got {}", v.name,
+                        variants.front().runs.size(), v.runs.size());
   }
   Comparison result;
   for (const VariantRuns& v : variants) {
-    result.target_loss = std::max(result.target_loss, mean_final_loss(v));
+    result.target_loss = std::fmax(result.target_loss, mean_final_loss(v));
   }
   result.target_loss = target_loss.value_or(result.target_loss);
 
   const auto value = [&](const Measure& m, const VariantRuns& v, std::size_t seed) {
-    return m.of(v.runs[seed], result.target_loss);
+    return v.runs[seed].empty() ? std::nullopt : m.of(v.runs[seed], result.target_loss);
   };
   for (const Measure& measure : kMeasures) {
     for (const VariantRuns& v : variants) {

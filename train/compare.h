@@ -9,7 +9,8 @@
 
 namespace resgrad {
 
-/// The runs of one variant, one per seed, in the same order of seeds for all variants.
+/// The runs of one variant, one per seed, in the same order of seeds for all variants. A run
+/// without epochs has come to no result: it is left out, and so is its pair.
 struct VariantRuns {
   std::string name;
   std::vector<std::vector<EpochMetrics>> runs;
@@ -50,7 +51,7 @@ struct Comparison {
 /// Compares final training loss, final test accuracy (percent) and epochs to reach `target_loss`
 /// (default: the largest mean final training loss of the variants). Differences are to the first
 /// variant, paired by seed; runs that do not reach the loss are left out of that measure.
-/// Throws  ValueError unless all variants have the same, positive number of non-empty runs.
+/// Throws  ValueError unless all variants have the same, positive number of runs.
 Comparison compare(const std::vector<VariantRuns>& variants,
                    std::optional<double> target_loss = std::nullopt);
 

@@ -109,7 +109,8 @@ class Run {
     std::optional<FoundCheckpoint> found = find_checkpoint(o_.resume, folder_);
     std::error_code ignored;
     const bool here = found && fs::equivalent(found->file.parent_path() / ".", folder_, ignored);
-    // restored before anything is moved or written: an error leaves all as it was
+    // before anything is moved or written: an error leaves all as it was
+    const std::string settings = to_json(o_);
     if (found) restore(*found);
     // "auto" without a checkpoint: nothing was reached there that could be lost
     run_folder_.emplace(folder_, here || o_.resume == "auto");
@@ -120,7 +121,7 @@ class Run {
       log_->info("moved the earlier run in {} to {}", folder_.string(),
                  run_folder_->moved()->string());
     }
-    write_text(folder_ / "args.json", to_json(o_));
+    write_text(folder_ / "args.json", settings);
     log_->info("resgrad {}: {} ({} parameters), {} images, batch {}{}, {} epochs, {} steps",
                kVersion, o_.model, net_.parameter_count(), data_.train->size(), o_.batch_size,
                o_.accumulate == 1 ? "" : fmt::format(" times {}", o_.accumulate), o_.epochs,
@@ -237,7 +238,7 @@ class Run {
       if (checkpoint_due()) save(kLastFile);
     }
     recorders_->end_training();
-    require<StateError>(
+    require<DivergenceError>(
         state_.epoch_step == 0 || state_.loss.weight() > 0 || stop_.stop_requested(),
         "train: epoch {}: expected an update with finite values, got none: all {} "
         "were skipped",
@@ -351,8 +352,8 @@ class Run {
     } catch (const IoError& failure) {
       state = failure.what();
     }
-    throw StateError(fmt::format("{}; {}; try a lower --lr, a warm-up or --on-nonfinite skip",
-                                 error.what(), state));
+    throw DivergenceError(fmt::format("{}; {}; try a lower --lr, a warm-up or --on-nonfinite skip",
+                                      error.what(), state));
   }
 
   // ---- checkpoints

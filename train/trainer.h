@@ -4,6 +4,7 @@
 #include <stop_token>
 #include <vector>
 
+#include "core/check.h"
 #include "data/datasets.h"
 #include "nn/module.h"
 #include "train/checkpoint.h"
@@ -11,6 +12,11 @@
 #include "train/run_options.h"
 
 namespace resgrad {
+
+/// A run has ended since its values are not finite: the settings are to blame, not the machine.
+struct DivergenceError : StateError {
+  using StateError::StateError;
+};
 
 struct TrainResult {
   std::vector<EpochMetrics> epochs;  ///< all finished ones, those before a resumption included
@@ -32,8 +38,8 @@ struct TrainResult {
 /// nonfinite.safetensors (the checkpoint, the batch and, if there are, gradients) and throws,
 /// `skip` leaves network and velocities as they were before the step. Throws  ValueError for
 /// settings out of range, or those of another run than the checkpoint's;
-///         IoError when files cannot be read or written; StateError when loss or a gradient is not
-///         finite, naming step, layer and tensor, or when a whole epoch was skipped.
+///         IoError when files cannot be read or written; DivergenceError when loss or a gradient is
+///         not finite, naming step, layer and tensor, or when a whole epoch was skipped.
 TrainResult run_training(Module& net, const data::DataSplits& data, const RunOptions& options,
                          CheckpointInfo info, std::stop_token stop = {});
 

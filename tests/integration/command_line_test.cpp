@@ -1,8 +1,10 @@
 // The program as a user runs it.
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "tests/integration/program.h"
 #include "tests/support/temporary_folder.h"
+#include "train/checkpoint.h"
 
 using namespace resgrad;
 namespace fs = std::filesystem;
@@ -103,6 +105,27 @@ TEST_CASE("quiet prints nothing, and the seed decides on the result") {
   const std::string first = loss(1, "a");
   CHECK(first == loss(1, "b"));
   CHECK(first != loss(2, "c"));
+}
+
+TEST_CASE("paths that the record of a run cannot hold are an error before anything is moved") {
+  const TemporaryFolder folder;
+  const std::string common =
+      " --dataset synthetic --max-steps 1 -b 2 --limit-eval-batches 1 --quiet --output-dir ";
+  const fs::path out = folder.path() / "r\xe9s";
+  for (const std::string& command : {std::string("train"), std::string("compare --seeds 1")}) {
+    CAPTURE(command);
+    fs::create_directories(out);
+    std::ofstream(out / "args.json") << "of an earlier run";
+    const Result r = run(command + common + "'" + out.string() + "'");
+    CHECK(r.code == 1);
+    CHECK(contains(r.out, "output_dir: expected text in UTF-8"));
+    CHECK(text_of(out / "args.json") == "of an earlier run");
+    CHECK(std::distance(fs::directory_iterator(folder.path()), {}) == 1);
+  }
+  // from within, its bytes are in no setting
+  const Result r = run("train" + common + "run", "cd '" + out.string() + "' &&");
+  CHECK_MESSAGE(r.code == 0, r.out);
+  CHECK(fs::exists(out / "run" / "last.safetensors"));
 }
 
 // The settings in a file of this text, applied to a run of one step, and what came of it.
@@ -234,6 +257,71 @@ TEST_CASE("compare takes settings from a file") {
   // the order belongs to the variants
   CHECK(run("compare --config " + (out / "pre" / "seed1" / "args.json").string() + flags).code ==
         2);
+}
+
+// A comparison of one epoch in `folder`, and what came of it.
+static Result run_comparison(const fs::path& folder, const std::string& flags) {
+  return run(
+      "compare --dataset synthetic -b 8 --epochs 1 --limit-train-batches 2 --limit-eval-batches 1 "
+      "--quiet --threads 1 --output-dir " +
+      folder.string() + ' ' + flags);
+}
+
+TEST_CASE("a comparison has the runs of its settings alone") {
+  const TemporaryFolder folder;
+  const fs::path out = folder.path() / "c";
+  REQUIRE(run_comparison(out, "--seeds 2").code == 0);
+  const std::string first = text_of(out / "compare.csv");
+
+  // found before anything has trained, wherever the differing run is in the order
+  fs::remove_all(out / "post" / "seed1");
+  Result r = run_comparison(out, "--seeds 2 --lr 0.001 --resume auto");
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, "lr is 0.1 there and 0.001 here"));
+  CHECK(contains(r.out, (out / "pre" / "seed1").string()));
+  CHECK_FALSE(fs::exists(out / "post" / "seed1"));
+  CHECK(text_of(out / "compare.csv") == first);
+
+  // without --resume a new comparison, with nothing of the old
+  r = run_comparison(out, "--seeds 1 --lr 0.001");
+  CHECK_MESSAGE(r.code == 0, r.out);
+  CHECK_FALSE(fs::exists(out / "pre" / "seed2"));
+  CHECK(text_of(fs::path(out.string() + ".previous-1") / "compare.csv") == first);
+  CHECK(nlohmann::json::parse(text_of(out / "args.json"))["lr"] == 0.001);
+
+  // more seeds go on from it, and fewer leave out what they do not ask for
+  REQUIRE(run_comparison(out, "--seeds 2 --lr 0.001 --resume auto").code == 0);
+  const std::string runs = text_of(out / "runs.csv");
+  CHECK(runs.starts_with("variant,seed,result,epochs,train_loss,test_top1\npost,1,finished,1,"));
+  CHECK(contains(runs, "\npre,2,finished,1,"));
+  REQUIRE(run_comparison(out, "--seeds 1 --lr 0.001 --resume auto").code == 0);
+  CHECK_FALSE(contains(text_of(out / "runs.csv"), "pre,2"));
+
+  // its settings are a file of settings
+  const fs::path again = folder.path() / "again";
+  r = run("compare --config " + (out / "args.json").string() + " --output-dir " + again.string());
+  CHECK_MESSAGE(r.code == 0, r.out);
+  CHECK(text_of(again / "compare.csv") == text_of(out / "compare.csv"));
+}
+
+TEST_CASE("a run of a comparison that diverges is named, and the others are compared") {
+  const TemporaryFolder folder;
+  const fs::path out = folder.path() / "c", last = out / "post" / "seed1" / "last.safetensors";
+  REQUIRE(run_comparison(out, "--seeds 2 --max-steps 1").code == 0);
+  Checkpoint checkpoint = read_checkpoint(last);
+  checkpoint.model[0].tensor = Tensor::full(checkpoint.model[0].tensor.shape(), std::nan(""));
+  write_checkpoint(last, checkpoint);
+  const Result r = run_comparison(out, "--seeds 2 --resume auto");
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, "resgrad: post, seed 1: train: step 2: expected finite loss"));
+  CHECK(contains(r.out, "\npost, seed 1: diverged, without result in the table\n"));
+  const std::string runs = text_of(out / "runs.csv");
+  CHECK(contains(runs, "\npost,1,diverged,0,,\npre,1,finished,1,"));
+  CHECK(contains(runs, "\npre,2,finished,1,"));
+  const std::string table = text_of(out / "compare.csv");
+  CHECK(contains(table, "variant,post,train_loss,1,"));
+  CHECK(contains(table, "variant,pre,train_loss,2,"));
+  CHECK(contains(table, "difference,pre - post,train_loss,1,"));
 }
 
 TEST_CASE("every recipe trains") {

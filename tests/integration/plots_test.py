@@ -9,8 +9,8 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 HEADER = "epoch,step,lr,train_loss,train_top1,test_loss,test_top1,images_per_s,seconds\n"
 
 
-def run(script, *arguments):
-    return subprocess.run([sys.executable, "-B", SCRIPTS / script, *arguments],
+def run(script, *arguments, options=("-B",)):
+    return subprocess.run([sys.executable, *options, SCRIPTS / script, *arguments],
                           capture_output=True, text=True, check=False)
 
 
@@ -68,6 +68,14 @@ class Plots(unittest.TestCase):
         svg = self.check_pictures(run("plot_compare.py", self.root / "c"), out)
         self.assertIn(">post (2 seeds)<", svg)
         self.assertIn("one standard deviation", svg)
+        # a list of runs decides which are drawn: not a third, and not one that has diverged
+        self.make_run("c/pre/seed3")
+        rows = ["pre,1,finished", "post,1,finished", "pre,2,diverged", "post,2,finished"]
+        (self.root / "c" / "runs.csv").write_text("\n".join(["variant,seed,result", *rows, ""]))
+        svg = self.check_pictures(run("plot_compare.py", self.root / "c"), out)
+        self.assertIn(">pre (1 seed)<", svg)
+        self.assertIn(">post (2 seeds)<", svg)
+        self.assertLess(svg.index(">pre (1"), svg.index(">post (2"))
 
     def test_errors(self):
         self.check_error(run("plot_run.py", self.root / "none"), "no such folder")
@@ -77,7 +85,19 @@ class Plots(unittest.TestCase):
         self.check_error(run("plot_run.py", bad), "line 2: train_loss is not a number: 'two'")
         torn = self.make_run("torn", steps='{"step":5,"lr":0.1}\n{"step":6}\n')
         self.check_error(run("plot_run.py", torn), "line 2: not a record of a step")
-        self.check_error(run("plot_compare.py", self.root), "no <variant>/seed<k>/metrics.csv")
+        self.check_error(run("plot_compare.py", self.root), "no <variant>/seed<k>/metrics.csv of a finished run")
+
+    def test_missing_package(self):
+        scripts = sorted(SCRIPTS.glob("plot_*.py")) + [
+            SCRIPTS / name for name in ("check_interop.py", "make_goldens.py", "make_summary_goldens.py")]
+        self.assertGreaterEqual(len(scripts), 6)
+        for script in scripts:
+            # -S: only Python's own modules
+            result = run(script, "x", options=("-B", "-S"))
+            self.assertEqual((result.returncode, result.stdout), (1, ""))
+            self.assertEqual(result.stderr.count("\n"), 1)
+            self.assertRegex(result.stderr, rf"^{script.stem}: needs (matplotlib|torch|numpy), which "
+                                            r"\S+ does not have: apt-get install python3-\S+ gives it")
 
 
 if __name__ == "__main__":

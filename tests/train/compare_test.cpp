@@ -86,9 +86,22 @@ TEST_CASE("the CSV has a line per row and empty cells for what is not defined") 
   CHECK(csv.find("difference,pre - post,test_top1,1,10,,,\n") != std::string::npos);
 }
 
+TEST_CASE("a run without result is left out, and so is its pair") {
+  const Comparison c = compare({{"post", {run({2, 1}, 70), run({2, 3}, 60), run({2, 5}, 50)}},
+                                {"pre", {run({2, 2}, 71), {}, run({2, 8}, 53)}},
+                                {"none", {{}, {}, {}}}});
+  CHECK(find(c, "post", "train_loss").statistic.mean == doctest::Approx(3));
+  CHECK(find(c, "pre", "train_loss").statistic.n == 2);
+  CHECK(find(c, "pre", "train_loss").statistic.mean == doctest::Approx(5));
+  CHECK(find(c, "pre - post", "test_top1").statistic.n == 2);
+  CHECK(find(c, "pre - post", "test_top1").statistic.mean == doctest::Approx(2));
+  CHECK(find(c, "none", "train_loss").statistic.n == 0);
+  CHECK(find(c, "none - post", "test_top1").statistic.n == 0);
+  CHECK(c.target_loss == doctest::Approx(5));
+}
+
 TEST_CASE("variants with different numbers of runs cannot be compared") {
   CHECK_THROWS_WITH_AS(compare({{"post", {run({1}, 0)}}, {"pre", {}}}),
-                       "compare: pre: expected 1 runs with at least one epoch each, got 0",
-                       ValueError);
-  CHECK_THROWS_AS(compare({{"post", {{}}}}), ValueError);
+                       "compare: pre: expected 1 runs, at least one, got 0", ValueError);
+  CHECK_THROWS_AS(compare({{"post", {}}}), ValueError);
 }

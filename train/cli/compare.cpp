@@ -4,13 +4,18 @@
 
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <span>
 
 #include "train/cli/commands.h"
 #include "train/cli/config.h"
 #include "train/cli/flags.h"
+#include "train/cli/output.h"
 #include "train/cli/train_flags.h"
 #include "train/compare.h"
 #include "train/io/atomic_file.h"
+#include "train/resume.h"
+#include "train/run_folder.h"
 #include "train/signals.h"
 
 namespace resgrad::cli {
@@ -23,48 +28,134 @@ struct CompareFlags {
   std::optional<double> target_loss;
 };
 
-int run_compare(CompareFlags flags) {
-  for (std::size_t i = 0; i < flags.variants.size(); ++i) {
+namespace fs = std::filesystem;
+
+// One run of the comparison, and what came of it.
+struct Run {
+  std::size_t variant;
+  RunOptions options;
+  std::string result = "finished";
+  std::vector<EpochMetrics> epochs = {};  // none when it came to no result
+};
+
+void require_distinct(const std::vector<std::string>& variants) {
+  for (std::size_t i = 0; i < variants.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
-      require<ValueError>(flags.variants[i] != flags.variants[j],
-                          "--variants: expected each variant once, got {} twice",
-                          flags.variants[i]);
+      require<ValueError>(variants[i] != variants[j],
+                          "--variants: expected each variant once, got {} twice", variants[i]);
     }
   }
+}
+
+// Seeds outside: after an interruption the finished seeds are complete pairs.
+std::vector<Run> plan(const CompareFlags& flags, const fs::path& folder) {
+  std::vector<Run> runs;
+  for (std::int64_t s = 0; s < flags.seeds; ++s) {
+    for (std::size_t v = 0; v < flags.variants.size(); ++v) {
+      Run run{v, flags.run};
+      run.options.activation = flags.variants[v];
+      run.options.seed += static_cast<std::uint64_t>(s);
+      run.options.output_dir =
+          (folder / flags.variants[v] / fmt::format("seed{}", run.options.seed)).string();
+      runs.push_back(std::move(run));
+    }
+  }
+  return runs;
+}
+
+// Those that are there must be of this comparison, which is to be known before anything trains.
+void require_same_settings(const std::vector<Run>& runs) {
+  for (const Run& run : runs) {
+    std::optional<TrainState> state;
+    try {
+      const fs::path last = fs::path(run.options.output_dir) / kLastFile;
+      state = read_checkpoint(last, CheckpointPart::header).state;
+    } catch (const IoError&) {  // not there, or damaged: the run finds out what else there is
+    }
+    const std::string differences =
+        state ? differing_settings(state->settings, run.options) : std::string();
+    require<ValueError>(differences.empty(),
+                        "compare: {}: expected a run with the settings of this comparison, got one "
+                        "that differs: {}; without --resume all runs start anew",
+                        run.options.output_dir, differences);
+  }
+}
+
+// The settings of all runs together, for --config and for people.
+std::string to_json(const CompareFlags& flags) {
+  auto json = nlohmann::ordered_json::parse(resgrad::to_json(flags.run));
+  json.erase("activation");
+  json["variants"] = flags.variants;
+  json["seeds"] = flags.seeds;
+  if (flags.target_loss) json["target_loss"] = *flags.target_loss;
+  return json.dump(2) + "\n";
+}
+
+void write_text(const fs::path& file, const std::string& text) {
+  write_file_atomically(file, std::as_bytes(std::span(text)));
+}
+
+// Which runs belong to the comparison: scripts/plot_compare.py draws the finished ones.
+void write_runs(const fs::path& file, const std::vector<std::string>& variants,
+                std::span<const Run> runs) {
+  std::string csv = "variant,seed,result,epochs,train_loss,test_top1\n";
+  for (const Run& run : runs) {
+    csv += fmt::format("{},{},{},{}", variants[run.variant], run.options.seed, run.result,
+                       run.epochs.size());
+    csv += run.epochs.empty()
+               ? ",,\n"
+               : fmt::format(",{},{}\n", run.epochs.back().train_loss, run.epochs.back().test_top1);
+  }
+  write_text(file, csv);
+}
+
+int run_compare(CompareFlags flags) {
+  require_distinct(flags.variants);
   apply_machine_flags(flags.run);
   const StopSignals signals;
-  const std::filesystem::path folder =
-      flags.run.output_dir.empty() ? "runs/compare-" + flags.run.model : flags.run.output_dir;
+  if (flags.run.output_dir.empty()) flags.run.output_dir = "runs/compare-" + flags.run.model;
+  const fs::path folder = flags.run.output_dir;
   const data::DataSplits data =
       data::load_data({.name = flags.run.dataset,
                        .path = find_data(flags.run.dataset, flags.run.data_path),
                        .val_split = flags.run.val_split,
                        .split_seed = flags.run.seed});
+  std::vector<Run> runs = plan(flags, folder);
+  const std::string settings = to_json(flags);
+  const bool go_on = !flags.run.resume.empty();
+  if (go_on) require_same_settings(runs);
+  const RunFolder held(folder, go_on);
+  if (held.moved() && !flags.run.quiet) {
+    print_out("moved the earlier comparison in {} to {}\n", folder.string(),
+              held.moved()->string());
+  }
+  write_text(folder / "args.json", settings);
+
   std::vector<VariantRuns> results;
   for (const std::string& variant : flags.variants) results.push_back({variant, {}});
-  const std::int64_t runs = flags.seeds * std::ssize(flags.variants);
-  std::int64_t done = 0;
-  // seeds outside: after an interruption the finished seeds are complete pairs
-  for (std::int64_t s = 0; s < flags.seeds; ++s) {
-    for (VariantRuns& result : results) {
-      RunOptions run = flags.run;
-      run.activation = result.name;
-      run.seed += static_cast<std::uint64_t>(s);
-      run.output_dir = (folder / result.name / fmt::format("seed{}", run.seed)).string();
-      if (!run.quiet) {
-        fmt::print("run {} of {}: {}, seed {}\n", ++done, runs, result.name, run.seed);
-      }
-      const TrainResult trained = train_one(run, data, signals.token());
+  std::string without_result;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    Run& run = runs[i];
+    const std::string name =
+        fmt::format("{}, seed {}", flags.variants[run.variant], run.options.seed);
+    if (!run.options.quiet) print_out("run {} of {}: {}\n", i + 1, runs.size(), name);
+    try {
+      const TrainResult trained = train_one(run.options, data, signals.token());
       if (trained.stopped) return stopped(StopSignals::received());
-      result.runs.push_back(trained.epochs);
+      run.epochs = trained.epochs;
+    } catch (const DivergenceError& error) {
+      run.result = "diverged";
+      without_result += name + ": diverged, without result in the table\n";
+      print_error("resgrad: {}: {}\n", name, error.what());
     }
+    results[run.variant].runs.push_back(run.epochs);
+    write_runs(folder / "runs.csv", flags.variants, std::span(runs).first(i + 1));
   }
   const Comparison comparison = compare(results, flags.target_loss);
-  const std::string csv = to_csv(comparison);
-  write_file_atomically(folder / "compare.csv", std::as_bytes(std::span(csv)));
-  fmt::print("\n{}written to {}; curves: scripts/plot_compare.py {}\n", to_table(comparison),
-             (folder / "compare.csv").string(), folder.string());
-  return 0;
+  write_text(folder / "compare.csv", to_csv(comparison));
+  print_out("\n{}{}written to {}; curves: scripts/plot_compare.py {}\n", to_table(comparison),
+            without_result, (folder / "compare.csv").string(), folder.string());
+  return without_result.empty() ? 0 : 1;
 }
 
 }  // namespace
