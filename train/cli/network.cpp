@@ -27,7 +27,8 @@ std::string advice(const std::filesystem::path& file) {
   if (is_pytorch(kind)) {
     return fmt::format(
         "; write its tensors to a file for resgrad import, in Python (pip install safetensors):\n"
-        "import torch; from safetensors.torch import save_file; w = torch.load(\"{}\", \"cpu\")\n"
+        "import torch; from safetensors.torch import save_file; w = torch.load(\"{}\", \"cpu\", "
+        "weights_only=True)\n"
         "save_file({{k: v.contiguous() for k, v in w.get(\"state_dict\", w).items()}}, "
         "\"w.safetensors\")",
         file.string());
