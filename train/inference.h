@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/enum_names.h"
 #include "nn/module.h"
 
 namespace resgrad {
@@ -13,6 +14,8 @@ enum class Tta {
   none,
   flip  ///< the mean of the logits of an image and its mirror image
 };
+
+constexpr EnumNames<Tta, 2> kTtaNames = {{{"none", Tta::none}, {"flip", Tta::flip}}};
 
 /// Left and right exchanged: x [n, c, h, w] in either format, float32; without a gradient.
 Tensor mirrored(const Tensor& x);

@@ -13,8 +13,11 @@ constexpr std::int64_t kImageSize = 32;  // decides on the stem where the file d
 
 LoadedNetwork load_network(const std::filesystem::path& checkpoint) {
   const CheckpointInfo info = read_checkpoint_info(checkpoint);
-  models::Options options =
-      model_options(info.activation, info.shortcut, info.stem, kImageSize, info.num_classes);
+  models::Options options = model_options({.model = info.model,
+                                           .activation = info.activation,
+                                           .shortcut = info.shortcut,
+                                           .stem = info.stem},
+                                          kImageSize, info.num_classes);
   options.initialise = false;
   LoadedNetwork loaded{.info = info,
                        .config = models::configure(info.model, options),

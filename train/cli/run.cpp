@@ -6,6 +6,7 @@
 #include <new>
 
 #include "train/cli/commands.h"
+#include "train/cli/help.h"
 #include "train/version.h"
 
 namespace resgrad::cli {
@@ -76,7 +77,7 @@ int run(int argc, const char* const* argv) {
                "resgrad");
   app.set_version_flag("--version", std::string("resgrad ") + kVersion);
   app.require_subcommand(1);
-  app.get_formatter()->column_width(36);
+  app.formatter(std::make_shared<HelpFormatter>());
   Action action;
   add_train(app, action);
   add_eval(app, action);
