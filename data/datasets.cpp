@@ -15,13 +15,17 @@ Dataset load(const LoadOptions& options, Split split) {
   const std::string& name = options.name;
   if (name == "cifar10") return load_cifar10(options.path, split);
   if (name == "cifar100") return load_cifar100(options.path, split);
-  require<ValueError>(name == "synthetic",
-                      "dataset: expected one of cifar10, cifar100, synthetic, got {}", name);
+  require<ValueError>(name == "synthetic", "dataset: expected one of {}, got {}",
+                      fmt::join(dataset_names(), ", "), name);
   return make_synthetic(split, split == Split::train ? kSyntheticTrain : kSyntheticTest,
                         kSyntheticSeed);
 }
 
 }  // namespace
+
+std::vector<std::string> dataset_names() {
+  return {"cifar10", "cifar100", "synthetic"};
+}
 
 std::shared_ptr<const Dataset> load_test_set(const LoadOptions& options) {
   return std::make_shared<const Dataset>(load(options, Split::test));

@@ -25,6 +25,9 @@ struct DataSplits {
   std::vector<std::string> warnings = {};  ///< for the user, about the files that were read
 };
 
+/// What LoadOptions::name may be.
+std::vector<std::string> dataset_names();
+
 /// The test set alone, for evaluation; its warnings are its own. val_split is not used.
 std::shared_ptr<const Dataset> load_test_set(const LoadOptions& options);
 

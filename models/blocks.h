@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "core/enum_names.h"
 #include "nn/batch_norm2d.h"
 #include "nn/sequential.h"
 
@@ -16,8 +17,11 @@ enum class Activation {
   pre    ///< BN - ReLU - conv units, nothing after the addition (He et al. 2016, arXiv:1603.05027)
 };
 
+constexpr EnumNames<Activation, 2> kActivationNames = {
+    {{"post", Activation::post}, {"pre", Activation::pre}}};
+
 constexpr const char* name(Activation activation) {
-  return activation == Activation::post ? "post" : "pre";
+  return name_in(kActivationNames, activation);
 }
 
 /// What a residual block consists of.
@@ -27,8 +31,12 @@ enum class BlockKind {
   single       ///< one 3x3 convolution
 };
 
+constexpr EnumNames<BlockKind, 3> kBlockNames = {{{"basic", BlockKind::basic},
+                                                  {"bottleneck", BlockKind::bottleneck},
+                                                  {"single", BlockKind::single}}};
+
 constexpr const char* name(BlockKind block) {
-  return block == BlockKind::basic ? "basic" : block == BlockKind::single ? "single" : "bottleneck";
+  return name_in(kBlockNames, block);
 }
 
 /// How the input of a block reaches the addition where the block changes its shape.
@@ -37,8 +45,11 @@ enum class Shortcut {
   projection  ///< "B": 1x1 convolution; in post-activation networks with a norm behind it
 };
 
+constexpr EnumNames<Shortcut, 2> kShortcutNames = {
+    {{"A", Shortcut::zero_pad}, {"B", Shortcut::projection}}};
+
 constexpr const char* name(Shortcut shortcut) {
-  return shortcut == Shortcut::zero_pad ? "A" : "B";
+  return name_in(kShortcutNames, shortcut);
 }
 
 /// The options of both blocks.

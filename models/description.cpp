@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <initializer_list>
 #include <optional>
 
 namespace resgrad::models {
@@ -12,15 +11,9 @@ namespace {
   throw ValueError(fmt::format("{}: expected {}, got {}", field, expected, got));
 }
 
-// The value of an enumeration whose name() is `text`.
-template <class E>
-E parse_name(std::string_view field, std::string_view text, std::initializer_list<E> all) {
-  std::vector<std::string_view> names;
-  for (const E value : all) {
-    if (name(value) == text) return value;
-    names.emplace_back(name(value));
-  }
-  refuse(field, fmt::format("one of {}", fmt::join(names, ", ")), text);
+template <const auto& table>
+std::string alternatives() {
+  return fmt::format("{}", fmt::join(names_in<table>(), "|"));
 }
 
 bool parse_switch(std::string_view field, std::string_view text) {
@@ -75,14 +68,6 @@ bool with_bottlenecks(const ResNetConfig& c) {
   return c.block == BlockKind::bottleneck;
 }
 
-constexpr auto kBlocks = {BlockKind::basic, BlockKind::bottleneck, BlockKind::single};
-constexpr auto kActivations = {Activation::post, Activation::pre};
-constexpr auto kShortcuts = {Shortcut::zero_pad, Shortcut::projection};
-constexpr auto kTransitions = {Transition::stride, Transition::pool};
-constexpr auto kStems = {Stem::cifar, Stem::imagenet};
-constexpr auto kPoolings = {Pooling::average, Pooling::max};
-constexpr auto kInits = {Init::he, Init::dirac};
-
 struct Field {
   FieldInfo info;
   std::string (*get)(const ResNetConfig&);
@@ -95,11 +80,11 @@ const std::vector<Field>& table() {
   using C = ResNetConfig;
   using Text = std::string_view;
   static const std::vector<Field> all = {
-      {{"block", "basic|bottleneck|single",
+      {{"block", alternatives<kBlockNames>(),
         "the residual blocks: two 3x3 convolutions; 1x1, 3x3 and 1x1; or one 3x3"},
        [](const C& c) -> std::string { return name(c.block); },
        [](C& c, Text f, Text t) {
-         c.block = parse_name(f, t, kBlocks);
+         c.block = parse_in(kBlockNames, f, t);
          if (c.block == BlockKind::bottleneck) return;
          const C plain;
          c.bottleneck_ratio = plain.bottleneck_ratio;
@@ -136,21 +121,21 @@ const std::vector<Field>& table() {
        [](const C& c) { return on_off(c.stride_in_first); },
        [](C& c, Text f, Text t) { c.stride_in_first = parse_switch(f, t); },
        with_bottlenecks},
-      {{"activation", "post|pre",
+      {{"activation", alternatives<kActivationNames>(),
         "order inside a block: convolution - norm - ReLU, or the reverse"},
        [](const C& c) -> std::string { return name(c.activation); },
        [](C& c, Text, Text t) { c.activation = parse_activation(t); }},
-      {{"shortcut", "A|B",
+      {{"shortcut", alternatives<kShortcutNames>(),
         "where a block changes the shape: zero padding without parameters, or a 1x1 convolution"},
        [](const C& c) -> std::string { return name(c.shortcut); },
        [](C& c, Text, Text t) { c.shortcut = parse_shortcut(t); }},
-      {{"transition", "stride|pool",
+      {{"transition", alternatives<kTransitionNames>(),
         "how stages halve the size: by stride in the first block of all but the first stage, or by "
         "a "
         "3x3 convolution and max pooling before the blocks of each stage"},
        [](const C& c) -> std::string { return name(c.transition); },
-       [](C& c, Text f, Text t) { c.transition = parse_name(f, t, kTransitions); }},
-      {{"stem", "cifar|imagenet",
+       [](C& c, Text f, Text t) { c.transition = parse_in(kTransitionNames, f, t); }},
+      {{"stem", alternatives<kStemNames>(),
         "the first layers: 3x3, stride 1; or 7x7, stride 2 and max pooling, stride 2"},
        [](const C& c) -> std::string { return name(c.stem); },
        [](C& c, Text, Text t) { c.stem = parse_stem(t); }},
@@ -161,19 +146,20 @@ const std::vector<Field>& table() {
         "the CIFAR stem whitens patches of the training images by frozen filters, with a bias"},
        [](const C& c) { return on_off(c.whiten_stem); },
        [](C& c, Text f, Text t) { c.whiten_stem = parse_switch(f, t); }},
-      {{"pool", "average|max", "the pooling over all positions before the classifier"},
+      {{"pool", alternatives<kPoolingNames>(),
+        "the pooling over all positions before the classifier"},
        [](const C& c) -> std::string { return name(c.pool); },
-       [](C& c, Text f, Text t) { c.pool = parse_name(f, t, kPoolings); }},
+       [](C& c, Text f, Text t) { c.pool = parse_in(kPoolingNames, f, t); }},
       {{"logit_scale", "a number", "factor of the classifier's outputs"},
        [](const C& c) { return fmt::format("{}", c.logit_scale); },
        [](C& c, Text f, Text t) { c.logit_scale = parse_real(f, t); }},
       {{"num_classes", "a whole number", "outputs of the classifier"},
        [](const C& c) { return fmt::format("{}", c.num_classes); },
        [](C& c, Text f, Text t) { c.num_classes = parse_integer(f, t); }},
-      {{"init", "he|dirac",
+      {{"init", alternatives<kInitNames>(),
         "initial convolutions: He normal; or 3x3 convolutions of blocks that pass channels on"},
        [](const C& c) -> std::string { return name(c.init); },
-       [](C& c, Text f, Text t) { c.init = parse_name(f, t, kInits); }},
+       [](C& c, Text f, Text t) { c.init = parse_in(kInitNames, f, t); }},
       {{"zero_init_residual", "on|off", "blocks start as their shortcuts"},
        [](const C& c) { return on_off(c.zero_init_residual); },
        [](C& c, Text f, Text t) { c.zero_init_residual = parse_switch(f, t); }},
@@ -257,13 +243,13 @@ Fields parse_fields(std::string_view text) {
 }
 
 Activation parse_activation(std::string_view text) {
-  return parse_name("activation", text, kActivations);
+  return parse_in(kActivationNames, "activation", text);
 }
 Shortcut parse_shortcut(std::string_view text) {
-  return parse_name("shortcut", text, kShortcuts);
+  return parse_in(kShortcutNames, "shortcut", text);
 }
 Stem parse_stem(std::string_view text) {
-  return parse_name("stem", text, kStems);
+  return parse_in(kStemNames, "stem", text);
 }
 
 }  // namespace resgrad::models

@@ -114,13 +114,17 @@ const std::vector<Entry>& registry() {
   return all;
 }
 
+std::vector<std::string> names() {
+  std::vector<std::string> all;
+  for (const Entry& entry : registry()) all.push_back(entry.name);
+  return all;
+}
+
 ResNetConfig configure(std::string_view name, const Options& options) {
   const auto found = std::ranges::find(registry(), name, &Entry::name);
   if (found == registry().end()) {
-    std::vector<std::string_view> names;
-    for (const Entry& entry : registry()) names.push_back(entry.name);
     throw ValueError(
-        fmt::format("model: expected one of {}, got {}", fmt::join(names, ", "), name));
+        fmt::format("model: expected one of {}, got {}", fmt::join(names(), ", "), name));
   }
   ResNetConfig config = found->config;
   config.num_classes = options.num_classes;

@@ -34,6 +34,8 @@ struct Entry {
 
 /// All registered networks, in the order of families and depths.
 const std::vector<Entry>& registry();
+/// Their names.
+std::vector<std::string> names();
 
 /// The description of a network. Throws  ValueError that lists the known names for an unknown one,
 /// and as with_fields() for options that the network cannot have.

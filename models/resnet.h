@@ -32,17 +32,24 @@ enum class Init {
   dirac  ///< 3x3 convolutions of the stages by init::dirac_ and otherwise as PyTorch; others as he
 };
 
+constexpr EnumNames<Stem, 2> kStemNames = {{{"cifar", Stem::cifar}, {"imagenet", Stem::imagenet}}};
+constexpr EnumNames<Transition, 2> kTransitionNames = {
+    {{"stride", Transition::stride}, {"pool", Transition::pool}}};
+constexpr EnumNames<Pooling, 2> kPoolingNames = {
+    {{"average", Pooling::average}, {"max", Pooling::max}}};
+constexpr EnumNames<Init, 2> kInitNames = {{{"he", Init::he}, {"dirac", Init::dirac}}};
+
 constexpr const char* name(Stem stem) {
-  return stem == Stem::cifar ? "cifar" : "imagenet";
+  return name_in(kStemNames, stem);
 }
 constexpr const char* name(Transition transition) {
-  return transition == Transition::stride ? "stride" : "pool";
+  return name_in(kTransitionNames, transition);
 }
 constexpr const char* name(Pooling pooling) {
-  return pooling == Pooling::average ? "average" : "max";
+  return name_in(kPoolingNames, pooling);
 }
 constexpr const char* name(Init init) {
-  return init == Init::he ? "he" : "dirac";
+  return name_in(kInitNames, init);
 }
 
 /// The description of a network. `blocks`, `channels` and `mid_channels` have a number for each

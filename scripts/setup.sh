@@ -20,7 +20,8 @@ packages=(
   libxtensor-dev libxtensor-blas-dev # tensors: views and expressions
   libopenblas-openmp-dev             # matrix products, on OpenMP's threads
   libspdlog-dev libfmt-dev           # log, text
-  libcli11-dev nlohmann-json3-dev    # command line, JSON
+  libcli11-dev                       # command line
+  nlohmann-json3-dev libtoml11-dev   # JSON; files of settings
   libpng-dev libjpeg-dev             # image files
   zlib1g-dev                         # checksums of checkpoints
   doctest-dev librapidcheck-dev      # tests

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/enum_names.h"
 #include "nn/module.h"
 
 namespace resgrad {
@@ -15,6 +16,8 @@ enum class Tta {
   multicrop  ///< six views: the mean of `flip` on the image and of the mean of `flip` on the image
              ///< moved by one pixel down and right, and up and left, with reflected borders
 };
+
+constexpr EnumNames<Tta, 2> kTtaNames = {{{"none", Tta::none}, {"flip", Tta::flip}}};
 
 /// Left and right exchanged: x [n, c, h, w] in either format, float32; without a gradient.
 Tensor mirrored(const Tensor& x);

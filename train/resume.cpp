@@ -56,20 +56,28 @@ std::optional<FoundCheckpoint> find_checkpoint(const std::string& resume,
   return found;
 }
 
-std::string differing_settings(const std::string& saved, const RunOptions& options) {
-  Json there = Json::parse(result_settings(RunOptions{}));
-  there.update(Json::parse(saved));
-  Json here = Json::parse(result_settings(options));
+std::string differing_settings(const std::string& saved, const RunOptions& options,
+                               const ResolveDefaults& resolve) {
+  RunOptions before = from_json(saved), now = options;
+  if (resolve) {
+    resolve(before);
+    resolve(now);
+  }
+  Json there = Json::parse(result_settings(before));
+  const Json here = Json::parse(result_settings(now)), recorded = Json::parse(saved);
+  for (const auto& [key, value] : recorded.items()) {
+    if (!there.contains(key)) there[key] = value;  // of another version of the program
+  }
   const Json& schedule = here["lr_scheduler"];
   if (schedule == "constant" || schedule == "step" || schedule == "multistep") {
     there["epochs"] = here["epochs"];
   }
   std::vector<std::string> differences;
   for (const auto& [key, value] : there.items()) {
-    const Json now = here.contains(key) ? here[key] : Json();
-    if (value != now) {
+    const Json now_value = here.value(key, Json());
+    if (value != now_value) {
       differences.push_back(
-          fmt::format("{} is {} there and {} here", key, value.dump(), now.dump()));
+          fmt::format("{} is {} there and {} here", key, value.dump(), now_value.dump()));
     }
   }
   return fmt::format("{}", fmt::join(differences, "; "));

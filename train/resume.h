@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,10 +37,16 @@ std::optional<FoundCheckpoint> newest_checkpoint(const std::filesystem::path& fo
 std::optional<FoundCheckpoint> find_checkpoint(const std::string& resume,
                                                const std::filesystem::path& output_folder);
 
+/// Gives the settings that were left to the network's family the values that it chooses. Leaves
+/// alone what it cannot tell, such as the settings of an unknown network.
+using ResolveDefaults = std::function<void(RunOptions&)>;
+
 /// The settings that decide on the result and differ between the checkpoint (a result_settings())
 /// and this run: "lr is 0.1 there and 0.2 here; ...", or nothing. A setting that the checkpoint
-/// does not know had its default. `epochs` may differ where the learning rate does not depend on
-/// it: with the schedules constant, step and multistep.
-std::string differing_settings(const std::string& saved, const RunOptions& options);
+/// does not know had its default; whoever names a default by `resolve` says nothing new. `epochs`
+/// may differ where the learning rate does not depend on it: with the schedules constant, step and
+/// multistep.
+std::string differing_settings(const std::string& saved, const RunOptions& options,
+                               const ResolveDefaults& resolve = {});
 
 }  // namespace resgrad

@@ -1,90 +1,431 @@
 #include "train/run_options.h"
 
-#include <array>
 #include <nlohmann/json.hpp>
 
 #include "core/check.h"
+#include "core/kernels/conv2d.h"
+#include "core/kernels/isa.h"
+#include "data/datasets.h"
+#include "train/make_optimizer.h"
+#include "train/optim/schedule.h"
 #include "train/version.h"
 
 namespace resgrad {
 
 namespace {
 
-constexpr std::array kWithoutEffectOnResults = {
-    "version",     "data_path", "max_steps",          "recompute",   "workers", "threads",
-    "conv_engine", "isa",       "output_dir",         "print_freq",  "quiet",   "profile",
-    "log_norms",   "keep",      "checkpoint_minutes", "on_nonfinite"};
+using Json = nlohmann::ordered_json;
 
-nlohmann::ordered_json as_json(const RunOptions& o) {
+constexpr NumberRange kBetaParameter{"0, or a number of 0.001 to 1000",
+                                     [](double x) { return x == 0 || (x >= 1e-3 && x <= 1e3); }};
+constexpr NumberRange kHalfShare{"a number of 0 to 0.5",
+                                 [](double x) { return x >= 0 && x <= 0.5; }};
+
+template <class Wanted>
+Json record(RunOptions options, Wanted&& wanted) {
+  Json json;
+  for (const Setting& setting : settings(options)) {
+    if (wanted(setting.scope)) json[json_key(setting)] = json_value(setting);
+  }
+  return json;
+}
+
+std::vector<std::string> conv_engines() {
+  std::vector<std::string> names{"auto"};
+  for (const auto name : kernels::conv2d_engine_names()) names.emplace_back(name);
+  return names;
+}
+
+std::vector<std::string> isas() {
+  std::vector<std::string> names{"auto"};
+  for (const auto isa : kernels::kAllIsas) names.emplace_back(kernels::name(isa));
+  return names;
+}
+
+std::vector<std::string> stop_or_skip() {
+  return {"stop", "skip"};
+}
+
+std::vector<std::string> on_or_off() {
+  return {"on", "off"};
+}
+
+Settings augmentation_settings(RunOptions& o) {
   return {
-      {"version", kVersion},
-      {"model", o.model},
-      {"activation", o.activation},
-      {"shortcut", o.shortcut},
-      {"stem", o.stem},
-      {"zero_init_residual", o.zero_init_residual},
-      {"recompute", o.recompute},
-      {"dataset", o.dataset},
-      {"data_path", o.data_path},
-      {"val_split", o.val_split},
-      {"no_augment", o.no_augment},
-      {"cutout", o.cutout},
-      {"random_erasing", o.random_erasing},
-      {"mixup", o.mixup},
-      {"cutmix", o.cutmix},
-      {"workers", o.workers},
-      {"epochs", o.epochs},
-      {"max_steps", o.max_steps},
-      {"batch_size", o.batch_size},
-      {"accumulate", o.accumulate},
-      {"optimizer", o.optimizer},
-      {"lr", o.lr},
-      {"momentum", o.momentum},
-      {"momentum_cycle", o.momentum_cycle},
-      {"dampening", o.dampening},
-      {"nesterov", o.nesterov},
-      {"beta1", o.beta1},
-      {"beta2", o.beta2},
-      {"eps", o.eps},
-      {"weight_decay", o.weight_decay},
-      {"no_norm_decay", o.no_norm_decay},
-      {"lr_scheduler", o.lr_scheduler},
-      {"lr_milestones", o.lr_milestones},
-      {"lr_milestones_in_steps", o.lr_milestones_in_steps},
-      {"lr_step_size", o.lr_step_size},
-      {"lr_gamma", o.lr_gamma},
-      {"lr_warmup_epochs", o.lr_warmup_epochs},
-      {"lr_warmup_method", o.lr_warmup_method},
-      {"lr_warmup_factor", o.lr_warmup_factor},
-      {"label_smoothing", o.label_smoothing},
-      {"clip_grad_norm", o.clip_grad_norm},
-      {"ema_decay", o.ema_decay},
-      {"seed", o.seed},
-      {"threads", o.threads},
-      {"conv_engine", o.conv_engine},
-      {"isa", o.isa},
-      {"output_dir", o.output_dir},
-      {"checkpoint_minutes", o.checkpoint_minutes},
-      {"keep", o.keep},
-      {"on_nonfinite", o.on_nonfinite},
-      {"print_freq", o.print_freq},
-      {"quiet", o.quiet},
-      {"profile", o.profile},
-      {"log_norms", o.log_norms},
-      {"overfit_batch", o.overfit_batch},
-      {"limit_train_batches", o.limit_train_batches},
-      {"limit_eval_batches", o.limit_eval_batches},
+      {.name = "val-split",
+       .group = Group::data,
+       .help = "training images to hold out, which are evaluated instead of the test set",
+       .value = &o.val_split},
+      {.name = "no-augment",
+       .group = Group::data,
+       .help = "neither crop nor flip the training images",
+       .value = &o.no_augment},
+      {.name = "cutout",
+       .group = Group::data,
+       .help = "side in pixels of the square that is cut out of every training image; 0: none",
+       .value = &o.cutout,
+       .limits = IntegerRange{0, 65536}},
+      {.name = "random-erasing",
+       .group = Group::data,
+       .help = "probability that a box of random size is cut out of a training image",
+       .value = &o.random_erasing,
+       .limits = kShare},
+      {.name = "mixup",
+       .group = Group::data,
+       .help = "blend the images of a batch in pairs, with shares of Beta(X, X); 0: do not",
+       .value = &o.mixup,
+       .limits = kBetaParameter},
+      {.name = "cutmix",
+       .group = Group::data,
+       .help = "put boxes of one image into another, with shares of Beta(X, X); 0: do not. With "
+               "--mixup too, a batch takes one or the other",
+       .value = &o.cutmix,
+       .limits = kBetaParameter},
+      {.name = "workers",
+       .group = Group::machine,
+       .help = "threads that load data; 0: none of their own",
+       .value = &o.workers,
+       .scope = Scope::run,
+       .also = "-j"},
+  };
+}
+
+Settings optimisation_settings(RunOptions& o) {
+  return {
+      {.name = "epochs",
+       .group = Group::optimisation,
+       .help = "passes over the training set",
+       .value = &o.epochs,
+       .limits = IntegerRange{1}},
+      {.name = "max-steps",
+       .group = Group::optimisation,
+       .help = "updates after which to stop, whatever the schedule; 0: no limit",
+       .value = &o.max_steps,
+       .scope = Scope::run},
+      {.name = "batch-size",
+       .group = Group::optimisation,
+       .help = "images per batch",
+       .value = &o.batch_size,
+       .limits = IntegerRange{1},
+       .also = "-b"},
+      {.name = "accumulate",
+       .group = Group::optimisation,
+       .help = "batches per update: their gradients are averaged, and steps count updates",
+       .value = &o.accumulate,
+       .limits = IntegerRange{1}},
+      {.name = "optimizer",
+       .group = Group::optimisation,
+       .help = "how gradients change the weights",
+       .value = &o.optimizer,
+       .limits = optimizer_names},
+      {.name = "lr",
+       .group = Group::optimisation,
+       .help = "learning rate; of onecycle its maximum",
+       .value = &o.lr,
+       .limits = kAboveZero,
+       .default_text = "0.1; adamw: 0.001"},
+      {.name = "momentum",
+       .group = Group::optimisation,
+       .help = "momentum of SGD: share of the last update that is kept",
+       .value = &o.momentum,
+       .limits = kShare,
+       .only_with = {"--optimizer sgd", o.optimizer == "sgd"}},
+      {.name = "momentum-cycle",
+       .group = Group::schedule,
+       .help = "how far momentum or beta1 goes up and down, against the rate",
+       .value = &o.momentum_cycle,
+       .limits = kHalfShare,
+       .only_with = {"--lr-scheduler onecycle", o.lr_scheduler == "onecycle"}},
+      {.name = "dampening",
+       .group = Group::optimisation,
+       .help = "share of the gradient that the momentum leaves out",
+       .value = &o.dampening,
+       .limits = kShare,
+       .only_with = {"--optimizer sgd", o.optimizer == "sgd"}},
+      {.name = "nesterov",
+       .group = Group::optimisation,
+       .help = "Nesterov's form of the momentum",
+       .value = &o.nesterov,
+       .only_with = {"--optimizer sgd", o.optimizer == "sgd"}},
+      {.name = "beta1",
+       .group = Group::optimisation,
+       .help = "share of the mean gradient that AdamW keeps at an update",
+       .value = &o.beta1,
+       .limits = kShareBelowOne,
+       .only_with = {"--optimizer adamw", o.optimizer == "adamw"}},
+      {.name = "beta2",
+       .group = Group::optimisation,
+       .help = "share of the mean squared gradient that AdamW keeps at an update",
+       .value = &o.beta2,
+       .limits = kShareBelowOne,
+       .only_with = {"--optimizer adamw", o.optimizer == "adamw"}},
+      {.name = "eps",
+       .group = Group::optimisation,
+       .help = "added to the root of the mean squared gradient by AdamW",
+       .value = &o.eps,
+       .limits = kAboveZero,
+       .only_with = {"--optimizer adamw", o.optimizer == "adamw"}},
+      {.name = "weight-decay",
+       .group = Group::optimisation,
+       .help = "weight decay: of SGD added to the gradient, of AdamW apart from it",
+       .value = &o.weight_decay,
+       .limits = kAtLeastZero,
+       .default_text = "0.0005; adamw: 0.01",
+       .also = "--wd"},
+      {.name = "no-norm-decay",
+       .group = Group::optimisation,
+       .help = "no weight decay on the parameters of norms and on biases",
+       .value = &o.no_norm_decay},
+  };
+}
+
+Settings schedule_settings(RunOptions& o) {
+  const Condition multistep{"--lr-scheduler multistep", o.lr_scheduler == "multistep"};
+  const Condition warmup{"--lr-warmup-epochs", o.lr_warmup_epochs > 0};
+  return {
+      {.name = "lr-scheduler",
+       .group = Group::schedule,
+       .help = "how the learning rate changes during the run",
+       .value = &o.lr_scheduler,
+       .limits = schedule_names},
+      {.name = "lr-milestones",
+       .group = Group::schedule,
+       .help = "epochs after which the rate drops, ascending",
+       .value = &o.lr_milestones,
+       .only_with = multistep},
+      {.name = "lr-milestones-in-steps",
+       .group = Group::schedule,
+       .help = "the milestones count updates, not epochs",
+       .value = &o.lr_milestones_in_steps,
+       .only_with = multistep},
+      {.name = "lr-step-size",
+       .group = Group::schedule,
+       .help = "epochs between two drops",
+       .value = &o.lr_step_size,
+       .limits = IntegerRange{1},
+       .only_with = {"--lr-scheduler step", o.lr_scheduler == "step"}},
+      {.name = "lr-gamma",
+       .group = Group::schedule,
+       .help = "factor of a drop",
+       .value = &o.lr_gamma,
+       .limits = kAboveZero,
+       .only_with = {"--lr-scheduler step or multistep",
+                     o.lr_scheduler == "step" || o.lr_scheduler == "multistep"}},
+      {.name = "lr-warmup-epochs",
+       .group = Group::schedule,
+       .help = "epochs of warm-up before the schedule, also fractions of one",
+       .value = &o.lr_warmup_epochs,
+       .limits = kAtLeastZero},
+      {.name = "lr-warmup-method",
+       .group = Group::schedule,
+       .help = "shape of the warm-up",
+       .value = &o.lr_warmup_method,
+       .limits = warmup_method_names,
+       .only_with = warmup},
+      {.name = "lr-warmup-factor",
+       .group = Group::schedule,
+       .help = "share of the learning rate at which the warm-up starts",
+       .value = &o.lr_warmup_factor,
+       .limits = kShare,
+       .only_with = warmup},
+      {.name = "label-smoothing",
+       .group = Group::optimisation,
+       .help = "share of a label that is spread over all classes",
+       .value = &o.label_smoothing,
+       .limits = kShare},
+      {.name = "clip-grad-norm",
+       .group = Group::optimisation,
+       .help = "norm of all gradients together above which they are scaled down to it; 0: never",
+       .value = &o.clip_grad_norm,
+       .limits = kAtLeastZero},
+      {.name = "ema-decay",
+       .group = Group::optimisation,
+       .help =
+           "keep a moving average of the weights, with this share of the old at an update, such "
+           "as 0.999; evaluated beside, written to ema.safetensors; 0: none",
+       .value = &o.ema_decay,
+       .limits = kShareBelowOne},
+      {.name = "seed",
+       .group = Group::run,
+       .help = "seed of the weights, the order of the images and the augmentation",
+       .value = &o.seed},
+  };
+}
+
+Settings output_settings(RunOptions& o) {
+  return {
+      {.name = "output-dir",
+       .group = Group::output,
+       .help = "folder of the results",
+       .value = &o.output_dir,
+       .default_text = "that of --resume, else runs/MODEL",
+       .scope = Scope::run,
+       .placeholder = "FOLDER"},
+      {.name = "checkpoint-minutes",
+       .group = Group::output,
+       .help =
+           "minutes between checkpoints within an epoch, also fractions of one; 0: only after it",
+       .value = &o.checkpoint_minutes,
+       .limits = kAtLeastZero,
+       .scope = Scope::run},
+      {.name = "keep",
+       .group = Group::output,
+       .help = "earlier checkpoints to keep beside last.safetensors",
+       .value = &o.keep,
+       .limits = IntegerRange{0, 99},
+       .scope = Scope::run},
+      {.name = "on-nonfinite",
+       .group = Group::run,
+       .help =
+           "when the loss or a gradient is NaN or infinite: end the run, or leave out the update",
+       .value = &o.on_nonfinite,
+       .limits = stop_or_skip,
+       .scope = Scope::run},
+      {.name = "print-freq",
+       .group = Group::output,
+       .help = "updates between two lines of progress",
+       .value = &o.print_freq,
+       .limits = IntegerRange{1},
+       .scope = Scope::run},
+      {.name = "quiet",
+       .group = Group::output,
+       .help = "print errors only; the log file is written all the same",
+       .value = &o.quiet,
+       .scope = Scope::run},
+      {.name = "profile",
+       .group = Group::output,
+       .help = "print where the time of each epoch went, and trace the first steps to profile.json",
+       .value = &o.profile,
+       .scope = Scope::run},
+      {.name = "log-norms",
+       .group = Group::output,
+       .help = "record the norms of weights and gradients in the TensorBoard events",
+       .value = &o.log_norms,
+       .scope = Scope::run},
+      {.name = "overfit-batch",
+       .group = Group::run,
+       .help = "train and evaluate on the first batch alone, as it is, to check a set-up",
+       .value = &o.overfit_batch},
+      {.name = "limit-train-batches",
+       .group = Group::run,
+       .help = "batches after which to end an epoch; 0: no limit",
+       .value = &o.limit_train_batches},
+      {.name = "limit-eval-batches",
+       .group = Group::run,
+       .help = "batches after which to end an evaluation; 0: no limit",
+       .value = &o.limit_eval_batches},
+      {.name = "resume",
+       .group = Group::run,
+       .help =
+           "go on from a checkpoint: auto (the newest of the output folder, or a new start where "
+           "there is none), a folder or a file",
+       .value = &o.resume,
+       .scope = Scope::start,
+       .placeholder = "auto|PATH"},
   };
 }
 
 }  // namespace
 
+Settings network_settings(NetworkOptions& o, const NetworkNames& names) {
+  const char* const kFamily = "the family's own";
+  return {
+      {.name = "model",
+       .group = Group::network,
+       .help = "network, see: resgrad models",
+       .value = &o.model,
+       .limits = names.models},
+      {.name = "activation",
+       .group = Group::network,
+       .help = "order inside the blocks: ReLU after the addition, or norm and ReLU before the "
+               "convolutions",
+       .value = &o.activation,
+       .limits = names.activations,
+       .default_text = kFamily},
+      {.name = "shortcut",
+       .group = Group::network,
+       .help =
+           "what leads past a block that changes the size: zero padding (A) or a projection (B)",
+       .value = &o.shortcut,
+       .limits = names.shortcuts,
+       .default_text = kFamily},
+      {.name = "stem",
+       .group = Group::network,
+       .help = "first layers: a 3x3 convolution, or 7x7 with stride 2 and pooling",
+       .value = &o.stem,
+       .limits = names.stems,
+       .default_text = "by the size of the images"},
+      {.name = "zero-init-residual",
+       .group = Group::network,
+       .help = "let every block start as its shortcut alone",
+       .value = &o.zero_init_residual,
+       .limits = on_or_off,
+       .default_text = kFamily},
+      {.name = "recompute",
+       .group = Group::machine,
+       .help = "keep only the inputs of the blocks for backward: less memory, more time",
+       .value = &o.recompute,
+       .scope = Scope::run},
+  };
+}
+
+Settings data_settings(std::string& dataset, std::string& data_path) {
+  return {
+      {.name = "dataset",
+       .group = Group::data,
+       .help = "data set",
+       .value = &dataset,
+       .limits = data::dataset_names},
+      {.name = "data-path",
+       .group = Group::data,
+       .help = "folder of the data",
+       .value = &data_path,
+       .default_text = "$RESGRAD_DATA, else data-cache/",
+       .scope = Scope::run,
+       .placeholder = "FOLDER"},
+  };
+}
+
+Settings machine_settings(MachineOptions& o) {
+  return {
+      {.name = "threads",
+       .group = Group::machine,
+       .help = "threads of the kernels; 0: one per core",
+       .value = &o.threads,
+       .scope = Scope::run},
+      {.name = "conv-engine",
+       .group = Group::machine,
+       .help = "how convolutions are computed",
+       .value = &o.conv_engine,
+       .limits = conv_engines,
+       .scope = Scope::run},
+      {.name = "isa",
+       .group = Group::machine,
+       .help = "instruction set of the kernels",
+       .value = &o.isa,
+       .limits = isas,
+       .scope = Scope::run},
+  };
+}
+
+Settings settings(RunOptions& o, const NetworkNames& names) {
+  Settings all = network_settings(o, names);
+  append(all, data_settings(o.dataset, o.data_path));
+  append(all, augmentation_settings(o));
+  append(all, optimisation_settings(o));
+  append(all, schedule_settings(o));
+  append(all, machine_settings(o));
+  append(all, output_settings(o));
+  return all;
+}
+
 std::string to_json(const RunOptions& options) {
-  const nlohmann::ordered_json json = as_json(options);
+  Json json = {{"version", kVersion}};
+  json.update(record(options, [](Scope scope) { return scope != Scope::start; }));
   for (const auto& [key, value] : json.items()) {
     try {
       value.dump();
-    } catch (const nlohmann::json::type_error&) {
+    } catch (const Json::type_error&) {
       throw ValueError(fmt::format(
           "settings: {}: expected text in UTF-8, as the record of the settings is, got {}", key,
           value.get<std::string>()));
@@ -94,9 +435,22 @@ std::string to_json(const RunOptions& options) {
 }
 
 std::string result_settings(const RunOptions& options) {
-  nlohmann::ordered_json json = as_json(options);
-  for (const char* key : kWithoutEffectOnResults) json.erase(key);
-  return json.dump();
+  return record(options, [](Scope scope) { return scope == Scope::result; }).dump();
+}
+
+RunOptions from_json(const std::string& text) {
+  RunOptions options;
+  const Json json = Json::parse(text);
+  for (Setting& setting : settings(options)) {
+    const auto found = json.find(json_key(setting));
+    if (found == json.end() || *found == "") continue;
+    try {
+      assign(setting, *found);
+    } catch (const ValueError& error) {
+      throw ValueError(fmt::format("settings: {}: {}", setting.name, error.what()));
+    }
+  }
+  return options;
 }
 
 }  // namespace resgrad

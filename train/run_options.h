@@ -2,44 +2,56 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "train/settings.h"
+
 namespace resgrad {
 
-struct RunOptions {
-  // network; empty text keeps the family's own choice
+/// Which network; empty text keeps the family's own choice.
+struct NetworkOptions {
   std::string model = "resnet20";
-  std::string activation;
-  std::string shortcut;
-  std::string stem;
-  std::string zero_init_residual;  ///< "on" or "off"
+  std::string activation = {};
+  std::string shortcut = {};
+  std::string stem = {};
+  std::string zero_init_residual = {};  ///< "on" or "off"
   bool recompute = false;
+};
 
+/// What computes, and how.
+struct MachineOptions {
+  int threads = 0;  ///< 0: all cores
+  std::string conv_engine = "auto";
+  std::string isa = "auto";
+};
+
+/// What a field is for stands in its row, in settings().
+struct RunOptions : NetworkOptions, MachineOptions {
   // data
   std::string dataset = "cifar10";
   std::string data_path;
-  std::int64_t val_split = 0;  ///< training images that are held out and evaluated on instead
+  std::int64_t val_split = 0;
   bool no_augment = false;
-  int cutout = 0;             ///< side of the square, 0: none
-  double random_erasing = 0;  ///< probability
-  double mixup = 0;           ///< parameter of the Beta distribution, 0: none
-  double cutmix = 0;          ///< likewise
+  int cutout = 0;
+  double random_erasing = 0;
+  double mixup = 0;
+  double cutmix = 0;
   int workers = 1;
 
   // optimisation
   std::int64_t epochs = 10;
-  std::int64_t max_steps = 0;  ///< 0: no limit
+  std::int64_t max_steps = 0;
   std::int64_t batch_size = 128;
-  std::int64_t accumulate = 1;    ///< batches per update
-  std::string optimizer = "sgd";  ///< or "adamw"
+  std::int64_t accumulate = 1;
+  std::string optimizer = "sgd";
   double lr = 0.1;
   double momentum = 0.9;
-  double momentum_cycle = 0.05;  ///< onecycle: how far the momentum goes up and down
+  double momentum_cycle = 0.05;
   double dampening = 0;
   bool nesterov = false;
-  double beta1 = 0.9;  ///< of AdamW, as the next two
+  double beta1 = 0.9;
   double beta2 = 0.999;
   double eps = 1e-8;
   double weight_decay = 5e-4;
@@ -53,37 +65,46 @@ struct RunOptions {
   std::string lr_warmup_method = "linear";
   double lr_warmup_factor = 0.01;
   double label_smoothing = 0;
-  double ema_decay = 0;       ///< of the average of the weights, 0: none
-  double clip_grad_norm = 0;  ///< largest norm of all gradients together, 0: any
+  double clip_grad_norm = 0;
+  double ema_decay = 0;
 
   // run
   std::uint64_t seed = 1;
-  int threads = 0;  ///< 0: all cores
-  std::string conv_engine = "auto";
-  std::string isa = "auto";
-  std::string output_dir;          ///< empty: `runs/<model>`
-  std::string resume;              ///< "auto", a checkpoint or its folder; empty: start anew
-  double checkpoint_minutes = 10;  ///< between checkpoints within an epoch, 0: none
-  int keep = 2;                    ///< earlier checkpoints beside the last
+  std::string output_dir;
+  std::string resume;
+  double checkpoint_minutes = 10;
+  int keep = 2;
   std::string on_nonfinite = "stop";
   std::int64_t print_freq = 50;
   bool quiet = false;
   bool profile = false;
   bool log_norms = false;
   bool overfit_batch = false;
-  std::int64_t limit_train_batches = 0;  ///< 0: no limit
+  std::int64_t limit_train_batches = 0;
   std::int64_t limit_eval_batches = 0;
 };
 
-/// The settings and the version of the program as a JSON object. `resume` is left out: it belongs
-/// to a start, not to the run. Throws ValueError for text that is not UTF-8, which JSON cannot
-/// hold.
+/// The names that the layer of the networks knows, which this one does not; empty: any text.
+struct NetworkNames {
+  Choices models = nullptr, activations = nullptr, shortcuts = nullptr, stems = nullptr;
+};
+
+// The rows of the table. They point into `options`, which must outlive them.
+Settings network_settings(NetworkOptions& options, const NetworkNames& names = {});
+Settings machine_settings(MachineOptions& options);
+Settings data_settings(std::string& dataset, std::string& data_path);
+/// All settings of a run, in the order of args.json.
+Settings settings(RunOptions& options, const NetworkNames& names = {});
+
+/// The settings and the version of the program as a JSON object, without those of this start alone.
+/// Throws  ValueError for text that is not UTF-8, which JSON cannot hold.
 std::string to_json(const RunOptions& options);
 
-/// Those of them that decide what is computed, as a JSON object: without what says where and how
-/// fast a run works (data_path, recompute, workers, threads, isa, conv_engine, output_dir), what it
-/// shows (print_freq, quiet, profile, log_norms), how it survives (keep, checkpoint_minutes,
-/// on_nonfinite) and where it stops (max_steps).
+/// Those of them that decide on what is computed (Scope::result), as a JSON object.
 std::string result_settings(const RunOptions& options);
+
+/// The settings that `json` holds; those it does not, or as empty text, have their defaults.
+/// Throws  ValueError for a value that its setting cannot have. Unknown settings are left out.
+RunOptions from_json(const std::string& json);
 
 }  // namespace resgrad

@@ -66,11 +66,12 @@ std::int64_t limited(std::int64_t n, std::int64_t limit) {
 class Run {
  public:
   Run(Module& net, const data::DataSplits& data, const RunOptions& options, CheckpointInfo info,
-      std::stop_token stop)
+      std::stop_token stop, const ResolveDefaults& resolve)
       : net_(net),
         data_(options.overfit_batch ? first_update_only(data, options) : data),
         o_(options),
         info_(std::move(info)),
+        resolve_(resolve),
         folder_(o_.output_dir),
         train_loader_(data_.train, train_loader_options(data_, o_)),
         test_loader_(data_.test, eval_loader_options(data_, o_)),
@@ -137,7 +138,7 @@ class Run {
 
   void restore(const FoundCheckpoint& found) {
     const Checkpoint& c = found.checkpoint;
-    std::string problems = differing_settings(c.state->settings, o_);
+    std::string problems = differing_settings(c.state->settings, o_, resolve_);
     try {
       net_.load_state_dict(c.model);
     } catch (const ValueError& error) {
@@ -415,6 +416,7 @@ class Run {
   data::DataSplits data_;
   RunOptions o_;
   CheckpointInfo info_;
+  const ResolveDefaults& resolve_;
   fs::path folder_;
   std::optional<RunFolder> run_folder_;
   data::Loader train_loader_, test_loader_;
@@ -436,8 +438,9 @@ class Run {
 }  // namespace
 
 TrainResult run_training(Module& net, const data::DataSplits& data, const RunOptions& options,
-                         CheckpointInfo info, std::stop_token stop) {
-  return Run(net, data, options, std::move(info), std::move(stop)).fit();
+                         CheckpointInfo info, std::stop_token stop,
+                         const ResolveDefaults& resolve) {
+  return Run(net, data, options, std::move(info), std::move(stop), resolve).fit();
 }
 
 }  // namespace resgrad

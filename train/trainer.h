@@ -9,6 +9,7 @@
 #include "nn/module.h"
 #include "train/checkpoint.h"
 #include "train/log/metrics.h"
+#include "train/resume.h"
 #include "train/run_options.h"
 
 namespace resgrad {
@@ -36,11 +37,13 @@ struct TrainResult {
 /// interrupted and resumed or not: last.safetensors of finished runs are the same bytes. Loss and
 /// gradients are checked before each update; when one is not finite, on_nonfinite `stop` writes
 /// nonfinite.safetensors (the checkpoint, the batch and, if there are, gradients) and throws,
-/// `skip` leaves network and velocities as they were before the step. Throws  ValueError for
-/// settings out of range, or those of another run than the checkpoint's;
+/// `skip` leaves network and velocities as they were before the step. `resolve` gives the defaults
+/// of the network's family, so that a resumed run may name them.
+/// Throws  ValueError for settings out of range, or those of another run than the checkpoint's;
 ///         IoError when files cannot be read or written; DivergenceError when loss or a gradient is
 ///         not finite, naming step, layer and tensor, or when a whole epoch was skipped.
 TrainResult run_training(Module& net, const data::DataSplits& data, const RunOptions& options,
-                         CheckpointInfo info, std::stop_token stop = {});
+                         CheckpointInfo info, std::stop_token stop = {},
+                         const ResolveDefaults& resolve = {});
 
 }  // namespace resgrad

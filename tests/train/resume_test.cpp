@@ -102,6 +102,27 @@ TEST_CASE("settings that differ are named, unless they do not matter") {
         "teacher is \"x\" there and null here");
 }
 
+TEST_CASE("a setting that names what the network's family chooses anyway is the same") {
+  const ResolveDefaults resolve = [](RunOptions& o) {
+    if (o.model == "unknown") return;
+    if (o.shortcut.empty()) o.shortcut = o.activation == "pre" ? "B" : "A";
+  };
+  const auto differ = [&](const char* saved, const char* now, const char* order = "") {
+    RunOptions before, after;
+    before.shortcut = saved;
+    after.shortcut = now;
+    before.activation = after.activation = order;
+    return differing_settings(result_settings(before), after, resolve);
+  };
+  CHECK(differ("", "A") == "");
+  CHECK(differ("A", "") == "");
+  CHECK(differ("", "B") == "shortcut is \"A\" there and \"B\" here");
+  CHECK(differ("", "B", "pre") == "");
+  CHECK(differ("", "A", "pre") == "shortcut is \"B\" there and \"A\" here");
+  CHECK(differing_settings(R"({"model":"unknown"})", RunOptions{}, resolve)
+            .starts_with("model is \"unknown\" there and \"resnet20\" here"));
+}
+
 TEST_CASE("a run can be made longer where the learning rate does not depend on its length") {
   for (const char* schedule : {"constant", "step", "multistep", "cosine", "onecycle"}) {
     CAPTURE(schedule);

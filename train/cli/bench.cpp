@@ -30,9 +30,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-struct BenchFlags {
-  RunOptions run;
+struct BenchFlags : NetworkOptions, MachineOptions {
+  std::int64_t batch_size = 128;
   std::int64_t infer_batch_size = 0;  // 0: that of training
+  std::uint64_t seed = 1;
   std::int64_t steps = 10;
   double seconds = 0;
   bool json = false;
@@ -92,12 +93,10 @@ Tensor random_images(std::int64_t n, std::int64_t size, Random& random) {
                       MemoryFormat::channels_last);
 }
 
-int run_bench(const BenchFlags& flags) {
-  const RunOptions& o = flags.run;
-  apply_machine_flags(o);
+int run_bench(const BenchFlags& o) {
+  apply_machine_options(o);
   constexpr std::int64_t kImageSize = 32, kClasses = 10;
-  const auto net =
-      models::make(o.model, model_options(o.activation, o.shortcut, o.stem, kImageSize, kClasses));
+  const auto net = models::make(o.model, model_options(o, kImageSize, kClasses));
   net->set_recompute_blocks(o.recompute);
   Random random(o.seed, Purpose::test);
   const Tensor images = random_images(o.batch_size, kImageSize, random);
@@ -115,13 +114,12 @@ int run_bench(const BenchFlags& flags) {
   };
   train_step();
   const double first_step_s = process_age();
-  const std::vector<double> train = time_calls(flags.steps, flags.seconds, train_step);
+  const std::vector<double> train = time_calls(o.steps, o.seconds, train_step);
   const double rss_mb = peak_rss_mb();
   net->eval();
-  const std::int64_t infer_batch_size =
-      flags.infer_batch_size > 0 ? flags.infer_batch_size : o.batch_size;
+  const std::int64_t infer_batch_size = o.infer_batch_size > 0 ? o.infer_batch_size : o.batch_size;
   const Tensor infer_images = random_images(infer_batch_size, kImageSize, random);
-  const std::vector<double> infer = time_calls(flags.steps, flags.seconds, [&] {
+  const std::vector<double> infer = time_calls(o.steps, o.seconds, [&] {
     const NoGradGuard no_grad;
     (*net)(infer_images);
   });
@@ -152,7 +150,7 @@ int run_bench(const BenchFlags& flags) {
       {"peak_rss_mb", rss_mb},
       {"fma_peak_gflops", peak_flops / 1e9},
       {"direct_conv_share", flops_per_image * train_rate / peak_flops}};
-  if (flags.json) {
+  if (o.json) {
     print_json(json, -1);
     return 0;
   }
@@ -169,34 +167,49 @@ int run_bench(const BenchFlags& flags) {
   return 0;
 }
 
+Settings settings(BenchFlags& flags) {
+  Settings rows = network_settings(flags, network_names());
+  append(rows, {{.name = "batch-size",
+                 .group = Group::run,
+                 .help = "images per step",
+                 .value = &flags.batch_size,
+                 .limits = IntegerRange{1},
+                 .also = "-b"},
+                {.name = "infer-batch-size",
+                 .group = Group::run,
+                 .help = "images per step of inference",
+                 .value = &flags.infer_batch_size,
+                 .limits = IntegerRange{1},
+                 .default_text = "--batch-size"},
+                {.name = "steps",
+                 .group = Group::run,
+                 .help = "timed steps at least, after two of training and one of inference",
+                 .value = &flags.steps,
+                 .limits = IntegerRange{1}},
+                {.name = "seconds",
+                 .group = Group::run,
+                 .help = "seconds at least of training, then of inference",
+                 .value = &flags.seconds,
+                 .limits = kAtLeastZero},
+                {.name = "seed",
+                 .group = Group::run,
+                 .help = "seed of the weights and images",
+                 .value = &flags.seed},
+                {.name = "json",
+                 .group = Group::output,
+                 .help = "print one JSON object",
+                 .value = &flags.json}});
+  append(rows, machine_settings(flags));
+  return rows;
+}
+
 }  // namespace
 
 void add_bench(CLI::App& app, Action& action) {
   auto flags = std::make_shared<BenchFlags>();
   CLI::App* command =
       app.add_subcommand("bench", "measures training and inference on random images");
-  add_network_flags(*command, flags->run);
-  command->add_option("-b,--batch-size", flags->run.batch_size, "images per step")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command
-      ->add_option("--infer-batch-size", flags->infer_batch_size,
-                   "images per step of inference [default: --batch-size]")
-      ->check(CLI::PositiveNumber);
-  command
-      ->add_option("--steps", flags->steps,
-                   "timed steps at least, after two of training and one of inference")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command
-      ->add_option("--seconds", flags->seconds,
-                   "go on with training, then with inference, for this long")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  command->add_option("--seed", flags->run.seed, "of weights and images")->capture_default_str();
-  command->add_flag("--json", flags->json, "print one JSON object");
-  add_recompute_flag(*command, flags->run);
-  add_machine_flags(*command, flags->run);
+  add_flags(*command, settings(*flags));
   command->callback([flags, &action] { action = [flags] { return run_bench(*flags); }; });
 }
 

@@ -23,7 +23,7 @@ namespace {
 
 struct CompareFlags {
   RunOptions run;
-  std::vector<std::string> variants{"post", "pre"};
+  std::vector<std::string> variants = names_in<kActivationNames>();
   std::int64_t seeds = 3;
   std::optional<double> target_loss;
 };
@@ -111,7 +111,7 @@ void write_runs(const fs::path& file, const std::vector<std::string>& variants,
 
 int run_compare(CompareFlags flags) {
   require_distinct(flags.variants);
-  apply_machine_flags(flags.run);
+  apply_machine_options(flags.run);
   const StopSignals signals;
   if (flags.run.output_dir.empty()) flags.run.output_dir = "runs/compare-" + flags.run.model;
   const fs::path folder = flags.run.output_dir;
@@ -158,33 +158,46 @@ int run_compare(CompareFlags flags) {
   return without_result.empty() ? 0 : 1;
 }
 
+Settings settings(CompareFlags& flags) {
+  const NetworkNames names = network_names();
+  Settings rows = without(resgrad::settings(flags.run, names), {"activation", "resume"});
+  find(rows, "output-dir")->default_text = "runs/compare-MODEL";
+  append(rows,
+         {{.name = "variants",
+           .group = Group::network,
+           .help = "activation orders to compare, the first is the baseline",
+           .value = &flags.variants,
+           .limits = names.activations},
+          {.name = "seeds",
+           .group = Group::run,
+           .help = "runs of each variant, with seeds from --seed upwards",
+           .value = &flags.seeds,
+           .limits = IntegerRange{1}},
+          {.name = "target-loss",
+           .group = Group::run,
+           .help = "training loss of which the table says after how many epochs it was reached",
+           .value = &flags.target_loss,
+           .default_text = "the largest mean final training loss"},
+          {.name = "resume",
+           .group = Group::run,
+           .help = "go on with the runs of the output folder that are missing or unfinished",
+           .value = &flags.run.resume,
+           .limits = [] { return std::vector<std::string>{"auto"}; },
+           .scope = Scope::start}});
+  return rows;
+}
+
 }  // namespace
 
 void add_compare(CLI::App& app, Action& action) {
   auto flags = std::make_shared<CompareFlags>();
+  auto given = std::make_shared<Settings>(settings(*flags));
   CLI::App* command =
       app.add_subcommand("compare", "trains variants over seeds and compares how they converge");
-  add_config_flag(*command);
-  add_network_flags(*command, flags->run);
-  command->remove_option(command->get_option("--activation"));
-  command->add_option("--variants", flags->variants, "activation orders, the first is the baseline")
-      ->delimiter(',')
-      ->check(CLI::IsMember({"post", "pre"}))
-      ->capture_default_str();
-  command->add_option("--seeds", flags->seeds, "runs of each variant, from --seed upwards")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command->add_option("--target-loss", flags->target_loss,
-                      "for epochs_to_loss [default: the largest mean final training loss]");
-  add_train_flags(*command, flags->run);
-  command
-      ->add_option("--resume", flags->run.resume,
-                   "auto: go on with the runs of the output folder that are missing or unfinished")
-      ->check(CLI::IsMember({"auto"}));
-  command->add_option("--output-dir", flags->run.output_dir,
-                      "folder of the results [default: runs/compare-MODEL]");
-  command->callback([command, flags, &action] {
-    set_optimizer_defaults(*command, flags->run);
+  add_config_flag(*command, given);
+  add_flags(*command, given);
+  command->callback([given, flags, &action] {
+    set_optimizer_defaults(*given, flags->run);
     action = [flags] { return run_compare(*flags); };
   });
 }

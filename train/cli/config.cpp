@@ -1,25 +1,25 @@
 #include "train/cli/config.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
+#include <toml.hpp>
+
+#include "core/check.h"
 
 namespace resgrad::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-struct Setting {
-  std::string name;
-  std::vector<std::string> values;
-};
+using Toml = toml::basic_value<toml::discard_comments, std::map>;
 
 template <class... Args>
 [[noreturn]] void fail(const std::string& file, fmt::format_string<Args...> text, Args&&... args) {
@@ -38,15 +38,7 @@ std::string read_text(const std::string& file) {
   return text.str();
 }
 
-std::string json_value(const std::string& file, const std::string& name, const Json& value) {
-  if (value.is_string()) return value.get<std::string>();
-  if (value.is_number() || value.is_boolean()) return value.dump();
-  fail(file, "{}: expected text, a number, true, false or a list of those, got {}", name,
-       value.dump());
-}
-
-std::vector<Setting> read_json(const std::string& file, const std::string& text) {
-  std::vector<Setting> settings;
+Json read_json(const std::string& file, const std::string& text) {
   std::set<std::string> names;
   const auto once = [&](int depth, Json::parse_event_t event, Json& parsed) {
     if (event == Json::parse_event_t::key && depth == 1 &&
@@ -62,104 +54,113 @@ std::vector<Setting> read_json(const std::string& file, const std::string& text)
     fail(file, "expected a JSON object, got: {}", error.what());
   }
   if (!json.is_object()) fail(file, "expected a JSON object, got {}", json.type_name());
-  for (const auto& [name, value] : json.items()) {
-    if (name == "version" || value == "") continue;
-    Setting setting{name, {}};
-    if (value.is_array()) {
-      for (const Json& item : value) setting.values.push_back(json_value(file, name, item));
-    } else {
-      setting.values.push_back(json_value(file, name, value));
-    }
-    settings.push_back(std::move(setting));
-  }
-  return settings;
+  json.erase("version");
+  return json;
 }
 
-// CLI11 reads on to the end of the file when a list is not closed.
-void require_closed_lists(const std::string& file, const std::string& text) {
+// The words of the file itself: the library makes 2^63 - 1 of integers that are larger.
+Json number_as_written(const std::string& file, const Toml& value) {
+  const toml::source_location place = value.location();
+  const std::string word = place.line_str().substr(place.column() - 1, place.region());
+  Json number = Json::parse(word, nullptr, false);
+  if (!number.is_number()) {
+    fail(file, "line {}: expected a finite decimal number, got {}", place.line(), word);
+  }
+  return number;
+}
+
+Json to_json(const std::string& file, const Toml& value) {
+  if (value.is_boolean()) return value.as_boolean();
+  if (value.is_string()) return value.as_string().str;
+  if (value.is_integer() || value.is_floating()) return number_as_written(file, value);
+  Json json;
+  if (value.is_array()) {
+    json = Json::array();
+    for (const Toml& item : value.as_array()) json.push_back(to_json(file, item));
+  } else if (value.is_table()) {
+    json = Json::object();
+    for (const auto& [name, item] : value.as_table()) json[name] = to_json(file, item);
+  } else {
+    fail(file, "line {}: expected text, a number, true, false or a list, got a date or time",
+         value.location().line());
+  }
+  return json;
+}
+
+// The first line of what the library says, without the name of its function.
+std::string reason(const toml::exception& error) {
+  std::string text = error.what();
+  text = text.substr(0, text.find('\n'));
+  for (const std::string_view before : {"[error] ", "toml::"}) {
+    if (text.starts_with(before)) text.erase(0, before.size());
+  }
+  const std::size_t function = text.find(": ");
+  return text.substr(0, function).find(' ') == std::string::npos ? text.substr(function + 2) : text;
+}
+
+Json read_toml(const std::string& file, const std::string& text) {
   std::istringstream in(text);
-  for (std::string line; std::getline(in, line);) {
-    const std::string code = CLI::detail::trim_copy(line.substr(0, line.find('#')));
-    const std::size_t equals = code.find('=');
-    if (equals == std::string::npos) continue;
-    const std::string value = CLI::detail::trim_copy(code.substr(equals + 1));
-    if (value.starts_with('[') && !value.ends_with(']')) {
-      fail(file, "expected a list that ends on its line, got: {}", line);
-    }
-  }
-}
-
-std::vector<Setting> read_toml(const std::string& file, const std::string& text) {
-  require_closed_lists(file, text);
-  std::istringstream in(text);
-  std::vector<Setting> settings;
-  for (CLI::ConfigItem& item : CLI::ConfigTOML().from_config(in)) {
-    if (!item.parents.empty()) {
-      fail(file, "expected settings without sections and points, got {}", item.fullname());
-    }
-    settings.push_back({std::move(item.name), std::move(item.inputs)});
-  }
-  return settings;
-}
-
-std::string known_settings(const CLI::App& command) {
-  std::string known;
-  for (const CLI::Option* option : command.get_options()) {
-    if (!option->get_configurable() || option->get_lnames().empty()) continue;
-    known += (known.empty() ? "" : ", ") + option->get_lnames().back();
-  }
-  return known;
-}
-
-void apply(CLI::Option& option, const std::string& file, const Setting& setting) {
-  const bool is_switch = option.get_expected_min() == 0;
-  const auto most = static_cast<std::size_t>(std::max(option.get_items_expected_max(), 1));
-  if (setting.values.empty() || setting.values.front().empty() || setting.values.size() > most) {
-    fail(file, "{}: expected {}, got \"{}\"", setting.name, most == 1 ? "one value" : "values",
-         fmt::join(setting.values, ", "));
-  }
-  // CLI11 takes true for a number
-  const std::string& value = setting.values.front();
-  if (is_switch != (value == "true" || value == "false")) {
-    fail(file, "{}: expected {}, got {}", setting.name,
-         is_switch ? "true or false" : "no truth value", value);
-  }
-  if (option.count() > 0 || value == "false") return;
   try {
-    option.add_result(setting.values);
-    option.run_callback();
-  } catch (const CLI::ParseError& error) {
-    fail(file, "{}: {}", setting.name, error.what());
+    return to_json(file, toml::parse<toml::discard_comments, std::map>(in, file));
+  } catch (const toml::exception& error) {
+    fail(file, "line {}: expected TOML, such as lr = 0.1 or model = \"resnet20\", got: {}: {}",
+         error.location().line(), error.location().line_str(), reason(error));
   }
 }
 
-void apply_config(CLI::App& command, const std::string& file) {
+// The settings outside of sections and those in the section of the command.
+Json settings_of(const CLI::App& command, const std::string& file, Json json) {
+  Json own = Json::object();
+  for (const CLI::App* other : command.get_parent()->get_subcommands({})) {
+    const auto section = json.find(other->get_name());
+    if (section == json.end() || !section->is_object()) continue;
+    if (other == &command) own = *section;
+    json.erase(other->get_name());
+  }
+  for (const auto& [name, value] : own.items()) {
+    if (json.contains(name)) fail(file, "{}: expected each setting once, got it twice", name);
+    json[name] = value;
+  }
+  return json;
+}
+
+void apply_config(const CLI::App& command, Settings& rows, const std::string& file) {
   const std::string text = read_text(file);
   const bool is_json = file.ends_with(".json") || CLI::detail::trim_copy(text).starts_with('{');
-  std::set<const CLI::Option*> given;
-  for (const Setting& setting : is_json ? read_json(file, text) : read_toml(file, text)) {
-    std::string flag = "--" + setting.name;
-    std::ranges::replace(flag, '_', '-');
-    CLI::Option* option = command.get_option_no_throw(flag);
-    if (option == nullptr || !option->get_configurable()) {
-      fail(file, "{}: expected a setting of {}, got an unknown one; known: {}", setting.name,
-           command.get_name(), known_settings(command));
+  std::set<const Setting*> taken;
+  const Json json =
+      settings_of(command, file, is_json ? read_json(file, text) : read_toml(file, text));
+  for (const auto& [name, value] : json.items()) {
+    if (value == "") continue;
+    Setting* row = find(rows, name);
+    if (row == nullptr) {
+      std::vector<std::string> known;
+      for (const Setting& setting : rows) known.emplace_back(setting.name);
+      fail(file, "{}: expected a setting of {}, got an unknown one; known: {}", name,
+           command.get_name(), fmt::join(known, ", "));
     }
-    if (!given.insert(option).second) {
-      fail(file, "{}: expected each setting once, got it twice", setting.name);
+    if (!taken.insert(row).second) {
+      fail(file, "{}: expected each setting once, got it twice", name);
     }
-    apply(*option, file, setting);
+    try {
+      assign(*row, value);
+    } catch (const ValueError& error) {
+      fail(file, "{}: {}", name, error.what());
+    }
   }
 }
 
 }  // namespace
 
-void add_config_flag(CLI::App& command) {
+void add_config_flag(CLI::App& command, const std::shared_ptr<Settings>& rows) {
   command
       .add_option_function<std::string>(
-          "--config", [&command](const std::string& file) { apply_config(command, file); },
-          "file of settings, such as scripts/recipes/*.toml or a run's args.json; flags win")
-      ->configurable(false);
+          "--config",
+          [&command, rows](const std::string& file) { apply_config(command, *rows, file); },
+          "file of settings, such as scripts/recipes/*.toml or a run's args.json; flags win over "
+          "it")
+      ->group(std::string(title(Group::run)))
+      ->option_text("FILE");
 }
 
 }  // namespace resgrad::cli

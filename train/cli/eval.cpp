@@ -15,11 +15,13 @@
 namespace resgrad::cli {
 namespace {
 
-struct EvalFlags {
-  std::string checkpoint;
+struct EvalFlags : MachineOptions {
+  std::string checkpoint, dataset, data_path;
+  std::string tta = "none";
+  std::int64_t batch_size = 128;
+  std::int64_t limit_eval_batches = 0;
+  int workers = 1;
   bool json = false;
-  Tta tta = Tta::none;
-  RunOptions run;  // batch size, workers, data path, machine flags
 };
 
 std::size_t cell(const Evaluation& e, int label, int predicted) {
@@ -71,21 +73,22 @@ void print_as_json(const Evaluation& e, const CheckpointInfo& info, const data::
 }
 
 int run_eval(const EvalFlags& flags) {
-  apply_machine_flags(flags.run);
+  apply_machine_options(flags);
   const LoadedNetwork loaded = load_network(flags.checkpoint);
   const CheckpointInfo& info = loaded.info;
-  const std::string name = flags.run.dataset.empty() ? info.dataset : flags.run.dataset;
+  const std::string name = flags.dataset.empty() ? info.dataset : flags.dataset;
   const auto dataset =
-      data::load_test_set({.name = name, .path = find_data(name, flags.run.data_path)});
+      data::load_test_set({.name = name, .path = find_data(name, flags.data_path)});
   require<ValueError>(dataset->num_classes == info.num_classes,
                       "eval: dataset: expected {} classes as in {}, got {} with {}",
                       info.num_classes, flags.checkpoint, name, dataset->num_classes);
-  data::Loader loader(dataset, {.batch_size = flags.run.batch_size,
+  data::Loader loader(dataset, {.batch_size = flags.batch_size,
                                 .normalisation = loaded.normalisation,
-                                .workers = flags.run.workers});
+                                .workers = flags.workers});
   const StopSignals signals;
-  const Evaluation evaluation = evaluate(*loaded.net, loader, dataset->num_classes,
-                                         flags.run.limit_eval_batches, flags.tta, signals.token());
+  const Evaluation evaluation =
+      evaluate(*loaded.net, loader, dataset->num_classes, flags.limit_eval_batches,
+               parse_in(kTtaNames, "--tta", flags.tta), signals.token());
   if (evaluation.interrupted) {
     print_error("resgrad: eval: stopped by a signal after {} of {} images\n", evaluation.samples,
                 dataset->size());
@@ -95,27 +98,39 @@ int run_eval(const EvalFlags& flags) {
   return 0;
 }
 
+Settings settings(EvalFlags& flags) {
+  Settings rows = {checkpoint_setting(flags.checkpoint)};
+  append(rows, checkpoint_data_settings(flags.dataset, flags.data_path));
+  append(rows, {tta_setting(flags.tta),
+                {.name = "batch-size",
+                 .group = Group::run,
+                 .help = "images at a time",
+                 .value = &flags.batch_size,
+                 .limits = IntegerRange{1},
+                 .also = "-b"},
+                {.name = "limit-eval-batches",
+                 .group = Group::run,
+                 .help = "batches after which to end; 0: no limit",
+                 .value = &flags.limit_eval_batches},
+                {.name = "json",
+                 .group = Group::output,
+                 .help = "print one JSON object",
+                 .value = &flags.json},
+                {.name = "workers",
+                 .group = Group::machine,
+                 .help = "threads that load data; 0: none of their own",
+                 .value = &flags.workers,
+                 .also = "-j"}});
+  append(rows, machine_settings(flags));
+  return rows;
+}
+
 }  // namespace
 
 void add_eval(CLI::App& app, Action& action) {
   auto flags = std::make_shared<EvalFlags>();
-  flags->run.dataset.clear();
   CLI::App* command = app.add_subcommand("eval", "evaluates a weights file on the test set");
-  command->add_option("--checkpoint", flags->checkpoint, "weights file of train or import")
-      ->required();
-  add_data_flags(*command, flags->run);
-  add_tta_flag(*command, flags->tta);
-  command->add_flag("--json", flags->json, "print one JSON object");
-  command->add_option("-b,--batch-size", flags->run.batch_size, "images at a time")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command->add_option("-j,--workers", flags->run.workers, "threads that load data")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  command->add_option("--limit-eval-batches", flags->run.limit_eval_batches, "0: no limit")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  add_machine_flags(*command, flags->run);
+  add_flags(*command, settings(*flags));
   command->callback([flags, &action] { action = [flags] { return run_eval(*flags); }; });
 }
 

@@ -34,18 +34,24 @@ int run_export(const ExportFlags& flags) {
   return 0;
 }
 
+Settings settings(ExportFlags& flags) {
+  return {checkpoint_setting(flags.checkpoint),
+          layout_setting(flags.layout),
+          {.name = "output",
+           .group = Group::output,
+           .help = "safetensors file to write",
+           .value = &flags.output,
+           .placeholder = "FILE",
+           .required = true}};
+}
+
 }  // namespace
 
 void add_export(CLI::App& app, Action& action) {
   auto flags = std::make_shared<ExportFlags>();
   CLI::App* command = app.add_subcommand(
       "export", "writes the weights under the names of torchvision and other PyTorch code");
-  command->add_option("--checkpoint", flags->checkpoint, "weights file written by train")
-      ->required();
-  command->add_option("--layout", flags->layout, "whose names")
-      ->check(CLI::IsMember(models::layout_names()))
-      ->required();
-  command->add_option("--output", flags->output, "safetensors file to write")->required();
+  add_flags(*command, settings(*flags));
   command->callback([flags, &action] { action = [flags] { return run_export(*flags); }; });
 }
 

@@ -5,60 +5,96 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <map>
 
 #include "core/check.h"
 #include "core/kernels/conv2d.h"
 #include "core/kernels/isa.h"
 #include "core/parallel.h"
+#include "data/datasets.h"
+#include "models/layout.h"
+#include "train/inference.h"
 
 namespace resgrad::cli {
 
-std::vector<std::string> model_names() {
-  std::vector<std::string> names;
-  for (const models::Entry& entry : models::registry()) names.push_back(entry.name);
-  return names;
+NetworkNames network_names() {
+  return {.models = models::names,
+          .activations = names_in<kActivationNames>,
+          .shortcuts = names_in<kShortcutNames>,
+          .stems = names_in<kStemNames>};
 }
 
-void add_recompute_flag(CLI::App& command, RunOptions& options) {
-  command.add_flag("--recompute", options.recompute,
-                   "keep only the inputs of the blocks for backward: less memory, more time");
+Setting tta_setting(std::string& tta) {
+  return {.name = "tta",
+          .group = Group::data,
+          .help = "test-time augmentation: flip takes the mean logits of image and mirror image",
+          .value = &tta,
+          .limits = names_in<kTtaNames>};
 }
 
-void add_machine_flags(CLI::App& command, RunOptions& options) {
-  std::vector<std::string> engines{"auto"};
-  for (const auto name : kernels::conv2d_engine_names()) engines.emplace_back(name);
-  std::vector<std::string> isas{"auto"};
-  for (const auto isa : kernels::kAllIsas) isas.emplace_back(kernels::name(isa));
-  command.add_option("--threads", options.threads, "threads of the kernels; 0: all cores")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  command.add_option("--isa", options.isa, "instruction set of the kernels")
-      ->check(CLI::IsMember(isas))
-      ->capture_default_str();
-  command.add_option("--conv-engine", options.conv_engine, "how convolutions are computed")
-      ->check(CLI::IsMember(engines))
-      ->capture_default_str();
+Settings checkpoint_data_settings(std::string& dataset, std::string& data_path) {
+  Settings rows = data_settings(dataset, data_path);
+  rows[0].default_text = "the checkpoint's";
+  return rows;
 }
 
-void add_data_flags(CLI::App& command, RunOptions& options) {
-  command.add_option("--dataset", options.dataset, "data set [default: the checkpoint's]")
-      ->check(CLI::IsMember({"cifar10", "cifar100", "synthetic"}));
-  command.add_option("--data-path", options.data_path,
-                     "folder of the data [default: $RESGRAD_DATA, else data-cache/]");
+Setting checkpoint_setting(std::string& checkpoint) {
+  return {.name = "checkpoint",
+          .group = Group::network,
+          .help = "weights file of train or import",
+          .value = &checkpoint,
+          .placeholder = "FILE",
+          .required = true};
 }
 
-void add_tta_flag(CLI::App& command, Tta& tta) {
-  static const std::map<std::string, Tta> kNames = {{"none", Tta::none}, {"flip", Tta::flip}};
-  command
-      .add_option_function<std::string>(
-          "--tta", [&tta](const std::string& name) { tta = kNames.at(name); },
-          "test-time augmentation; flip: the mean logits of image and mirror image")
-      ->check(CLI::IsMember({"none", "flip"}))
-      ->default_str("none");
+Setting layout_setting(std::string& layout) {
+  return {.name = "layout",
+          .group = Group::network,
+          .help = "whose names the tensors have",
+          .value = &layout,
+          .limits = models::layout_names,
+          .required = true};
 }
 
-void apply_machine_flags(const RunOptions& options) {
+void add_flags(CLI::App& command, const std::shared_ptr<Settings>& rows) {
+  for (std::size_t i = 0; i < rows->size(); ++i) {
+    const Setting& row = (*rows)[i];
+    const std::string flag = fmt::format("--{}", row.name);
+    const auto take = [rows, i, flag](const CLI::results_t& words) {
+      try {
+        assign((*rows)[i], words);
+      } catch (const ValueError& error) {
+        throw CLI::ValidationError(flag, error.what());
+      }
+      return true;
+    };
+    CLI::Option* option = command.add_option(
+        row.also.empty() ? flag : fmt::format("{},{}", row.also, flag), take, help_text(row));
+    option->group(std::string(title(row.group)))
+        ->option_text(value_text(row))
+        ->required(row.required);
+    if (is_switch(row)) option->expected(0)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    if (is_list(row)) option->expected(1, CLI::detail::expected_max_vector_size);
+  }
+}
+
+std::shared_ptr<Settings> add_flags(CLI::App& command, Settings rows) {
+  auto kept = std::make_shared<Settings>(std::move(rows));
+  add_flags(command, kept);
+  return kept;
+}
+
+void require_effect(const Settings& given, Settings now) {
+  for (const Setting& setting : given) {
+    const Setting* row = find(now, setting.name);
+    if (setting.given && row != nullptr && !row->only_with.holds) {
+      throw CLI::ValidationError(
+          fmt::format("--{}", setting.name),
+          fmt::format("expected only with {}, got it without", row->only_with.text));
+    }
+  }
+}
+
+void apply_machine_options(const MachineOptions& options) {
   set_num_threads(options.threads == 0 ? omp_get_num_procs() : options.threads);
   if (options.isa != "auto") {
     const auto* isa = std::ranges::find_if(
@@ -71,8 +107,9 @@ void apply_machine_flags(const RunOptions& options) {
 }
 
 std::string find_data(const std::string& dataset, const std::string& path) {
-  require<ValueError>(dataset == "cifar10" || dataset == "cifar100" || dataset == "synthetic",
-                      "--dataset: expected one of cifar10, cifar100, synthetic, got {}",
+  const std::vector<std::string> known = data::dataset_names();
+  require<ValueError>(std::ranges::find(known, dataset) != known.end(),
+                      "--dataset: expected one of {}, got {}", fmt::join(known, ", "),
                       dataset.empty() ? "none" : dataset);
   if (dataset == "synthetic" || !path.empty()) return path;
   const char* from_environment = std::getenv("RESGRAD_DATA");
@@ -86,14 +123,28 @@ std::string find_data(const std::string& dataset, const std::string& path) {
                   dataset, cached));
 }
 
-models::Options model_options(const std::string& activation, const std::string& shortcut,
-                              const std::string& stem, std::int64_t image_size,
-                              std::int64_t num_classes) {
-  models::Options options{.num_classes = num_classes};
-  if (!activation.empty()) options.activation = models::parse_activation(activation);
-  if (!shortcut.empty()) options.shortcut = models::parse_shortcut(shortcut);
-  options.stem = stem.empty() ? models::default_stem(image_size) : models::parse_stem(stem);
+models::Options model_options(const NetworkOptions& o, std::int64_t image_size,
+                              std::int64_t num_classes, std::uint64_t seed) {
+  models::Options options{.num_classes = num_classes, .seed = seed};
+  if (!o.activation.empty()) options.activation = models::parse_activation(o.activation);
+  if (!o.shortcut.empty()) options.shortcut = models::parse_shortcut(o.shortcut);
+  options.stem = o.stem.empty() ? models::default_stem(image_size) : models::parse_stem(o.stem);
+  if (!o.zero_init_residual.empty()) options.zero_init_residual = o.zero_init_residual == "on";
   return options;
+}
+
+void resolve_network(NetworkOptions& o, std::int64_t image_size) {
+  constexpr std::int64_t kAnyClasses = 10;
+  ResNetConfig config;
+  try {
+    config = models::configure(o.model, model_options(o, image_size, kAnyClasses));
+  } catch (const ValueError&) {  // of another version of the program
+    return;
+  }
+  o.activation = name(config.activation);
+  o.shortcut = name(config.shortcut);
+  o.stem = name(config.stem);
+  o.zero_init_residual = config.zero_init_residual ? "on" : "off";
 }
 
 }  // namespace resgrad::cli

@@ -1,68 +1,57 @@
-// Flags that several subcommands share.
+// Settings as flags of the subcommands, and what several subcommands do with them.
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <memory>
 #include <string>
-#include <vector>
 
-#include "core/shape.h"
 #include "models/registry.h"
-#include "train/inference.h"
 #include "train/run_options.h"
+#include "train/settings.h"
 
 namespace resgrad::cli {
 
-/// Which network to build.
-struct ModelFlags {
-  std::string model = "resnet20";
-  std::string activation, shortcut, stem;
-  std::int64_t num_classes = 10;
-};
+/// The names that the settings of networks take.
+NetworkNames network_names();
 
-std::vector<std::string> model_names();
-
-/// --model, --activation, --shortcut, --stem as fields of any struct that has them.
-template <class Flags>
-void add_network_flags(CLI::App& command, Flags& flags) {
-  command.add_option("--model", flags.model, "network, see: resgrad models")
-      ->check(CLI::IsMember(model_names()))
-      ->capture_default_str();
-  command
-      .add_option("--activation", flags.activation,
-                  "order inside the blocks [default: the family's own]")
-      ->check(CLI::IsMember({"post", "pre"}));
-  command
-      .add_option("--shortcut", flags.shortcut,
-                  "A: zero padding, B: projection [default: the family's own]")
-      ->check(CLI::IsMember({"A", "B"}));
-  command.add_option("--stem", flags.stem, "first layers [default: by input size]")
-      ->check(CLI::IsMember({"cifar", "imagenet"}));
-}
-
-/// --recompute.
-void add_recompute_flag(CLI::App& command, RunOptions& options);
-
-/// --threads, --isa, --conv-engine.
-void add_machine_flags(CLI::App& command, RunOptions& options);
+/// --tta, one of the names of Tta.
+Setting tta_setting(std::string& tta);
 
 /// --dataset and --data-path of a subcommand that uses a weights file.
-void add_data_flags(CLI::App& command, RunOptions& options);
+Settings checkpoint_data_settings(std::string& dataset, std::string& data_path);
 
-/// --tta none|flip.
-void add_tta_flag(CLI::App& command, Tta& tta);
+/// The weights file that a subcommand reads.
+Setting checkpoint_setting(std::string& checkpoint);
+
+/// Whose names for the tensors a subcommand reads or writes.
+Setting layout_setting(std::string& layout);
+
+/// Adds the settings to the command as flags, which keep them; `rows` is what was given after
+/// parsing. A word that its setting does not take is a CLI::ValidationError.
+void add_flags(CLI::App& command, const std::shared_ptr<Settings>& rows);
+
+/// add_flags() for rows of its own. Returns them.
+std::shared_ptr<Settings> add_flags(CLI::App& command, Settings rows);
+
+/// Throws  CLI::ValidationError for a setting that was given without what it has an effect with.
+/// `now` are the same rows, made after parsing.
+void require_effect(const Settings& given, Settings now);
 
 /// Sets threads, instruction set and convolution engine. Throws ValueError for what this machine
 /// or build does not have.
-void apply_machine_flags(const RunOptions& options);
+void apply_machine_options(const MachineOptions& options);
 
 /// The folder of the data: `path`, else $RESGRAD_DATA, else data-cache/ if it holds the data set.
 /// Empty for the synthetic data set. Throws IoError that says how to get the data otherwise,
 /// ValueError for a data set that is none of ours.
 std::string find_data(const std::string& dataset, const std::string& path);
 
-/// The options of models::make from the text of flags; `image_size` decides on the default stem.
-models::Options model_options(const std::string& activation, const std::string& shortcut,
-                              const std::string& stem, std::int64_t image_size,
-                              std::int64_t num_classes);
+/// What models::make takes; `image_size` decides on the default stem. The weights are those of
+/// `seed`.
+models::Options model_options(const NetworkOptions& options, std::int64_t image_size,
+                              std::int64_t num_classes, std::uint64_t seed = 0);
+
+/// The same network, with the family's choices named. An unknown model stays as it is.
+void resolve_network(NetworkOptions& options, std::int64_t image_size);
 
 }  // namespace resgrad::cli

@@ -22,15 +22,14 @@ std::vector<GradcheckCase> float64_cases() {
   return cases;
 }
 
-struct Flags {
+struct GradcheckFlags : MachineOptions {
   std::string op;
-  RunOptions machine;
   std::uint64_t seed = 0;
 };
 
-int run_gradcheck(const Flags& flags) {
-  apply_machine_flags(flags.machine);
-  const bool one_engine = flags.machine.conv_engine != "auto";
+int run_gradcheck(const GradcheckFlags& flags) {
+  apply_machine_options(flags);
+  const bool one_engine = flags.conv_engine != "auto";
   const std::vector<GradcheckCase> cases =
       one_engine ? conv2d_engine_gradcheck_cases() : float64_cases();
   GradcheckOptions options;
@@ -48,29 +47,47 @@ int run_gradcheck(const Flags& flags) {
   }
   if (one_engine) {
     print_out("{} cases, {} failed (float32 of {} on {} against numeric gradients in float64)\n",
-              checked, failed, flags.machine.conv_engine, name(kernels::active_isa()));
+              checked, failed, flags.conv_engine, name(kernels::active_isa()));
   } else {
     print_out("{} cases, {} failed (float64, h = {:g}, relative tolerance {:g})\n", checked, failed,
               options.h, options.rtol);
   }
   require<ValueError>(checked > 0, "gradcheck: --op {}: expected conv2d with --conv-engine {}",
-                      flags.op, flags.machine.conv_engine);
+                      flags.op, flags.conv_engine);
   return failed == 0 ? 0 : 1;
+}
+
+std::vector<std::string> op_names() {
+  static const std::vector<std::string> names = [] {
+    std::set<std::string> ops;
+    for (const GradcheckCase& c : float64_cases()) ops.insert(c.op);
+    return std::vector<std::string>(ops.begin(), ops.end());
+  }();
+  return names;
+}
+
+Settings settings(GradcheckFlags& flags) {
+  Settings rows = {{.name = "op",
+                    .group = Group::run,
+                    .help = "only this operation or block",
+                    .value = &flags.op,
+                    .limits = op_names,
+                    .default_text = "all"},
+                   {.name = "seed",
+                    .group = Group::run,
+                    .help = "seed of the random weights of the loss",
+                    .value = &flags.seed}};
+  append(rows, machine_settings(flags));
+  return rows;
 }
 
 }  // namespace
 
 void add_gradcheck(CLI::App& app, Action& action) {
-  auto flags = std::make_shared<Flags>();
-  std::set<std::string> ops;
-  for (const GradcheckCase& c : float64_cases()) ops.insert(c.op);
+  auto flags = std::make_shared<GradcheckFlags>();
   CLI::App* command =
       app.add_subcommand("gradcheck", "compares analytic with numeric gradients of all operations");
-  command->add_option("--op", flags->op, "only this operation or block [default: all]")
-      ->check(CLI::IsMember(ops));
-  command->add_option("--seed", flags->seed, "of the random weights of the loss")
-      ->capture_default_str();
-  add_machine_flags(*command, flags->machine);
+  add_flags(*command, settings(*flags));
   command->callback([flags, &action] { action = [flags] { return run_gradcheck(*flags); }; });
 }
 

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "data/datasets.h"
 #include "models/layout.h"
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
@@ -61,8 +62,8 @@ int run_import(const ImportFlags& flags) {
                                   : flags.dataset;
   const CheckpointInfo info{.model = flags.model,
                             .activation = name(config.activation),
-                            .shortcut = config.shortcut == Shortcut::zero_pad ? "A" : "B",
-                            .stem = config.stem == Stem::cifar ? "cifar" : "imagenet",
+                            .shortcut = name(config.shortcut),
+                            .stem = name(config.stem),
                             .dataset = dataset,
                             .normalisation = flags.normalisation.empty()
                                                  ? said(file, "normalisation", dataset)
@@ -83,29 +84,53 @@ int run_import(const ImportFlags& flags) {
   return 0;
 }
 
+std::vector<std::string> dataset_names() {
+  std::vector<std::string> names = data::dataset_names();
+  names.emplace_back("imagenet");
+  return names;
+}
+
+Settings settings(ImportFlags& flags) {
+  return {{.name = "model",
+           .group = Group::network,
+           .help = "network, see: resgrad models",
+           .value = &flags.model,
+           .limits = models::names,
+           .required = true},
+          layout_setting(flags.layout),
+          {.name = "weights",
+           .group = Group::network,
+           .help = "safetensors file to read",
+           .value = &flags.weights,
+           .placeholder = "FILE",
+           .required = true},
+          {.name = "dataset",
+           .group = Group::data,
+           .help = "what the classes are",
+           .value = &flags.dataset,
+           .limits = dataset_names,
+           .default_text = "what the file says, else by their number: 10, 100 or 1000"},
+          {.name = "normalisation",
+           .group = Group::data,
+           .help = "of the inputs: a data set's, or mean R,G,B and deviation R,G,B as six numbers "
+                   "with commas",
+           .value = &flags.normalisation,
+           .default_text = "what the file says, else the data set's"},
+          {.name = "output",
+           .group = Group::output,
+           .help = "weights file to write",
+           .value = &flags.output,
+           .placeholder = "FILE",
+           .required = true}};
+}
+
 }  // namespace
 
 void add_import(CLI::App& app, Action& action) {
   auto flags = std::make_shared<ImportFlags>();
   CLI::App* command = app.add_subcommand(
       "import", "reads weights under the names of torchvision and other PyTorch code");
-  command->add_option("--model", flags->model, "network, see: resgrad models")
-      ->check(CLI::IsMember(model_names()))
-      ->required();
-  command->add_option("--layout", flags->layout, "whose names")
-      ->check(CLI::IsMember(models::layout_names()))
-      ->required();
-  command->add_option("--weights", flags->weights, "safetensors file to read")->required();
-  command->add_option("--output", flags->output, "weights file to write")->required();
-  command
-      ->add_option("--dataset", flags->dataset,
-                   "what the classes are [default: what the file says, else by their number: "
-                   "10, 100 or 1000]")
-      ->check(CLI::IsMember({"cifar10", "cifar100", "synthetic", "imagenet"}));
-  command->add_option(
-      "--normalisation", flags->normalisation,
-      "of the inputs: a data set's, or mean R,G,B and deviation R,G,B as six numbers "
-      "with commas [default: what the file says, else the data set's]");
+  add_flags(*command, settings(*flags));
   command->callback([flags, &action] { action = [flags] { return run_import(*flags); }; });
 }
 

@@ -19,8 +19,8 @@
 namespace resgrad::cli {
 namespace {
 
-int print_info(const RunOptions& options) {
-  apply_machine_flags(options);
+int print_info(const MachineOptions& options) {
+  apply_machine_options(options);
   const auto row = [](std::string_view key, const std::string& value) {
     print_out("{:<22}{}\n", key, value);
   };
@@ -62,10 +62,10 @@ int print_info(const RunOptions& options) {
 }  // namespace
 
 void add_info(CLI::App& app, Action& action) {
-  auto options = std::make_shared<RunOptions>();
+  auto options = std::make_shared<MachineOptions>();
   CLI::App* command =
       app.add_subcommand("info", "prints build, libraries, CPU features and threads");
-  add_machine_flags(*command, *options);
+  add_flags(*command, machine_settings(*options));
   command->callback([options, &action] { action = [options] { return print_info(*options); }; });
 }
 

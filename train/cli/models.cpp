@@ -18,7 +18,7 @@ int print_models() {
     const auto net = models::make(entry.name, {.initialise = false});
     print_out("{:<20}{:>14}{:>18}  {:<6}{:<10}{}\n", entry.name, net->parameter_count(),
               multiply_adds(*net, input_size), name(entry.config.activation),
-              entry.config.shortcut == Shortcut::zero_pad ? "A" : "B", entry.source);
+              name(entry.config.shortcut), entry.source);
   }
   print_out("Counted for 10 classes, the CIFAR stem and one image of 3x32x32.\n");
   return 0;

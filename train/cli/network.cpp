@@ -46,8 +46,11 @@ std::string advice(const std::filesystem::path& file) {
 LoadedNetwork load_network(const std::filesystem::path& checkpoint) {
   const Checkpoint read = read_network(checkpoint);
   const CheckpointInfo& info = read.info;
-  models::Options options =
-      model_options(info.activation, info.shortcut, info.stem, kImageSize, info.num_classes);
+  models::Options options = model_options({.model = info.model,
+                                           .activation = info.activation,
+                                           .shortcut = info.shortcut,
+                                           .stem = info.stem},
+                                          kImageSize, info.num_classes);
   options.initialise = false;
   LoadedNetwork loaded{.info = info,
                        .config = models::configure(info.model, options),

@@ -24,15 +24,15 @@
 namespace resgrad::cli {
 namespace {
 
-struct PredictFlags {
-  std::string checkpoint, input, logits_output;
+struct PredictFlags : MachineOptions {
+  std::string checkpoint, dataset, data_path, input, logits_output;
   std::vector<std::string> images;
   std::vector<std::int64_t> indices;
   std::int64_t top_k = 5;
   int resize_size = 0, crop_size = 0;  // 0: by the network
-  Tta tta = Tta::none;
+  std::int64_t batch_size = 128;
+  std::string tta = "none";
   bool json = false;
-  RunOptions run;  // batch size, data path, machine flags
 };
 
 // What is shown of one input.
@@ -54,7 +54,8 @@ struct Predictions {
 
 // Runs the network on batches that `next` gives, until there are none.
 template <class Next>
-Tensor logits_of(const LoadedNetwork& loaded, Tta tta, Next&& next) {
+Tensor logits_of(const LoadedNetwork& loaded, const std::string& tta_name, Next&& next) {
+  const Tta tta = parse_in(kTtaNames, "--tta", tta_name);
   std::vector<Tensor> parts;
   while (const std::optional<Tensor> images = next()) {
     parts.push_back(infer(*loaded.net, *images, tta));
@@ -65,7 +66,7 @@ Tensor logits_of(const LoadedNetwork& loaded, Tta tta, Next&& next) {
 Tensor logits_of(const LoadedNetwork& loaded, const PredictFlags& flags, data::Dataset dataset) {
   data::Loader loader(
       std::make_shared<const data::Dataset>(std::move(dataset)),
-      {.batch_size = flags.run.batch_size, .normalisation = loaded.normalisation, .workers = 0});
+      {.batch_size = flags.batch_size, .normalisation = loaded.normalisation, .workers = 0});
   loader.start_epoch(0);
   return logits_of(loaded, flags.tta, [&]() -> std::optional<Tensor> {
     const std::optional<data::Batch> batch = loader.next();
@@ -108,8 +109,8 @@ Predictions predict_images(const LoadedNetwork& loaded, const PredictFlags& flag
 }
 
 Predictions predict_indices(const LoadedNetwork& loaded, const PredictFlags& flags) {
-  const std::string name = flags.run.dataset.empty() ? loaded.info.dataset : flags.run.dataset;
-  const std::string folder = find_data(name, flags.run.data_path);
+  const std::string name = flags.dataset.empty() ? loaded.info.dataset : flags.dataset;
+  const std::string folder = find_data(name, flags.data_path);
   require_not_read("predict", "--logits-output", flags.logits_output, {folder});
   const auto all = data::load_test_set({.name = name, .path = folder});
   data::Dataset chosen = subset(*all, flags.indices);
@@ -140,7 +141,7 @@ Predictions predict_tensor(const LoadedNetwork& loaded, const PredictFlags& flag
   std::int64_t begin = 0;
   result.logits = logits_of(loaded, flags.tta, [&, &tensor = images]() -> std::optional<Tensor> {
     if (begin == tensor.dim(0)) return std::nullopt;
-    const std::int64_t end = std::min(begin + flags.run.batch_size, tensor.dim(0));
+    const std::int64_t end = std::min(begin + flags.batch_size, tensor.dim(0));
     const Tensor batch = tensor.narrow(begin, end).detach(MemoryFormat::channels_last);
     begin = end;
     return batch;
@@ -189,7 +190,7 @@ int run_predict(const PredictFlags& flags) {
   std::vector<std::string> inputs = flags.images;
   inputs.insert(inputs.end(), {flags.checkpoint, flags.input});
   require_not_read("predict", "--logits-output", flags.logits_output, inputs);
-  apply_machine_flags(flags.run);
+  apply_machine_options(flags);
   const LoadedNetwork loaded = load_network(flags.checkpoint);
   const NoGradGuard no_grad;
   const Predictions predictions = !flags.images.empty()    ? predict_images(loaded, flags)
@@ -204,48 +205,78 @@ int run_predict(const PredictFlags& flags) {
   return predictions.unread.empty() ? 0 : 1;
 }
 
+Settings settings(PredictFlags& flags) {
+  const Condition images{"IMAGE ...", !flags.images.empty()};
+  const Condition index{"--index", !flags.indices.empty()};
+  Settings rows = {checkpoint_setting(flags.checkpoint)};
+  for (Setting& row : checkpoint_data_settings(flags.dataset, flags.data_path)) {
+    row.only_with = index;
+    rows.push_back(row);
+  }
+  append(rows, {{.name = "index",
+                 .group = Group::data,
+                 .help = "numbers of test images, from 0",
+                 .value = &flags.indices},
+                {.name = "input",
+                 .group = Group::data,
+                 .help = "safetensors file of one float32 tensor [n, 3, h, w], normalised already",
+                 .value = &flags.input,
+                 .placeholder = "FILE"},
+                {.name = "resize-size",
+                 .group = Group::data,
+                 .help = "shorter side in pixels of image files after resizing",
+                 .value = &flags.resize_size,
+                 .limits = IntegerRange{1, 65536},
+                 .default_text = "32; networks for ImageNet: 256",
+                 .only_with = images},
+                {.name = "crop-size",
+                 .group = Group::data,
+                 .help = "side in pixels of the square then cut from the middle",
+                 .value = &flags.crop_size,
+                 .limits = IntegerRange{1, 65536},
+                 .default_text = "32; networks for ImageNet: 224",
+                 .only_with = images},
+                tta_setting(flags.tta),
+                {.name = "batch-size",
+                 .group = Group::run,
+                 .help = "images at a time",
+                 .value = &flags.batch_size,
+                 .limits = IntegerRange{1},
+                 .also = "-b"},
+                {.name = "top-k",
+                 .group = Group::output,
+                 .help = "classes to print of each image",
+                 .value = &flags.top_k,
+                 .limits = IntegerRange{1}},
+                {.name = "json",
+                 .group = Group::output,
+                 .help = "print one JSON object",
+                 .value = &flags.json},
+                {.name = "logits-output",
+                 .group = Group::output,
+                 .help = "also write the logits [n, classes] to this safetensors file",
+                 .value = &flags.logits_output,
+                 .placeholder = "FILE"}});
+  append(rows, machine_settings(flags));
+  return rows;
+}
+
 }  // namespace
 
 void add_predict(CLI::App& app, Action& action) {
   auto flags = std::make_shared<PredictFlags>();
-  flags->run.dataset.clear();
   CLI::App* command = app.add_subcommand(
       "predict", "prints the likeliest classes of image files, images of a data set, or tensors");
-  command->add_option("--checkpoint", flags->checkpoint, "weights file of train or import")
-      ->required();
   command->add_option("images", flags->images, "PNG or JPEG files of any size")
       ->option_text("IMAGE ...");
-  command->add_option("--index", flags->indices, "numbers of test images, with commas")
-      ->check(CLI::NonNegativeNumber)
-      ->delimiter(',');
-  command->add_option("--input", flags->input,
-                      "safetensors file of one float32 tensor [n, 3, h, w], normalised already");
-  command->add_option("--top-k", flags->top_k, "classes to print")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  add_tta_flag(*command, flags->tta);
-  command->add_flag("--json", flags->json, "print one JSON object");
-  command->add_option("--logits-output", flags->logits_output,
-                      "also write the logits [n, classes] to this safetensors file");
-  command
-      ->add_option("--resize-size", flags->resize_size,
-                   "shorter side of image files after resizing [default: 32, ImageNet's 256]")
-      ->check(CLI::PositiveNumber);
-  command
-      ->add_option("--crop-size", flags->crop_size,
-                   "side of the square then cut from the middle [default: 32, ImageNet's 224]")
-      ->check(CLI::PositiveNumber);
-  add_data_flags(*command, flags->run);
-  command->add_option("-b,--batch-size", flags->run.batch_size, "images at a time")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  add_machine_flags(*command, flags->run);
-  command->callback([flags, &action] {
+  const auto given = add_flags(*command, settings(*flags));
+  command->callback([given, flags, &action] {
     const int kinds = !flags->images.empty() + !flags->indices.empty() + !flags->input.empty();
     if (kinds != 1) {
       throw CLI::ValidationError(
           "predict", fmt::format("expected one of IMAGE ..., --index and --input, got {}", kinds));
     }
+    require_effect(*given, settings(*flags));
     action = [flags] { return run_predict(*flags); };
   });
 }

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "train/cli/commands.h"
+#include "train/cli/help.h"
 #include "train/cli/output.h"
 #include "train/version.h"
 
@@ -66,7 +67,7 @@ int parse_and_act(int argc, const char* const* argv) {
                "resgrad");
   app.set_version_flag("--version", std::string("resgrad ") + kVersion);
   app.require_subcommand(1);
-  app.get_formatter()->column_width(36);
+  app.formatter(std::make_shared<HelpFormatter>());
   Action action;
   add_train(app, action);
   add_eval(app, action);

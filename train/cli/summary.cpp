@@ -1,5 +1,6 @@
 // resgrad summary: torchinfo's table of a network or of one block.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <memory>
 
@@ -12,7 +13,8 @@ namespace resgrad::cli {
 namespace {
 
 struct SummaryFlags {
-  ModelFlags network;
+  NetworkOptions network;
+  std::int64_t num_classes = 10;
   std::string block;
   std::int64_t in_channels = 0, out_channels = 0, stride = 1, groups = 1, bottleneck_ratio = 4;
   Shape input_size;
@@ -34,26 +36,69 @@ ModulePtr build_block(const SummaryFlags& flags) {
 
 int print_summary(const SummaryFlags& flags) {
   Shape input_size = flags.input_size;
-  require<ValueError>(input_size.empty() || input_size.size() == 4,
-                      "--input-size: expected four sizes N,C,H,W, got {}", input_size);
   ModulePtr module;
   if (!flags.block.empty()) {
-    require<ValueError>(flags.in_channels > 0 && flags.out_channels > 0,
-                        "--block: expected --in-channels and --out-channels of at least 1, got {} "
-                        "and {}",
-                        flags.in_channels, flags.out_channels);
     if (input_size.empty()) input_size = {1, flags.in_channels, 32, 32};
     module = build_block(flags);
   } else {
-    const ModelFlags& f = flags.network;
     if (input_size.empty()) input_size = {1, 3, 32, 32};
-    models::Options options =
-        model_options(f.activation, f.shortcut, f.stem, input_size[2], f.num_classes);
+    models::Options options = model_options(flags.network, input_size[2], flags.num_classes);
     options.initialise = false;
-    module = models::make(f.model, options);
+    module = models::make(flags.network.model, options);
   }
   print_text(summary(*module, input_size, {.depth = flags.depth}));
   return 0;
+}
+
+Settings settings(SummaryFlags& flags) {
+  const Condition network{"a network", flags.block.empty()};
+  const Condition block{"--block", !flags.block.empty()};
+  const auto of_block = [&](const char* name, const char* help, std::int64_t& value) -> Setting {
+    return {.name = name,
+            .group = Group::network,
+            .help = help,
+            .value = &value,
+            .limits = IntegerRange{1},
+            .default_text = value == 0 ? "none" : "",
+            .only_with = block};
+  };
+  Settings rows = without(network_settings(flags.network, network_names()),
+                          {"zero-init-residual", "recompute"});
+  append(rows, {{.name = "num-classes",
+                 .group = Group::network,
+                 .help = "outputs of the network",
+                 .value = &flags.num_classes,
+                 .limits = IntegerRange{1}}});
+  for (Setting& row : rows) {
+    if (row.name != "activation") row.only_with = network;
+  }
+  append(rows, {{.name = "block",
+                 .group = Group::network,
+                 .help = "a single block instead of a network, with its channels",
+                 .value = &flags.block,
+                 .limits =
+                     [] {
+                       return std::vector<std::string>{"resnet", "resnext"};
+                     }},
+                of_block("in-channels", "channels of the input", flags.in_channels),
+                of_block("out-channels", "channels of the output", flags.out_channels),
+                of_block("stride", "stride of the block", flags.stride),
+                of_block("groups", "groups of the 3x3 convolution", flags.groups),
+                of_block("bottleneck-ratio", "output channels over those between; 1: basic block",
+                         flags.bottleneck_ratio),
+                {.name = "input-size",
+                 .group = Group::data,
+                 .help = "sizes of the input",
+                 .value = &flags.input_size,
+                 .limits = IntegerRange{1},
+                 .default_text = "1,3,32,32; block: 1,in-channels,32,32",
+                 .placeholder = "N,C,H,W"},
+                {.name = "depth",
+                 .group = Group::output,
+                 .help = "levels of nested modules to show",
+                 .value = &flags.depth,
+                 .limits = IntegerRange{1}}});
+  return rows;
 }
 
 }  // namespace
@@ -61,26 +106,18 @@ int print_summary(const SummaryFlags& flags) {
 void add_summary(CLI::App& app, Action& action) {
   auto flags = std::make_shared<SummaryFlags>();
   CLI::App* command = app.add_subcommand("summary", "prints the layers of a network or block");
-  add_network_flags(*command, flags->network);
-  command->add_option("--block", flags->block, "a single block instead of a network")
-      ->check(CLI::IsMember({"resnet", "resnext"}));
-  command->add_option("--in-channels", flags->in_channels, "of the block");
-  command->add_option("--out-channels", flags->out_channels, "of the block");
-  command->add_option("--stride", flags->stride, "of the block")->capture_default_str();
-  command->add_option("--groups", flags->groups, "of the block")->capture_default_str();
-  command->add_option("--bottleneck-ratio", flags->bottleneck_ratio, "of the block")
-      ->capture_default_str();
-  command
-      ->add_option("--input-size", flags->input_size,
-                   "N,C,H,W [default: 1,3,32,32; block: 1,in-channels,32,32]")
-      ->delimiter(',');
-  command->add_option("--depth", flags->depth, "levels of nested modules to show")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command->add_option("--num-classes", flags->network.num_classes, "outputs of the network")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command->callback([flags, &action] { action = [flags] { return print_summary(*flags); }; });
+  const auto given = add_flags(*command, settings(*flags));
+  command->callback([given, flags, &action] {
+    require_effect(*given, settings(*flags));
+    if (!flags->input_size.empty() && flags->input_size.size() != 4) {
+      throw CLI::ValidationError(
+          "--input-size", fmt::format("expected four sizes N,C,H,W, got {}", flags->input_size));
+    }
+    if (!flags->block.empty() && (flags->in_channels == 0 || flags->out_channels == 0)) {
+      throw CLI::ValidationError("--block", "expected --in-channels and --out-channels with it");
+    }
+    action = [flags] { return print_summary(*flags); };
+  });
 }
 
 }  // namespace resgrad::cli

@@ -1,18 +1,14 @@
 // What train and compare share.
 #pragma once
 
-#include <CLI/CLI.hpp>
-
 #include "train/run_options.h"
 #include "train/trainer.h"
 
 namespace resgrad::cli {
 
-/// The flags of train beside the network's and the output folder.
-void add_train_flags(CLI::App& command, RunOptions& options);
-
-/// Gives --lr and --weight-decay their defaults where those depend on --optimizer.
-void set_optimizer_defaults(const CLI::App& command, RunOptions& options);
+/// Gives lr and weight-decay, unless they were given, their defaults where those depend on the
+/// optimiser.
+void set_optimizer_defaults(Settings& given, RunOptions& options);
 
 /// Builds the network that `options` name and trains it on `data`, until a `stop` is requested.
 TrainResult train_one(const RunOptions& options, const data::DataSplits& data,

@@ -128,13 +128,21 @@ void check_curves(const ScheduleOptions& o) {
 const Schedule& find_schedule(const std::string& name) {
   const auto found = std::ranges::find(kSchedules, name, &Schedule::name);
   if (found != kSchedules.end()) return *found;
-  std::vector<std::string_view> known;
-  for (const Schedule& s : kSchedules) known.push_back(s.name);
-  throw ValueError(
-      fmt::format("schedule: name: expected one of {}, got {}", fmt::join(known, ", "), name));
+  throw ValueError(fmt::format("schedule: name: expected one of {}, got {}",
+                               fmt::join(schedule_names(), ", "), name));
 }
 
 }  // namespace
+
+std::vector<std::string> schedule_names() {
+  std::vector<std::string> names;
+  for (const Schedule& s : kSchedules) names.emplace_back(s.name);
+  return names;
+}
+
+std::vector<std::string> warmup_method_names() {
+  return {"linear", "constant"};
+}
 
 void validate(const ScheduleOptions& o) {
   find_schedule(o.name);

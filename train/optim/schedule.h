@@ -32,6 +32,9 @@ struct ScheduleOptions {
   double momentum_cycle = 0.05;   ///< how far the momentum goes up and down from base_momentum
 };
 
+std::vector<std::string> schedule_names();
+std::vector<std::string> warmup_method_names();
+
 /// Throws  ValueError when a setting is out of its range or a name is unknown (known ones listed).
 void validate(const ScheduleOptions& options);
 
