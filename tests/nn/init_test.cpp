@@ -66,7 +66,7 @@ TEST_CASE("He normal has mean 0 and standard deviation sqrt(2 / fan)") {
   CHECK(s.high > 3.5 * std);  // a normal tail, not a uniform edge
 }
 
-TEST_CASE("uniform weights fill [-bound, bound)") {
+TEST_CASE("uniform weights fill the interval from -bound to bound") {
   const Statistics s = after([](Tensor weight) { init::uniform_(weight, 2); });
   CHECK(std::abs(s.mean) < 0.04);
   CHECK(s.std == doctest::Approx(2 / std::sqrt(3)).epsilon(0.01));

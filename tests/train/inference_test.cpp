@@ -47,7 +47,7 @@ TEST_CASE("moved fills with reflected pixels in both memory formats") {
   CHECK(moved(x, 0, 0).to_vector<double>() == x.to_vector<double>());
   Random random(3, Purpose::test);
   const Tensor many = Tensor::randn({2, 3, 4, 5}, random);
-  CHECK(moved(many.reordered(MemoryFormat::channels_last), -1, 2).to_vector<double>() ==
+  CHECK(moved(many.detach(MemoryFormat::channels_last), -1, 2).to_vector<double>() ==
         moved(many, -1, 2).to_vector<double>());
   CHECK_THROWS_WITH_AS(moved(x, 2, 0), "moved: expected by less than 2 pixels, got 2", ValueError);
   CHECK_THROWS_AS(moved(Tensor::zeros({3, 2, 2}), 1, 1), ShapeError);
