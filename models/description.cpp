@@ -171,12 +171,12 @@ const std::vector<Field>& table() {
 }
 
 void check_names(const Fields& fields) {
-  for (const auto& [name, text] : fields) {
-    const auto is_known = [&](const Field& field) { return field.info.name == name; };
+  for (const Fields::value_type& given : fields) {
+    const auto is_known = [&](const Field& field) { return field.info.name == given.first; };
     if (std::ranges::any_of(table(), is_known)) continue;
     std::vector<std::string_view> names;
     for (const Field& field : table()) names.push_back(field.info.name);
-    refuse("network", fmt::format("fields among {}", fmt::join(names, ", ")), name);
+    refuse("network", fmt::format("fields among {}", fmt::join(names, ", ")), given.first);
   }
 }
 

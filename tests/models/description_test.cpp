@@ -87,8 +87,9 @@ TEST_CASE("each field changes its own member") {
       {{{"freeze_norm_scale", "on"}}, [](ResNetConfig& c) { c.freeze_norm_scale = true; }}};
   std::set<std::string> tried;
   for (const auto& [fields, change] : cases) {
-    CAPTURE(fields.begin()->first);
-    tried.insert(fields.begin()->first);
+    const std::string field = fields.begin()->first;
+    CAPTURE(field);
+    tried.insert(field);
     ResNetConfig want = own;
     change(want);
     CHECK(changed(fields) == want);

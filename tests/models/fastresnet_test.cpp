@@ -161,13 +161,13 @@ TEST_CASE("pool=max takes the largest value of each channel") {
 }
 
 TEST_CASE("layouts of other code refuse what that code cannot build") {
-  for (const auto& [field, value] : models::Fields{{"transition", "pool"},
-                                                   {"whiten_stem", "on"},
-                                                   {"pool", "max"},
-                                                   {"logit_scale", "2"},
-                                                   {"block", "single"}}) {
-    CAPTURE(field);
-    const ResNetConfig config = models::configure("resnet18", {.fields = {{field, value}}});
+  for (const models::Fields::value_type& field : models::Fields{{"transition", "pool"},
+                                                                {"whiten_stem", "on"},
+                                                                {"pool", "max"},
+                                                                {"logit_scale", "2"},
+                                                                {"block", "single"}}) {
+    CAPTURE(field.first);
+    const ResNetConfig config = models::configure("resnet18", {.fields = {field}});
     CHECK_THROWS_AS(models::state_in_layout(*models::make(config, 0, false), config, "torchvision"),
                     ValueError);
   }

@@ -1,15 +1,19 @@
 // resgrad train: trains a network and writes the output folder.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 
+#include "data/loader.h"
+#include "models/whitening.h"
 #include "train/cli/commands.h"
 #include "train/cli/config.h"
 #include "train/cli/flags.h"
 #include "train/cli/output.h"
 #include "train/cli/train_flags.h"
 #include "train/optim/adamw.h"
+#include "train/run_data.h"
 #include "train/signals.h"
 #include "train/trainer.h"
 
@@ -21,11 +25,27 @@ void set_optimizer_defaults(Settings& given, RunOptions& o) {
   if (!find(given, "weight-decay")->given) o.weight_decay = AdamwOptions{}.weight_decay;
 }
 
+namespace {
+
+// By a sample of the training images as evaluation takes them.
+void whiten_stem_for(ResNet& net, const data::DataSplits& data, const RunOptions& o) {
+  data::LoaderOptions sample = eval_loader_options(data, o);
+  sample.batch_size = std::min<std::int64_t>(data.train->size(), 5000);
+  sample.shuffle = true;
+  sample.workers = 0;
+  data::Loader loader(data.train, sample);
+  loader.start_epoch(0);
+  whiten_stem(net, loader.next()->images);
+}
+
+}  // namespace
+
 TrainResult train_one(const RunOptions& o, const data::DataSplits& data, std::stop_token stop) {
   const data::Dataset& images = *data.train;
   const models::Options model = model_options(o, images.height, images.num_classes, o.seed);
   const ResNetConfig config = models::configure(o.model, model);
   const auto net = models::make(o.model, model);
+  if (config.whiten_stem) whiten_stem_for(*net, data, o);
   net->set_recompute_blocks(o.recompute);
   return run_training(*net, data, o,
                       {.model = o.model,
