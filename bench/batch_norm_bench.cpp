@@ -4,6 +4,7 @@
 
 #include "bench/bench.h"
 #include "core/ops/batch_norm.h"
+#include "core/ops/fused/batch_norm_relu.h"
 
 namespace resgrad::bench {
 namespace {

@@ -1,6 +1,7 @@
 #include "nn/batch_norm2d.h"
 
-#include "core/ops/batch_norm_relu_conv2d.h"
+#include "core/ops/fused/batch_norm_relu.h"
+#include "core/ops/fused/batch_norm_relu_conv2d.h"
 
 namespace resgrad {
 

@@ -6,10 +6,11 @@
 #include "core/kernels/conv2d.h"
 #include "core/ops/arithmetic.h"
 #include "core/ops/batch_norm.h"
-#include "core/ops/batch_norm_relu_conv2d.h"
 #include "core/ops/conv2d.h"
 #include "core/ops/cross_entropy.h"
 #include "core/ops/dropout.h"
+#include "core/ops/fused/batch_norm_relu.h"
+#include "core/ops/fused/batch_norm_relu_conv2d.h"
 #include "core/ops/matmul.h"
 #include "core/ops/pool.h"
 #include "core/ops/reduce.h"
@@ -132,8 +133,6 @@ void add_arithmetic(Catalogue& all) {
     unary(
         "relu", detail, [](const Tensor& x) { return relu(x); }, off_zero({2, 3, 3, 5}, format));
   }
-  all.add("add_relu", "mixed memory formats", [](const Tensors& x) { return add_relu(x[0], x[1]); },
-          {off_zero({2, 3, 3, 5}, kChannelsLast), uniform({2, 3, 3, 5}, -0.09, 0.09)});
   all.add("dropout", "p 0.4",
           [](const Tensors& x) {
             Random random(3, Purpose::dropout);  // the same mask in every call
@@ -327,9 +326,9 @@ void add_shaping(Catalogue& all) {
               {uniform(shape, -1, 1, format)});
     };
     one("reshape", [](const Tensor& x) { return reshape(x, {6, -1}); });
-  one("view", [](const Tensor& x) { return x.to(kContiguous).view({24, 5}); });
-  one("narrow", [](const Tensor& x) { return x.narrow(1, 2); });
-  one("clone", [](const Tensor& x) { return x.clone(); });
+    one("view", [](const Tensor& x) { return x.to(kContiguous).view({24, 5}); });
+    one("narrow", [](const Tensor& x) { return x.narrow(1, 2); });
+    one("clone", [](const Tensor& x) { return x.clone(); });
     one("flatten", [](const Tensor& x) { return flatten(x); });
     one("permute", [](const Tensor& x) { return permute(x, {3, 0, 2, 1}); });
     one("transpose", [](const Tensor& x) { return transpose(x, -1, 1); });

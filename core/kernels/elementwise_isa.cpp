@@ -44,14 +44,6 @@ void relu_forward(T* y, const T* x, std::int64_t n) {
 }
 
 template <class T>
-void add_relu(T* y, const T* a, const T* b, std::int64_t n) {
-  RESGRAD_FOR_EACH {
-    const T sum = a[i] + b[i];
-    y[i] = sum < T{0} ? T{0} : sum;
-  }
-}
-
-template <class T>
 void relu_backward(T* dx, const T* dy, const T* y, std::int64_t n) {
   RESGRAD_FOR_EACH dx[i] = y[i] > T{0} ? dy[i] : T{0};
 }
@@ -60,8 +52,7 @@ void relu_backward(T* dx, const T* dy, const T* y, std::int64_t n) {
 
 template <class T>
 ElementwiseKernels<T> elementwise() {
-  return {add<T>,   sub<T>,          mul<T>,      div<T>,          axpy<T>,
-          scale<T>, relu_forward<T>, add_relu<T>, relu_backward<T>};
+  return {add<T>, sub<T>, mul<T>, div<T>, axpy<T>, scale<T>, relu_forward<T>, relu_backward<T>};
 }
 template ElementwiseKernels<float> elementwise();
 template ElementwiseKernels<double> elementwise();

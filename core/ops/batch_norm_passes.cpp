@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "core/autograd/grad_mode.h"
-#include "core/autograd/node.h"
 #include "core/kernels/batch_norm.h"
 #include "core/ops/require.h"
 
@@ -83,6 +82,18 @@ BatchNormFactors batch_norm_factors(const Tensor& x, const Tensor& weight, const
     });
   });
   return factors;
+}
+
+Tensor batch_norm_apply(const Tensor& x, const BatchNormFactors& factors, const Tensor& residual,
+                        bool relu) {
+  Tensor y = Tensor::empty_like(x);
+  visit_floating(x.dtype(), "batch_norm", [&](auto tag) {
+    using T = decltype(tag);
+    kernels::batch_norm<T>().apply(y.data<T>(), x.data<T>(), factors.normalisation<T>(),
+                                   residual.defined() ? residual.data<T>() : nullptr, relu,
+                                   rows_of(x), x.dim(1));
+  });
+  return y;
 }
 
 // With m = N * H * W and xhat = (x - mean) * inv_std:

@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "core/autograd/node.h"
 #include "core/kernels/normalisation.h"
 #include "core/ops/batch_norm_options.h"
 #include "core/tensor.h"
@@ -36,6 +37,28 @@ BatchNormFactors batch_norm_factors(const Tensor& x, const Tensor& weight, const
                                     Tensor& running_mean, Tensor& running_var,
                                     const BatchNormOptions& options);
 
+/// x normalised; with a residual (which may be undefined) + residual; with `relu` max(that, 0).
+Tensor batch_norm_apply(const Tensor& x, const BatchNormFactors& factors, const Tensor& residual,
+                        bool relu);
+
+/// What a batch norm keeps for backward.
+struct SavedBatchNorm {
+  SavedBatchNorm(const Tensor& activation, const BatchNormFactors& f, bool in_training)
+      : x(activation),
+        mean(f.mean),
+        inv_std(f.inv_std),
+        scale(f.scale),
+        shift(f.shift),
+        training(in_training) {}
+  std::vector<SavedTensor*> tensors() { return {&x, &mean, &inv_std, &scale, &shift}; }
+  BatchNormFactors factors(const Node& node) const {
+    return {mean.get(node), inv_std.get(node), scale.get(node), shift.get(node)};
+  }
+
+  SavedTensor x, mean, inv_std, scale, shift;
+  bool training;
+};
+
 /// The ReLU behind a batch norm, for its gradients.
 enum class ReluBehind {
   none,
@@ -51,13 +74,13 @@ struct BatchNormGradients {
 /// What batch_norm_gradients() computes, and from what.
 struct BatchNormBackward {
   Tensor dy, x;
-  Tensor y;  // with ReluBehind::output_kept
   BatchNormFactors factors;
-  ReluBehind relu;
   bool training;
   bool wants_dx;
-  bool wants_masked_dy;
-  bool overwrites_dy;  // dx takes the memory of dy
+  ReluBehind relu = ReluBehind::none;
+  Tensor y = {};  // with ReluBehind::output_kept
+  bool wants_masked_dy = false;
+  bool overwrites_dy = false;  // dx takes the memory of dy
 };
 
 BatchNormGradients batch_norm_gradients(const BatchNormBackward& b);

@@ -33,7 +33,7 @@ TEST_CASE("every operation of core/ops has a gradient check") {
   std::set<std::string> covered;
   for (const GradcheckCase& c : op_gradcheck_cases()) covered.insert(c.op);
   int files = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(RESGRAD_OPS_DIR)) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(RESGRAD_OPS_DIR)) {
     const std::string stem = entry.path().stem().string();
     // the checks, and the parts that operations share
     if (entry.path().extension() != ".cpp" || stem == "require" || stem.ends_with("_passes"))

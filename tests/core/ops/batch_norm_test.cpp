@@ -213,35 +213,3 @@ TEST_CASE("batch_norm rejects what does not fit") {
                        ShapeError);
   CHECK_NOTHROW(layer(Tensor::zeros({1, 3, 1, 1}, DType::float64), {.training = false}));
 }
-
-TEST_CASE("batch_norm with a ReLU or an addition and a ReLU equals the operations one by one") {
-  CHECK(rc::check("bit for bit, gradients included", [] {
-    const Shape shape{pick(1, 4), pick(1, 40), pick(2, 5), pick(2, 5)};
-    const DType dtype = pick_dtype();
-    const std::uint64_t seed = pick_seed();
-    const BatchNormOptions options{.training = pick_bool()};
-    const MemoryFormat format = pick_format(), other = pick_format();
-    const Tensor dy = random_tensor(shape, seed + 1, dtype, pick_format());
-    const bool add = pick_bool();
-    const auto run = [&](bool fused) {
-      Tensor x = random_tensor(shape, seed + 2, dtype, format).set_requires_grad();
-      Tensor residual = random_tensor(shape, seed + 3, dtype, other).set_requires_grad();
-      Layer l(shape[1], seed + 4, dtype);
-      Tensor y;
-      if (!fused) {
-        y = l(x, options);
-        y = relu(add ? y + residual.to(format) : y);
-      } else if (add) {
-        y = batch_norm_add_relu(x, residual, l.weight, l.bias, l.mean, l.var, options);
-      } else {
-        y = batch_norm_relu(x, l.weight, l.bias, l.mean, l.var, options);
-      }
-      y.backward(dy);
-      std::vector<Tensor> all{y, x.grad(), l.weight.grad(), l.bias.grad(), l.mean, l.var};
-      if (add) all.push_back(residual.grad());
-      return all;
-    };
-    const std::vector<Tensor> got = run(true), want = run(false);
-    for (std::size_t i = 0; i < got.size(); ++i) expect(all_close(got[i], want[i], 0));
-  }));
-}

@@ -9,10 +9,11 @@
 
 #include "core/ops/arithmetic.h"
 #include "core/ops/batch_norm.h"
-#include "core/ops/batch_norm_relu_conv2d.h"
 #include "core/ops/conv2d.h"
 #include "core/ops/cross_entropy.h"
 #include "core/ops/dropout.h"
+#include "core/ops/fused/batch_norm_relu.h"
+#include "core/ops/fused/batch_norm_relu_conv2d.h"
 #include "core/ops/matmul.h"
 #include "core/ops/pool.h"
 #include "core/ops/reduce.h"

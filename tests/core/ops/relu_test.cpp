@@ -41,26 +41,3 @@ TEST_CASE("relu rejects labels") {
   CHECK_THROWS_WITH_AS(relu(Tensor::zeros({2}, DType::int64)),
                        "relu: dtype: expected float32 or float64, got int64", ValueError);
 }
-
-TEST_CASE("add_relu equals the addition and the ReLU") {
-  const Shape shape{2, 3, 4, 5};
-  Tensor a = random_tensor(shape, 1, DType::float32, MemoryFormat::channels_last);
-  Tensor b = random_tensor(shape, 2, DType::float32);
-  a.set_requires_grad(), b.set_requires_grad();
-  const Tensor dy = random_tensor(shape, 3, DType::float32, MemoryFormat::channels_last);
-  const Tensor y = add_relu(a, b);
-  y.backward(dy);
-  CHECK(y.memory_format() == MemoryFormat::channels_last);
-  CHECK(all_close(y, relu(a.detach() + b.detach()).to_vector<double>()));
-  const std::vector<double> values = y.to_vector<double>();
-  std::vector<double> want = dy.to_vector<double>();
-  for (std::size_t i = 0; i < want.size(); ++i) want[i] = values[i] > 0 ? want[i] : 0;
-  CHECK(all_close(a.grad(), want));
-  CHECK(all_close(b.grad(), want));
-}
-
-TEST_CASE("add_relu takes two tensors of one shape and dtype") {
-  const Tensor a = Tensor::ones({2, 3});
-  CHECK_THROWS_AS(add_relu(a, Tensor::ones({3})), ShapeError);
-  CHECK_THROWS_AS(add_relu(a, Tensor::ones({2, 3}, DType::float64)), ValueError);
-}

@@ -1,4 +1,4 @@
-#include "core/ops/batch_norm_relu_conv2d.h"
+#include "core/ops/fused/batch_norm_relu_conv2d.h"
 
 #include <doctest/doctest.h>
 
@@ -6,6 +6,7 @@
 
 #include "core/autograd/node.h"
 #include "core/autograd/observer.h"
+#include "core/ops/fused/batch_norm_relu.h"
 #include "core/ops/reduce.h"
 #include "tests/support/conv_dims.h"
 #include "tests/support/random_tensor.h"

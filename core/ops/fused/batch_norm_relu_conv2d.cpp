@@ -1,6 +1,5 @@
-#include "core/ops/batch_norm_relu_conv2d.h"
+#include "core/ops/fused/batch_norm_relu_conv2d.h"
 
-#include "core/autograd/node.h"
 #include "core/autograd/observer.h"
 #include "core/ops/batch_norm_passes.h"
 #include "core/ops/conv2d_passes.h"
@@ -14,24 +13,18 @@ constexpr MemoryFormat kChannelsLast = MemoryFormat::channels_last;
 struct BatchNormReluConv2dNode final : Node {
   BatchNormReluConv2dNode(const Tensor& x, const Tensor& weight, const BatchNormFactors& f,
                           bool training, const kernels::Conv2dDims& d)
-      : x_(x),
-        weight_(weight),
-        mean_(f.mean),
-        inv_std_(f.inv_std),
-        scale_(f.scale),
-        shift_(f.shift),
-        training_(training),
-        dims_(d) {}
+      : norm_(x, f, training), weight_(weight), dims_(d) {}
   const char* name() const override { return kOp; }
   bool reports_itself() const override { return true; }
   std::vector<SavedTensor*> saved() override {
-    return {&x_, &weight_, &mean_, &inv_std_, &scale_, &shift_};
+    std::vector<SavedTensor*> all = norm_.tensors();
+    all.push_back(&weight_);
+    return all;
   }
 
   std::vector<Tensor> backward(const Tensor& dy_any) override {
-    const Tensor x = x_.get(*this), dy = dy_any.detach(kChannelsLast);
-    const BatchNormFactors f{mean_.get(*this), inv_std_.get(*this), scale_.get(*this),
-                             shift_.get(*this)};
+    const Tensor x = norm_.x.get(*this), dy = dy_any.detach(kChannelsLast);
+    const BatchNormFactors f = norm_.factors(*this);
     BatchNormGradients norm;
     Tensor dw, db;
     if (needs_grad(3)) dw = conv2d_backward_weight(kOp, dy, {x, f}, dims_);
@@ -39,21 +32,18 @@ struct BatchNormReluConv2dNode final : Node {
     if (needs_grad(0) || needs_grad(1) || needs_grad(2)) {
       norm = batch_norm_gradients({.dy = conv2d_backward_input(kOp, dy, weight_.get(*this), dims_),
                                    .x = x,
-                                   .y = {},
                                    .factors = f,
-                                   .relu = ReluBehind::output_redone,
-                                   .training = training_,
+                                   .training = norm_.training,
                                    .wants_dx = needs_grad(0),
-                                   .wants_masked_dy = false,
+                                   .relu = ReluBehind::output_redone,
                                    .overwrites_dy = true});  // which nobody else has
       report({.name = "batch_norm_relu", .phase = "backward", .bytes = 5 * bytes_of(x)});
     }
     return {norm.dx, norm.dweight, norm.dbias, dw, db};
   }
 
-  SavedTensor x_;  // in channels_last
-  SavedTensor weight_, mean_, inv_std_, scale_, shift_;
-  bool training_;
+  SavedBatchNorm norm_;
+  SavedTensor weight_;
   kernels::Conv2dDims dims_;
 };
 
