@@ -9,6 +9,7 @@
 #include "core/check.h"
 #include "data/decode_jpeg.h"
 #include "data/decode_png.h"
+#include "data/exif.h"
 
 namespace resgrad::data {
 namespace {
@@ -50,10 +51,13 @@ bool has(std::string_view file, const Signature& signature) {
 
 }  // namespace
 
-Image decode_image(std::span<const std::byte> bytes, const std::string& name) {
+Image decode_image(std::span<const std::byte> bytes, const std::string& name,
+                   const ImageOptions& options) {
   const std::string_view file(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (has(file, kPng)) return decode_png(bytes, name);
-  if (has(file, kJpeg)) return decode_jpeg(bytes, name);
+  if (has(file, kPng) || has(file, kJpeg)) {
+    Image image = has(file, kPng) ? decode_png(bytes, name) : decode_jpeg(bytes, name);
+    return options.exif_transpose ? upright(image, exif_orientation(bytes)) : image;
+  }
   for (const Signature& other : kOthers) {
     require<IoError>(!has(file, other), "image: {}: expected a PNG or JPEG file, got a {} file",
                      name, other.format);
@@ -62,7 +66,7 @@ Image decode_image(std::span<const std::byte> bytes, const std::string& name) {
                             bytes.size()));
 }
 
-Image read_image(const std::filesystem::path& file) {
+Image read_image(const std::filesystem::path& file, const ImageOptions& options) {
   std::error_code error;
   require<IoError>(std::filesystem::is_regular_file(file, error),
                    "image: {}: expected a file, found {}", file.string(),
@@ -77,7 +81,7 @@ Image read_image(const std::filesystem::path& file) {
   in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size));
   require<IoError>(in.good() || size == 0, "image: {}: expected to read {} bytes, got {}",
                    file.string(), size, in.gcount());
-  return decode_image(bytes, file.string());
+  return decode_image(bytes, file.string(), options);
 }
 
 }  // namespace resgrad::data

@@ -11,13 +11,19 @@
 
 namespace resgrad::data {
 
+struct ImageOptions {
+  /// Turn and mirror as the file's EXIF orientation says (data/exif.h).
+  bool exif_transpose = false;
+};
+
 /// Reads a PNG or JPEG file, whichever its first bytes say, as decode_png() or decode_jpeg() does.
 /// Throws  IoError that names the file and the reason when it cannot be read, is of another format,
 ///         damaged or cut off, has more than kMaxPixels or 8 bytes for each of them, or has colours
 ///         other than grey and RGB (CMYK).
-Image read_image(const std::filesystem::path& file);
+Image read_image(const std::filesystem::path& file, const ImageOptions& options = {});
 
 /// The same from memory; `name` stands for the file in messages.
-Image decode_image(std::span<const std::byte> bytes, const std::string& name);
+Image decode_image(std::span<const std::byte> bytes, const std::string& name,
+                   const ImageOptions& options = {});
 
 }  // namespace resgrad::data

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/check.h"
+#include "core/parallel.h"
 
 namespace resgrad::data {
 namespace {
@@ -39,6 +40,11 @@ Normalisation normalisation(std::string_view text) {
   return {{v[0], v[1], v[2]}, {v[3], v[4], v[5]}};
 }
 
+std::string to_setting(const Normalisation& n) {
+  return fmt::format("{},{},{},{},{},{}", n.mean[0], n.mean[1], n.mean[2], n.std[0], n.std[1],
+                     n.std[2]);
+}
+
 Normalisation measure_normalisation(const Dataset& dataset) {
   require<ValueError>(dataset.size() > 0,
                       "measure_normalisation: dataset: expected at least one image, got none");
@@ -46,6 +52,7 @@ Normalisation measure_normalisation(const Dataset& dataset) {
   Normalisation result;
   for (std::size_t c = 0; c < 3; ++c) {
     std::uint64_t sum = 0, squares = 0;  // exact: at most 2^16 per pixel
+#pragma omp parallel for schedule(static) num_threads(num_threads()) reduction(+ : sum, squares)
     for (std::int64_t i = 0; i < dataset.size(); ++i) {
       const std::uint8_t* pixels = dataset.image(i) + static_cast<std::int64_t>(c) * plane;
       for (std::int64_t p = 0; p < plane; ++p) {

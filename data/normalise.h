@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <string>
 #include <string_view>
 
 #include "data/dataset.h"
@@ -18,6 +19,9 @@ struct Normalisation {
 /// cifar100, synthetic; `imagenet`: torchvision's, to three digits; or what six numbers with commas
 /// say, mean R, G, B and deviation R, G, B. Throws ValueError for another text.
 Normalisation normalisation(std::string_view text);
+
+/// The six numbers that normalisation() reads as `normalisation`, exactly.
+std::string to_setting(const Normalisation& normalisation);
 
 /// Mean and standard deviation (of the population) over all pixels of `dataset`. Throws ValueError
 /// when it is empty.

@@ -88,3 +88,10 @@ TEST_CASE("an unknown preset and other numbers are errors that say what is known
         ValueError);
   }
 }
+
+TEST_CASE("a setting gives the same numbers again") {
+  const Normalisation n{{0.1, 1.0 / 3, 1e-20}, {0.25, 2.0 / 3, 1}};
+  const Normalisation read = normalisation(to_setting(n));
+  CHECK(read.mean == n.mean);
+  CHECK(read.std == n.std);
+}

@@ -1,0 +1,30 @@
+// The decoded images of a folder in a file, for the next time.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace resgrad::data {
+
+struct DecodedFolder {
+  std::vector<std::uint8_t> images, labels;  ///< as in Dataset
+  std::vector<std::string> damaged;          ///< what is said of the images that are not among them
+};
+
+/// What write_folder_cache() wrote under `key` (32 characters); nothing if the file is missing, of
+/// another key, not complete, or has images of another size.
+std::optional<DecodedFolder> read_folder_cache(const std::filesystem::path& file,
+                                               const std::string& key, std::int64_t image_bytes);
+
+/// Writes the file, which appears under its name only when it is complete. Returns what is wrong if
+/// it cannot be written, else nothing. The folder must be there.
+/// Format  "resgrad folder cache 1\n" and the key; the numbers of images and of bytes of an image,
+///         and the bytes of the texts, 8 bytes each in the order of the processor; labels, images,
+///         the texts, each ended by a zero; the key again.
+std::string write_folder_cache(const std::filesystem::path& file, const std::string& key,
+                               const DecodedFolder& folder);
+
+}  // namespace resgrad::data
