@@ -21,10 +21,6 @@ double base_momentum(const RunOptions& o) {
   return o.optimizer == "adamw" ? o.beta1 : o.momentum;
 }
 
-std::vector<std::string> optimizer_names() {
-  return {"sgd", "adamw"};
-}
-
 std::unique_ptr<Optimizer> make_optimizer(const std::vector<NamedTensor>& parameters,
                                           const RunOptions& o) {
   const std::vector<ParameterGroup> groups =

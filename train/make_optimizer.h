@@ -9,8 +9,6 @@
 
 namespace resgrad {
 
-std::vector<std::string> optimizer_names();
-
 /// Sgd or Adamw for all `parameters`, those of rank 0 and 1 without decay if options.no_norm_decay.
 /// Throws  ValueError when options.optimizer is unknown, a setting is out of range, or one that
 ///         belongs to the other optimiser is not at its default.

@@ -6,7 +6,6 @@
 #include "core/kernels/conv2d.h"
 #include "core/kernels/isa.h"
 #include "data/datasets.h"
-#include "train/make_optimizer.h"
 #include "train/optim/schedule.h"
 #include "train/version.h"
 
@@ -40,6 +39,10 @@ std::vector<std::string> isas() {
   std::vector<std::string> names{"auto"};
   for (const auto isa : kernels::kAllIsas) names.emplace_back(kernels::name(isa));
   return names;
+}
+
+std::vector<std::string> optimizer_names() {
+  return {"sgd", "adamw"};
 }
 
 std::vector<std::string> stop_or_skip() {

@@ -24,11 +24,14 @@ NetworkNames network_names() {
 }
 
 Setting tta_setting(std::string& tta) {
-  return {.name = "tta",
-          .group = Group::data,
-          .help = "test-time augmentation: flip takes the mean logits of image and mirror image",
-          .value = &tta,
-          .limits = names_in<kTtaNames>};
+  return {
+      .name = "tta",
+      .group = Group::data,
+      .help =
+          "test-time augmentation, the mean logits of: image and mirror image (flip), or also of "
+          "both moved by a pixel (multicrop)",
+      .value = &tta,
+      .limits = names_in<kTtaNames>};
 }
 
 Settings checkpoint_data_settings(std::string& dataset, std::string& data_path) {
