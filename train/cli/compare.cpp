@@ -160,15 +160,15 @@ int run_compare(CompareFlags flags) {
 }
 
 Settings settings(CompareFlags& flags) {
-  const NetworkNames names = network_names();
-  Settings rows = without(resgrad::settings(flags.run, names), {"activation", "resume"});
+  const NetworkWords words = network_words();
+  Settings rows = without(resgrad::settings(flags.run, words), {"activation", "resume"});
   find(rows, "output-dir")->default_text = "runs/compare-MODEL";
   append(rows,
          {{.name = "variants",
            .group = Group::network,
            .help = "activation orders to compare, the first is the baseline",
            .value = &flags.variants,
-           .limits = names.activations},
+           .limits = names_in<kActivationNames>},
           {.name = "seeds",
            .group = Group::run,
            .help = "runs of each variant, with seeds from --seed upwards",
@@ -199,6 +199,7 @@ void add_compare(CLI::App& app, Action& action) {
   add_flags(*command, given);
   command->callback([given, flags, &action] {
     set_optimizer_defaults(*given, flags->run);
+    check_settings(flags->run);
     action = [flags] { return run_compare(*flags); };
   });
 }

@@ -1,14 +1,18 @@
 // resgrad train: trains a network and writes the output folder.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 
+#include "data/loader.h"
+#include "models/whitening.h"
 #include "train/cli/commands.h"
 #include "train/cli/config.h"
 #include "train/cli/flags.h"
 #include "train/cli/output.h"
 #include "train/cli/train_flags.h"
+#include "train/make_optimizer.h"
 #include "train/optim/adamw.h"
 #include "train/signals.h"
 #include "train/trainer.h"
@@ -21,18 +25,54 @@ void set_optimizer_defaults(Settings& given, RunOptions& o) {
   if (!find(given, "weight-decay")->given) o.weight_decay = AdamwOptions{}.weight_decay;
 }
 
+void check_settings(const RunOptions& o) {
+  constexpr std::int64_t kImageSize = 32, kClasses = 10;  // of the data set, which is not read yet
+  try {
+    models::configure(o.model, model_options(o, kImageSize, kClasses));
+    make_schedule(o, 1);
+    Tensor parameter = Tensor::zeros({1});
+    make_optimizer({{"parameter", parameter.set_requires_grad()}}, o);
+  } catch (const ValueError& error) {
+    throw CLI::ValidationError(error.what());
+  }
+}
+
+namespace {
+
+// Fields of the network that a weights file has no words of its own for.
+std::string other_fields(models::Fields fields) {
+  for (const char* name : {"activation", "shortcut", "stem", "zero_init_residual"}) {
+    fields.erase(name);
+  }
+  return models::to_text(fields);
+}
+
+// The first training images, as the network takes them.
+Tensor first_images(const data::DataSplits& data) {
+  constexpr std::int64_t kEnough = 5000;
+  data::Loader loader(data.train, {.batch_size = std::min(kEnough, data.train->size()),
+                                   .normalisation = data.normalisation,
+                                   .workers = 0});
+  loader.start_epoch(0);
+  return loader.next()->images;
+}
+
+}  // namespace
+
 TrainResult train_one(const RunOptions& o, const data::DataSplits& data, std::stop_token stop) {
   const data::Dataset& images = *data.train;
   const models::Options model = model_options(o, images.height, images.num_classes, o.seed);
   const ResNetConfig config = models::configure(o.model, model);
   const auto net = models::make(o.model, model);
   net->set_recompute_blocks(o.recompute);
+  if (config.whiten_stem) whiten_stem(*net, first_images(data));
   return run_training(*net, data, o,
                       {.model = o.model,
                        .activation = name(config.activation),
                        .shortcut = name(config.shortcut),
                        .stem = name(config.stem),
                        .dataset = o.dataset,
+                       .network = other_fields(model.fields),
                        .num_classes = config.num_classes},
                       std::move(stop),
                       [&images](RunOptions& run) { resolve_network(run, images.height); });
@@ -71,12 +111,13 @@ int run_train(RunOptions o) {
 
 void add_train(CLI::App& app, Action& action) {
   auto options = std::make_shared<RunOptions>();
-  auto given = std::make_shared<Settings>(settings(*options, network_names()));
+  auto given = std::make_shared<Settings>(settings(*options, network_words()));
   CLI::App* command = app.add_subcommand("train", "trains a network");
   add_config_flag(*command, given);
   add_flags(*command, given);
   command->callback([given, options, &action] {
     set_optimizer_defaults(*given, *options);
+    check_settings(*options);
     action = [options] { return run_train(*options); };
   });
 }
