@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "core/enum_names.h"
 #include "core/random.h"
 #include "data/box.h"
 #include "data/dataset.h"
@@ -14,10 +15,16 @@ namespace resgrad::data {
 /// pixels, which are not repeated (numpy.pad's "reflect": c b [a b c] b a).
 enum class PadMode { zero, reflect };
 
+constexpr EnumNames<PadMode, 2> kPadModeNames = {
+    {{"zero", PadMode::zero}, {"reflect", PadMode::reflect}}};
+
 /// When an image is mirrored left and right: never; in each epoch with probability 1/2; or in every
 /// second epoch, beginning with the side that `random` draws for epoch 0. Alternating, any two
 /// epochs that follow each other show both sides of every image once.
 enum class Flip { none, random, alternating };
+
+constexpr EnumNames<Flip, 3> kFlipNames = {
+    {{"none", Flip::none}, {"random", Flip::random}, {"alternating", Flip::alternating}}};
 
 struct AugmentOptions {
   int pad = 4;  ///< pixels around the image before the random crop; 0: no crop

@@ -134,6 +134,7 @@ void write_checkpoint(const fs::path& file, const Checkpoint& checkpoint, int ke
                                    {"epoch", std::to_string(info.epoch)},
                                    {"step", std::to_string(info.step)}},
                       .checksum = true};
+  if (!info.network.empty()) contents.metadata["network"] = info.network;
   if (checkpoint.state) contents.metadata["training"] = to_text(*checkpoint.state);
   add_tensors(contents, kModelPrefix, checkpoint.model);
   add_tensors(contents, kOptimizerPrefix, checkpoint.optimizer);
@@ -172,6 +173,8 @@ Checkpoint read_checkpoint(const fs::path& file, CheckpointPart part) {
                         .model = tensors_under(kModelPrefix, contents),
                         .optimizer = tensors_under(kOptimizerPrefix, contents)};
   checkpoint.ema = tensors_under(kEmaPrefix, contents);
+  const auto network = contents.metadata.find("network");
+  if (network != contents.metadata.end()) checkpoint.info.network = network->second;
   const auto training = contents.metadata.find("training");
   if (part != CheckpointPart::network && training != contents.metadata.end()) {
     checkpoint.state = parse_state(training->second, file);

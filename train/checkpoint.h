@@ -17,6 +17,8 @@ namespace resgrad {
 /// What a file says about its network. Text fields that were left to the family are empty.
 struct CheckpointInfo {
   std::string model = {}, activation = {}, shortcut = {}, stem = {}, dataset = {};
+  /// Fields of the network that are not its model's own, as models/description.h writes them.
+  std::string network = {};
   /// What data::normalisation() takes; empty: that of the data set.
   std::string normalisation = {};
   std::int64_t num_classes = 10;

@@ -17,7 +17,8 @@ enum class Tta {
              ///< moved by one pixel down and right, and up and left, with reflected borders
 };
 
-constexpr EnumNames<Tta, 2> kTtaNames = {{{"none", Tta::none}, {"flip", Tta::flip}}};
+constexpr EnumNames<Tta, 3> kTtaNames = {
+    {{"none", Tta::none}, {"flip", Tta::flip}, {"multicrop", Tta::multicrop}}};
 
 /// Left and right exchanged: x [n, c, h, w] in either format, float32; without a gradient.
 Tensor mirrored(const Tensor& x);

@@ -1,5 +1,7 @@
 #include "train/make_optimizer.h"
 
+#include <algorithm>
+
 #include "core/check.h"
 #include "train/optim/adamw.h"
 #include "train/optim/sgd.h"
@@ -15,21 +17,44 @@ void require_default(const RunOptions& o, std::string_view setting, bool is_defa
                       setting, o.optimizer);
 }
 
+// Norms have weights of rank 1, unlike what else has a bias.
+bool is_norm_bias(const NamedTensor& p, const std::vector<NamedTensor>& parameters) {
+  constexpr std::string_view kBias = "bias";
+  if (p.tensor.rank() != 1 || !p.name.ends_with(kBias)) return false;
+  const std::string weight = p.name.substr(0, p.name.size() - kBias.size()) + "weight";
+  return std::ranges::any_of(parameters, [&](const NamedTensor& other) {
+    return other.name == weight && other.tensor.rank() == 1;
+  });
+}
+
+std::vector<ParameterGroup> make_groups(const std::vector<NamedTensor>& parameters,
+                                        const RunOptions& o) {
+  ParameterGroup others, norm_biases;
+  for (const NamedTensor& p : parameters) {
+    const bool apart = o.norm_bias_lr_scale != 1 && is_norm_bias(p, parameters);
+    (apart ? norm_biases : others).parameters.push_back(p);
+  }
+  norm_biases.lr_scale = o.norm_bias_lr_scale;
+  norm_biases.weight_decay = o.no_norm_decay ? 0 : o.weight_decay / o.norm_bias_lr_scale;
+  std::vector<ParameterGroup> groups;
+  if (o.no_norm_decay) {
+    groups = split_no_decay(others.parameters);
+  } else if (!others.parameters.empty()) {
+    groups.push_back(others);
+  }
+  if (!norm_biases.parameters.empty()) groups.push_back(norm_biases);
+  return groups;
+}
+
 }  // namespace
 
 double base_momentum(const RunOptions& o) {
   return o.optimizer == "adamw" ? o.beta1 : o.momentum;
 }
 
-std::vector<std::string> optimizer_names() {
-  return {"sgd", "adamw"};
-}
-
 std::unique_ptr<Optimizer> make_optimizer(const std::vector<NamedTensor>& parameters,
                                           const RunOptions& o) {
-  const std::vector<ParameterGroup> groups =
-      o.no_norm_decay ? split_no_decay(parameters)
-                      : std::vector<ParameterGroup>{{.parameters = parameters}};
+  const std::vector<ParameterGroup> groups = make_groups(parameters, o);
   const RunOptions defaults;
   if (o.optimizer == "sgd") {
     require_default(o, "beta1", o.beta1 == defaults.beta1);
@@ -53,7 +78,9 @@ std::unique_ptr<Optimizer> make_optimizer(const std::vector<NamedTensor>& parame
                                                       .weight_decay = o.weight_decay});
 }
 
-ScheduleOptions make_schedule(const RunOptions& o, std::int64_t steps_per_epoch) {
+ScheduleOptions make_schedule(const RunOptions& options, std::int64_t steps_per_epoch) {
+  RunOptions o = options;
+  resolve_schedule(o);
   ScheduleOptions schedule{.name = o.lr_scheduler,
                            .base_lr = o.lr,
                            .base_momentum = base_momentum(o),
@@ -66,6 +93,9 @@ ScheduleOptions make_schedule(const RunOptions& o, std::int64_t steps_per_epoch)
                            .warmup_epochs = o.lr_warmup_epochs,
                            .warmup_method = o.lr_warmup_method,
                            .warmup_factor = o.lr_warmup_factor,
+                           .rise_share = *o.lr_rise_share,
+                           .start_factor = *o.lr_start_factor,
+                           .end_factor = *o.lr_end_factor,
                            .momentum_cycle = base_momentum(o) == 0 ? 0 : o.momentum_cycle};
   validate(schedule);
   return schedule;

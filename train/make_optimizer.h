@@ -9,10 +9,10 @@
 
 namespace resgrad {
 
-std::vector<std::string> optimizer_names();
-
 /// Sgd or Adamw for all `parameters`, those of rank 0 and 1 without decay if options.no_norm_decay.
-/// Throws  ValueError when options.optimizer is unknown, a setting is out of range, or one that
+/// The biases of norms (those beside a weight of rank 1) learn at norm_bias_lr_scale times the
+/// rate, with the decay divided by it, as arXiv:2404.00498, section 3.3, does. Throws  ValueError
+/// when options.optimizer is unknown, a setting is out of range, or one that
 ///         belongs to the other optimiser is not at its default.
 std::unique_ptr<Optimizer> make_optimizer(const std::vector<NamedTensor>& parameters,
                                           const RunOptions& options);

@@ -59,9 +59,9 @@ std::optional<FoundCheckpoint> find_checkpoint(const std::string& resume,
 std::string differing_settings(const std::string& saved, const RunOptions& options,
                                const ResolveDefaults& resolve) {
   RunOptions before = from_json(saved), now = options;
-  if (resolve) {
-    resolve(before);
-    resolve(now);
+  for (RunOptions* o : {&before, &now}) {
+    resolve_schedule(*o);
+    if (resolve) resolve(*o);
   }
   Json there = Json::parse(result_settings(before));
   const Json here = Json::parse(result_settings(now)), recorded = Json::parse(saved);

@@ -20,7 +20,11 @@ data::LoaderOptions train_loader_options(const data::DataSplits& data, const Run
   // a last batch of one image could not be normalised, and steps of one size are comparable
   options.drop_last = !o.overfit_batch || o.accumulate > 1;
   if (o.overfit_batch) return options;
-  options.augment = {.cutout = o.cutout, .random_erasing = o.random_erasing};
+  options.augment = {.pad = o.pad,
+                     .pad_mode = parse_in(data::kPadModeNames, "pad_mode", o.pad_mode),
+                     .flip = parse_in(data::kFlipNames, "flip", o.flip),
+                     .cutout = o.cutout,
+                     .random_erasing = o.random_erasing};
   if (o.no_augment) {
     options.augment->pad = 0;
     options.augment->flip = data::Flip::none;

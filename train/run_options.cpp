@@ -3,10 +3,11 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.h"
+#include "core/enum_names.h"
 #include "core/kernels/conv2d.h"
 #include "core/kernels/isa.h"
+#include "data/augment.h"
 #include "data/datasets.h"
-#include "train/make_optimizer.h"
 #include "train/optim/schedule.h"
 #include "train/version.h"
 
@@ -42,15 +43,16 @@ std::vector<std::string> isas() {
   return names;
 }
 
+std::vector<std::string> optimizer_names() {
+  return {"sgd", "adamw"};
+}
+
 std::vector<std::string> stop_or_skip() {
   return {"stop", "skip"};
 }
 
-std::vector<std::string> on_or_off() {
-  return {"on", "off"};
-}
-
 Settings augmentation_settings(RunOptions& o) {
+  const Condition augmented{"without --no-augment", !o.no_augment};
   return {
       {.name = "val-split",
        .group = Group::data,
@@ -60,6 +62,24 @@ Settings augmentation_settings(RunOptions& o) {
        .group = Group::data,
        .help = "neither crop nor flip the training images",
        .value = &o.no_augment},
+      {.name = "pad",
+       .group = Group::data,
+       .help = "pixels around a training image before a part of its size is cut out at random",
+       .value = &o.pad,
+       .limits = IntegerRange{0, 65536},
+       .only_with = augmented},
+      {.name = "pad-mode",
+       .group = Group::data,
+       .help = "what those pixels are: black, or the image reflected",
+       .value = &o.pad_mode,
+       .limits = names_in<data::kPadModeNames>,
+       .only_with = augmented},
+      {.name = "flip",
+       .group = Group::data,
+       .help = "mirror training images: never, each time by chance, or in every second epoch",
+       .value = &o.flip,
+       .limits = names_in<data::kFlipNames>,
+       .only_with = augmented},
       {.name = "cutout",
        .group = Group::data,
        .help = "side in pixels of the square that is cut out of every training image; 0: none",
@@ -120,7 +140,7 @@ Settings optimisation_settings(RunOptions& o) {
        .limits = optimizer_names},
       {.name = "lr",
        .group = Group::optimisation,
-       .help = "learning rate; of onecycle its maximum",
+       .help = "learning rate; of onecycle and triangular its maximum",
        .value = &o.lr,
        .limits = kAboveZero,
        .default_text = "0.1; adamw: 0.001"},
@@ -129,42 +149,42 @@ Settings optimisation_settings(RunOptions& o) {
        .help = "momentum of SGD: share of the last update that is kept",
        .value = &o.momentum,
        .limits = kShare,
-       .only_with = {"--optimizer sgd", o.optimizer == "sgd"}},
+       .only_with = {"with --optimizer sgd", o.optimizer == "sgd"}},
       {.name = "momentum-cycle",
        .group = Group::schedule,
        .help = "how far momentum or beta1 goes up and down, against the rate",
        .value = &o.momentum_cycle,
        .limits = kHalfShare,
-       .only_with = {"--lr-scheduler onecycle", o.lr_scheduler == "onecycle"}},
+       .only_with = {"with --lr-scheduler onecycle", o.lr_scheduler == "onecycle"}},
       {.name = "dampening",
        .group = Group::optimisation,
        .help = "share of the gradient that the momentum leaves out",
        .value = &o.dampening,
        .limits = kShare,
-       .only_with = {"--optimizer sgd", o.optimizer == "sgd"}},
+       .only_with = {"with --optimizer sgd", o.optimizer == "sgd"}},
       {.name = "nesterov",
        .group = Group::optimisation,
        .help = "Nesterov's form of the momentum",
        .value = &o.nesterov,
-       .only_with = {"--optimizer sgd", o.optimizer == "sgd"}},
+       .only_with = {"with --optimizer sgd", o.optimizer == "sgd"}},
       {.name = "beta1",
        .group = Group::optimisation,
        .help = "share of the mean gradient that AdamW keeps at an update",
        .value = &o.beta1,
        .limits = kShareBelowOne,
-       .only_with = {"--optimizer adamw", o.optimizer == "adamw"}},
+       .only_with = {"with --optimizer adamw", o.optimizer == "adamw"}},
       {.name = "beta2",
        .group = Group::optimisation,
        .help = "share of the mean squared gradient that AdamW keeps at an update",
        .value = &o.beta2,
        .limits = kShareBelowOne,
-       .only_with = {"--optimizer adamw", o.optimizer == "adamw"}},
+       .only_with = {"with --optimizer adamw", o.optimizer == "adamw"}},
       {.name = "eps",
        .group = Group::optimisation,
        .help = "added to the root of the mean squared gradient by AdamW",
        .value = &o.eps,
        .limits = kAboveZero,
-       .only_with = {"--optimizer adamw", o.optimizer == "adamw"}},
+       .only_with = {"with --optimizer adamw", o.optimizer == "adamw"}},
       {.name = "weight-decay",
        .group = Group::optimisation,
        .help = "weight decay: of SGD added to the gradient, of AdamW apart from it",
@@ -176,12 +196,21 @@ Settings optimisation_settings(RunOptions& o) {
        .group = Group::optimisation,
        .help = "no weight decay on the parameters of norms and on biases",
        .value = &o.no_norm_decay},
+      {.name = "norm-bias-lr-scale",
+       .group = Group::optimisation,
+       .help =
+           "factor of the learning rate of the biases of norms; their weight decay is divided by "
+           "it",
+       .value = &o.norm_bias_lr_scale,
+       .limits = kAboveZero},
   };
 }
 
 Settings schedule_settings(RunOptions& o) {
-  const Condition multistep{"--lr-scheduler multistep", o.lr_scheduler == "multistep"};
-  const Condition warmup{"--lr-warmup-epochs", o.lr_warmup_epochs > 0};
+  const Condition multistep{"with --lr-scheduler multistep", o.lr_scheduler == "multistep"};
+  const Condition warmup{"with --lr-warmup-epochs", o.lr_warmup_epochs > 0};
+  const Condition cycle{"with --lr-scheduler onecycle or triangular",
+                        o.lr_scheduler == "onecycle" || o.lr_scheduler == "triangular"};
   return {
       {.name = "lr-scheduler",
        .group = Group::schedule,
@@ -203,13 +232,13 @@ Settings schedule_settings(RunOptions& o) {
        .help = "epochs between two drops",
        .value = &o.lr_step_size,
        .limits = IntegerRange{1},
-       .only_with = {"--lr-scheduler step", o.lr_scheduler == "step"}},
+       .only_with = {"with --lr-scheduler step", o.lr_scheduler == "step"}},
       {.name = "lr-gamma",
        .group = Group::schedule,
        .help = "factor of a drop",
        .value = &o.lr_gamma,
        .limits = kAboveZero,
-       .only_with = {"--lr-scheduler step or multistep",
+       .only_with = {"with --lr-scheduler step or multistep",
                      o.lr_scheduler == "step" || o.lr_scheduler == "multistep"}},
       {.name = "lr-warmup-epochs",
        .group = Group::schedule,
@@ -228,6 +257,27 @@ Settings schedule_settings(RunOptions& o) {
        .value = &o.lr_warmup_factor,
        .limits = kShare,
        .only_with = warmup},
+      {.name = "lr-rise-share",
+       .group = Group::schedule,
+       .help = "share of the run in which the rate rises to --lr",
+       .value = &o.lr_rise_share,
+       .limits = kShareBelowOne,
+       .default_text = "0.3; triangular: 0.2",
+       .only_with = cycle},
+      {.name = "lr-start-factor",
+       .group = Group::schedule,
+       .help = "share of --lr at the start",
+       .value = &o.lr_start_factor,
+       .limits = kAtLeastZero,
+       .default_text = "0.04; triangular: 0.2",
+       .only_with = cycle},
+      {.name = "lr-end-factor",
+       .group = Group::schedule,
+       .help = "share of --lr at the end",
+       .value = &o.lr_end_factor,
+       .limits = kAtLeastZero,
+       .default_text = "4e-6; triangular: 0",
+       .only_with = cycle},
       {.name = "label-smoothing",
        .group = Group::optimisation,
        .help = "share of a label that is spread over all classes",
@@ -327,46 +377,28 @@ Settings output_settings(RunOptions& o) {
 
 }  // namespace
 
-Settings network_settings(NetworkOptions& o, const NetworkNames& names) {
-  const char* const kFamily = "the family's own";
-  return {
-      {.name = "model",
-       .group = Group::network,
-       .help = "network, see: resgrad models",
-       .value = &o.model,
-       .limits = names.models},
-      {.name = "activation",
-       .group = Group::network,
-       .help = "order inside the blocks: ReLU after the addition, or norm and ReLU before the "
-               "convolutions",
-       .value = &o.activation,
-       .limits = names.activations,
-       .default_text = kFamily},
-      {.name = "shortcut",
-       .group = Group::network,
-       .help =
-           "what leads past a block that changes the size: zero padding (A) or a projection (B)",
-       .value = &o.shortcut,
-       .limits = names.shortcuts,
-       .default_text = kFamily},
-      {.name = "stem",
-       .group = Group::network,
-       .help = "first layers: a 3x3 convolution, or 7x7 with stride 2 and pooling",
-       .value = &o.stem,
-       .limits = names.stems,
-       .default_text = "by the size of the images"},
-      {.name = "zero-init-residual",
-       .group = Group::network,
-       .help = "let every block start as its shortcut alone",
-       .value = &o.zero_init_residual,
-       .limits = on_or_off,
-       .default_text = kFamily},
-      {.name = "recompute",
-       .group = Group::machine,
-       .help = "keep only the inputs of the blocks for backward: less memory, more time",
-       .value = &o.recompute,
-       .scope = Scope::run},
-  };
+Settings network_settings(NetworkOptions& o, const NetworkWords& words) {
+  Settings rows = {{.name = "model",
+                    .group = Group::network,
+                    .help = "network, see: resgrad models",
+                    .value = &o.model,
+                    .limits = words.models}};
+  for (const NetworkField& field : kNetworkFields) {
+    rows.push_back(
+        {.name = field.name,
+         .group = Group::network,
+         .help = words.help != nullptr ? words.help(field.name) : "",
+         .value = &(o.*field.value),
+         .default_text = field.value == &NetworkOptions::stem ? "by the size of the images"
+                                                              : "that of the model",
+         .placeholder = words.placeholder != nullptr ? words.placeholder(field.name) : ""});
+  }
+  append(rows, {{.name = "recompute",
+                 .group = Group::machine,
+                 .help = "keep only the inputs of the blocks for backward: less memory, more time",
+                 .value = &o.recompute,
+                 .scope = Scope::run}});
+  return rows;
 }
 
 Settings data_settings(std::string& dataset, std::string& data_path) {
@@ -408,8 +440,8 @@ Settings machine_settings(MachineOptions& o) {
   };
 }
 
-Settings settings(RunOptions& o, const NetworkNames& names) {
-  Settings all = network_settings(o, names);
+Settings settings(RunOptions& o, const NetworkWords& words) {
+  Settings all = network_settings(o, words);
   append(all, data_settings(o.dataset, o.data_path));
   append(all, augmentation_settings(o));
   append(all, optimisation_settings(o));
@@ -417,6 +449,13 @@ Settings settings(RunOptions& o, const NetworkNames& names) {
   append(all, machine_settings(o));
   append(all, output_settings(o));
   return all;
+}
+
+void resolve_schedule(RunOptions& o) {
+  const bool straight = o.lr_scheduler == "triangular";
+  o.lr_rise_share = o.lr_rise_share.value_or(straight ? 0.2 : 0.3);
+  o.lr_start_factor = o.lr_start_factor.value_or(straight ? 0.2 : 0.04);
+  o.lr_end_factor = o.lr_end_factor.value_or(straight ? 0 : 4e-6);
 }
 
 std::string to_json(const RunOptions& options) {

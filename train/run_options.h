@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,47 @@ struct NetworkOptions {
   std::string activation = {};
   std::string shortcut = {};
   std::string stem = {};
-  std::string zero_init_residual = {};  ///< "on" or "off"
+  std::string zero_init_residual = {};
+  std::string block = {};
+  std::string blocks = {};
+  std::string channels = {};
+  std::string bottleneck_ratio = {};
+  std::string mid_channels = {};
+  std::string groups = {};
+  std::string transition = {};
+  std::string stem_channels = {};
+  std::string whiten_stem = {};
+  std::string pool = {};
+  std::string logit_scale = {};
+  std::string init = {};
+  std::string freeze_norm_scale = {};
   bool recompute = false;
+};
+
+/// The text fields of a network, by their names in args.json and in models/description.h, which
+/// says what they are and take.
+struct NetworkField {
+  const char* name;
+  std::string NetworkOptions::*value;
+};
+constexpr NetworkField kNetworkFields[] = {
+    {"activation", &NetworkOptions::activation},
+    {"shortcut", &NetworkOptions::shortcut},
+    {"stem", &NetworkOptions::stem},
+    {"zero-init-residual", &NetworkOptions::zero_init_residual},
+    {"block", &NetworkOptions::block},
+    {"blocks", &NetworkOptions::blocks},
+    {"channels", &NetworkOptions::channels},
+    {"bottleneck-ratio", &NetworkOptions::bottleneck_ratio},
+    {"mid-channels", &NetworkOptions::mid_channels},
+    {"groups", &NetworkOptions::groups},
+    {"transition", &NetworkOptions::transition},
+    {"stem-channels", &NetworkOptions::stem_channels},
+    {"whiten-stem", &NetworkOptions::whiten_stem},
+    {"pool", &NetworkOptions::pool},
+    {"logit-scale", &NetworkOptions::logit_scale},
+    {"init", &NetworkOptions::init},
+    {"freeze-norm-scale", &NetworkOptions::freeze_norm_scale},
 };
 
 /// What computes, and how.
@@ -34,6 +74,9 @@ struct RunOptions : NetworkOptions, MachineOptions {
   std::string data_path;
   std::int64_t val_split = 0;
   bool no_augment = false;
+  int pad = 4;
+  std::string pad_mode = "zero";
+  std::string flip = "random";
   int cutout = 0;
   double random_erasing = 0;
   double mixup = 0;
@@ -56,6 +99,7 @@ struct RunOptions : NetworkOptions, MachineOptions {
   double eps = 1e-8;
   double weight_decay = 5e-4;
   bool no_norm_decay = false;
+  double norm_bias_lr_scale = 1;
   std::string lr_scheduler = "cosine";
   std::vector<std::int64_t> lr_milestones = {100, 150};
   bool lr_milestones_in_steps = false;
@@ -64,6 +108,9 @@ struct RunOptions : NetworkOptions, MachineOptions {
   double lr_warmup_epochs = 0;
   std::string lr_warmup_method = "linear";
   double lr_warmup_factor = 0.01;
+  std::optional<double> lr_rise_share;
+  std::optional<double> lr_start_factor;
+  std::optional<double> lr_end_factor;
   double label_smoothing = 0;
   double clip_grad_norm = 0;
   double ema_decay = 0;
@@ -84,17 +131,22 @@ struct RunOptions : NetworkOptions, MachineOptions {
   std::int64_t limit_eval_batches = 0;
 };
 
-/// The names that the layer of the networks knows, which this one does not; empty: any text.
-struct NetworkNames {
-  Choices models = nullptr, activations = nullptr, shortcuts = nullptr, stems = nullptr;
+/// What the layer of the networks knows, which this one does not; nothing: any text, without help.
+struct NetworkWords {
+  Choices models = nullptr;
+  std::string_view (*help)(std::string_view field) = nullptr;
+  std::string_view (*placeholder)(std::string_view field) = nullptr;
 };
 
 // The rows of the table. They point into `options`, which must outlive them.
-Settings network_settings(NetworkOptions& options, const NetworkNames& names = {});
+Settings network_settings(NetworkOptions& options, const NetworkWords& words = {});
 Settings machine_settings(MachineOptions& options);
 Settings data_settings(std::string& dataset, std::string& data_path);
 /// All settings of a run, in the order of args.json.
-Settings settings(RunOptions& options, const NetworkNames& names = {});
+Settings settings(RunOptions& options, const NetworkWords& words = {});
+
+/// Gives the settings of the schedule whose defaults depend on its name these defaults.
+void resolve_schedule(RunOptions& options);
 
 /// The settings and the version of the program as a JSON object, without those of this start alone.
 /// Throws  ValueError for text that is not UTF-8, which JSON cannot hold.

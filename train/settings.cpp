@@ -213,6 +213,11 @@ void assign(Setting& setting, const std::vector<std::string>& words) {
 }
 
 void assign(Setting& setting, const Json& json) {
+  if (auto* const* value = std::get_if<std::optional<double>*>(&setting.value);
+      value != nullptr && json.is_null()) {
+    **value = std::nullopt;  // as json_value() writes it
+    return;
+  }
   std::visit(
       [&]<class T>(T*) {
         if (!is_of_type<T>(json)) {
@@ -276,7 +281,7 @@ std::string help_text(const Setting& setting) {
       value_text(setting) != fmt::format("{}", fmt::join(names, "|"))) {
     text += fmt::format(": {}", fmt::join(names, ", "));
   }
-  if (!setting.only_with.text.empty()) text += fmt::format(" (with {})", setting.only_with.text);
+  if (!setting.only_with.text.empty()) text += fmt::format(" ({})", setting.only_with.text);
   const std::string by_default =
       setting.default_text.empty()
           ? std::visit([](const auto* value) { return to_text(*value); }, setting.value)

@@ -46,7 +46,7 @@ using Choices = std::vector<std::string> (*)();
 
 /// Without it a setting has no effect.
 struct Condition {
-  std::string_view text = {};  ///< "--lr-scheduler multistep"
+  std::string_view text = {};  ///< "with --lr-scheduler multistep", "without --no-augment"
   bool holds = true;
 };
 
@@ -84,7 +84,8 @@ Settings without(Settings settings, const std::vector<std::string_view>& names);
 /// Throws  ValueError "expected <what>, got <words>" when they do not fit, and sets nothing.
 void assign(Setting& setting, const std::vector<std::string>& words);
 
-/// Sets the value from JSON of the same type: true or false, number, text, or a list.
+/// Sets the value from JSON of the same type: true or false, number, text, or a list. Null is no
+/// number, where there may be none.
 /// Throws  ValueError as above.
 void assign(Setting& setting, const nlohmann::ordered_json& json);
 

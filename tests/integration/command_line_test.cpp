@@ -272,15 +272,49 @@ TEST_CASE("numbers that are none of a setting exit with 2 before anything is rea
   refused("gradcheck --seed -1", "--seed: expected");
 }
 
+TEST_CASE("settings that do not go together exit with 2 before anything is read") {
+  const auto refused = [](const std::string& arguments, std::string_view message) {
+    const Result r = run("train --data-path /nonexistent " + arguments);
+    CHECK(r.code == 2);
+    CHECK_MESSAGE(contains(r.out, message), r.out);
+  };
+  refused("--optimizer adamw --momentum 0.5", "momentum: expected its default with the optimizer");
+  refused("--nesterov --momentum 0", "nesterov");
+  refused("--lr-scheduler multistep --lr-milestones 5,3", "milestones: expected ascending");
+  refused("--lr-scheduler onecycle --lr-warmup-epochs 1",
+          "warmup_epochs: expected 0 with onecycle");
+  refused("--blocks 3,x,3", "blocks: expected whole numbers with commas");
+  refused("--stem imagenet --whiten-stem on", "whiten_stem");
+  refused("--shortcut C", "shortcut: expected one of A, B, got C");
+}
+
+TEST_CASE("networks are described by flags, which weights files remember") {
+  const TemporaryFolder folder;
+  const std::string out = (folder.path() / "run").string();
+  const Result r = run(
+      "train --dataset synthetic --max-steps 1 -b 8 --limit-eval-batches 1 --quiet --threads 1 "
+      "--model fastresnet8 --channels 8,16,16 --stem-channels 8 --freeze-norm-scale off --pad 2 "
+      "--pad-mode reflect --flip alternating --lr-scheduler triangular --norm-bias-lr-scale 64 "
+      "--output-dir " +
+      out);
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+  const Result evaluated =
+      run("eval --limit-eval-batches 1 --tta multicrop --checkpoint " + out + "/last.safetensors");
+  CHECK_MESSAGE(evaluated.code == 0, evaluated.out);
+  CHECK(run("train --config " + out + "/args.json --max-steps 2 --resume " + out +
+            " --logit-scale 0.1111111111111111 --pool max --quiet")
+            .out == "");
+}
+
 TEST_CASE("settings without effect on what a subcommand does exit with 2") {
   const auto refused = [](const std::string& arguments, std::string_view message) {
     const Result r = run(arguments);
     CHECK(r.code == 2);
     CHECK_MESSAGE(contains(r.out, message), r.out);
   };
-  refused("summary --in-channels 3", "--in-channels: expected only with --block, got it without");
+  refused("summary --in-channels 3", "--in-channels: expected only with --block, got it otherwise");
   refused("summary --block resnet --in-channels 3 --out-channels 3 --model resnet20",
-          "--model: expected only with a network");
+          "--model: expected only without --block");
   refused("predict --checkpoint x --index 1 --crop-size 9",
           "--crop-size: expected only with IMAGE");
   refused("predict --checkpoint x --input x --dataset cifar10",

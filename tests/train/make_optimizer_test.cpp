@@ -41,6 +41,53 @@ TEST_CASE("a run gets the optimiser that it names, with its settings") {
   }
 }
 
+TEST_CASE("the biases of norms have a rate and a decay of their own") {
+  const auto one = [](const char* name, Shape shape) {
+    NamedTensor p{name, Tensor::ones(std::move(shape))};
+    p.tensor.set_requires_grad();
+    p.tensor.set_grad(Tensor::full(p.tensor.shape(), 0.25));
+    return p;
+  };
+  const std::vector<NamedTensor> p = {one("stem.0.bias", {1}),  one("stem.0.weight", {1, 1, 1, 1}),
+                                      one("norm.weight", {1}),  one("norm.bias", {1}),
+                                      one("fc.weight", {1, 1}), one("fc.bias", {1})};
+  for (const bool no_norm_decay : {false, true}) {
+    CAPTURE(no_norm_decay);
+    for (const NamedTensor& t : p) Tensor(t.tensor).copy_(Tensor::ones(t.tensor.shape()));
+    RunOptions o;
+    o.lr = 0.125;
+    o.momentum = 0;
+    o.weight_decay = 0.5;
+    o.norm_bias_lr_scale = 4;
+    o.no_norm_decay = no_norm_decay;
+    make_optimizer(p, o)->step();
+    // 1 - lr * (gradient + decay * 1)
+    const double plain = 1 - 0.125 * (0.25 + 0.5), without = 1 - 0.125 * 0.25;
+    const double scaled = 1 - 4 * 0.125 * (0.25 + (no_norm_decay ? 0 : 0.5 / 4));
+    const std::vector<double> want = {
+        no_norm_decay ? without : plain, plain, no_norm_decay ? without : plain, scaled, plain,
+        no_norm_decay ? without : plain};
+    for (std::size_t i = 0; i < p.size(); ++i) {
+      CAPTURE(p[i].name);
+      CHECK(testing::all_close(p[i].tensor, {want[i]}));
+    }
+  }
+}
+
+TEST_CASE("the cycle of the rate has the defaults of its schedule") {
+  RunOptions o;
+  o.lr_scheduler = "triangular";
+  CHECK_EQ(make_schedule(o, 5).rise_share, 0.2);
+  CHECK_EQ(make_schedule(o, 5).start_factor, 0.2);
+  CHECK_EQ(make_schedule(o, 5).end_factor, 0);
+  o.lr_rise_share = 0.5;
+  CHECK_EQ(make_schedule(o, 5).rise_share, 0.5);
+  o.lr_scheduler = "onecycle";
+  CHECK_EQ(make_schedule(o, 5).rise_share, 0.5);
+  CHECK_EQ(make_schedule(o, 5).start_factor, 0.04);
+  CHECK_EQ(make_schedule(o, 5).end_factor, 4e-6);
+}
+
 TEST_CASE("the momentum of the schedule starts from that of the optimiser") {
   RunOptions o;
   o.momentum = 0.7;

@@ -123,6 +123,16 @@ TEST_CASE("a setting that names what the network's family chooses anyway is the 
             .starts_with("model is \"unknown\" there and \"resnet20\" here"));
 }
 
+TEST_CASE("the defaults of a schedule may be named") {
+  RunOptions saved, now;
+  saved.lr_scheduler = now.lr_scheduler = "triangular";
+  now.lr_rise_share = 0.2;
+  CHECK(differing_settings(result_settings(saved), now) == "");
+  now.lr_end_factor = 0.1;
+  CHECK(differing_settings(result_settings(saved), now) ==
+        "lr_end_factor is 0.0 there and 0.1 here");
+}
+
 TEST_CASE("a run can be made longer where the learning rate does not depend on its length") {
   for (const char* schedule : {"constant", "step", "multistep", "cosine", "onecycle"}) {
     CAPTURE(schedule);

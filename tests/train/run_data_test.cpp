@@ -28,15 +28,26 @@ TEST_CASE("training images are shuffled, augmented and mixed, those of the test 
   CHECK(train.drop_last);
   REQUIRE(train.augment);
   CHECK(train.augment->pad == 4);
-  CHECK(train.augment->flip);
+  CHECK((train.augment->flip == data::Flip::random));
+  CHECK((train.augment->pad_mode == data::PadMode::zero));
   CHECK(train.augment->cutout == 8);
   CHECK(train.augment->random_erasing == 0.25);
   CHECK(train.mix.mixup == 0.2);
   CHECK(train.mix.cutmix == 1);
+  o.pad = 2;
+  o.pad_mode = "reflect";
+  o.flip = "alternating";
+  train = train_loader_options(tiny_splits(), o);
+  CHECK(train.augment->pad == 2);
+  CHECK((train.augment->flip == data::Flip::alternating));
+  CHECK((train.augment->pad_mode == data::PadMode::reflect));
+  o.flip = "never";
+  CHECK_THROWS_AS(train_loader_options(tiny_splits(), o), ValueError);
   o.no_augment = true;
+  o.flip = "random";
   train = train_loader_options(tiny_splits(), o);
   CHECK(train.augment->pad == 0);
-  CHECK_FALSE(train.augment->flip);
+  CHECK((train.augment->flip == data::Flip::none));
   CHECK(train.augment->cutout == 8);
 }
 

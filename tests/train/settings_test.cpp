@@ -107,6 +107,8 @@ TEST_CASE("numbers are finite and decimal, within their limits") {
   CHECK_FALSE(maybe);
   CHECK(refusal(optional, "0.5").empty());
   CHECK(maybe == 0.5);
+  assign(optional, Json());
+  CHECK_FALSE(maybe);
 }
 
 TEST_CASE("text is one of the choices, and not empty") {
@@ -186,7 +188,7 @@ TEST_CASE("help says what a setting takes and what it is without") {
                        .group = Group::run,
                        .help = "momentum of SGD",
                        .value = &momentum,
-                       .only_with = {"--optimizer sgd"}};
+                       .only_with = {"with --optimizer sgd"}};
   CHECK(value_text(number) == "X");
   CHECK(help_text(number) == "momentum of SGD (with --optimizer sgd) [default: 0.9]");
   Setting choice{.name = "on",

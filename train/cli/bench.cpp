@@ -168,7 +168,7 @@ int run_bench(const BenchFlags& o) {
 }
 
 Settings settings(BenchFlags& flags) {
-  Settings rows = network_settings(flags, network_names());
+  Settings rows = network_settings(flags, network_words());
   append(rows, {{.name = "batch-size",
                  .group = Group::run,
                  .help = "images per step",

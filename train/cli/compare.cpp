@@ -64,7 +64,8 @@ std::vector<Run> plan(const CompareFlags& flags, const fs::path& folder) {
 }
 
 // Those that are there must be of this comparison, which is to be known before anything trains.
-void require_same_settings(const std::vector<Run>& runs) {
+void require_same_settings(const std::vector<Run>& runs, std::int64_t image_size) {
+  const ResolveDefaults resolve = [=](RunOptions& o) { resolve_network(o, image_size); };
   for (const Run& run : runs) {
     std::optional<TrainState> state;
     try {
@@ -73,7 +74,7 @@ void require_same_settings(const std::vector<Run>& runs) {
     } catch (const IoError&) {  // not there, or damaged: the run finds out what else there is
     }
     const std::string differences =
-        state ? differing_settings(state->settings, run.options) : std::string();
+        state ? differing_settings(state->settings, run.options, resolve) : std::string();
     require<ValueError>(differences.empty(),
                         "compare: {}: expected a run with the settings of this comparison, got one "
                         "that differs: {}; without --resume all runs start anew",
@@ -123,7 +124,7 @@ int run_compare(CompareFlags flags) {
   std::vector<Run> runs = plan(flags, folder);
   const std::string settings = to_json(flags);
   const bool go_on = !flags.run.resume.empty();
-  if (go_on) require_same_settings(runs);
+  if (go_on) require_same_settings(runs, data.train->height);
   const RunFolder held(folder, go_on);
   if (held.moved() && !flags.run.quiet) {
     print_out("moved the earlier comparison in {} to {}\n", folder.string(),
@@ -159,15 +160,15 @@ int run_compare(CompareFlags flags) {
 }
 
 Settings settings(CompareFlags& flags) {
-  const NetworkNames names = network_names();
-  Settings rows = without(resgrad::settings(flags.run, names), {"activation", "resume"});
+  const NetworkWords words = network_words();
+  Settings rows = without(resgrad::settings(flags.run, words), {"activation", "resume"});
   find(rows, "output-dir")->default_text = "runs/compare-MODEL";
   append(rows,
          {{.name = "variants",
            .group = Group::network,
            .help = "activation orders to compare, the first is the baseline",
            .value = &flags.variants,
-           .limits = names.activations},
+           .limits = names_in<kActivationNames>},
           {.name = "seeds",
            .group = Group::run,
            .help = "runs of each variant, with seeds from --seed upwards",
@@ -198,6 +199,7 @@ void add_compare(CLI::App& app, Action& action) {
   add_flags(*command, given);
   command->callback([given, flags, &action] {
     set_optimizer_defaults(*given, flags->run);
+    check_settings(flags->run);
     action = [flags] { return run_compare(*flags); };
   });
 }

@@ -16,19 +16,39 @@
 
 namespace resgrad::cli {
 
-NetworkNames network_names() {
+namespace {
+
+std::string underscored(std::string_view name) {
+  std::string text(name);
+  std::ranges::replace(text, '-', '_');
+  return text;
+}
+
+const models::FieldInfo& field_info(std::string_view name) {
+  return *std::ranges::find(models::field_infos(), underscored(name), &models::FieldInfo::name);
+}
+
+}  // namespace
+
+NetworkWords network_words() {
   return {.models = models::names,
-          .activations = names_in<kActivationNames>,
-          .shortcuts = names_in<kShortcutNames>,
-          .stems = names_in<kStemNames>};
+          .help = [](std::string_view field) -> std::string_view { return field_info(field).help; },
+          .placeholder = [](std::string_view field) -> std::string_view {
+            const std::string_view values = field_info(field).values;
+            if (values.find('|') != values.npos) return values;
+            return values.starts_with("numbers") ? "N,N,..." : values == "a number" ? "X" : "N";
+          }};
 }
 
 Setting tta_setting(std::string& tta) {
-  return {.name = "tta",
-          .group = Group::data,
-          .help = "test-time augmentation: flip takes the mean logits of image and mirror image",
-          .value = &tta,
-          .limits = names_in<kTtaNames>};
+  return {
+      .name = "tta",
+      .group = Group::data,
+      .help =
+          "test-time augmentation, the mean logits of: image and mirror image (flip), or also of "
+          "both moved by a pixel (multicrop)",
+      .value = &tta,
+      .limits = names_in<kTtaNames>};
 }
 
 Settings checkpoint_data_settings(std::string& dataset, std::string& data_path) {
@@ -89,7 +109,7 @@ void require_effect(const Settings& given, Settings now) {
     if (setting.given && row != nullptr && !row->only_with.holds) {
       throw CLI::ValidationError(
           fmt::format("--{}", setting.name),
-          fmt::format("expected only with {}, got it without", row->only_with.text));
+          fmt::format("expected only {}, got it otherwise", row->only_with.text));
     }
   }
 }
@@ -125,26 +145,28 @@ std::string find_data(const std::string& dataset, const std::string& path) {
 
 models::Options model_options(const NetworkOptions& o, std::int64_t image_size,
                               std::int64_t num_classes, std::uint64_t seed) {
-  models::Options options{.num_classes = num_classes, .seed = seed};
-  if (!o.activation.empty()) options.activation = models::parse_activation(o.activation);
-  if (!o.shortcut.empty()) options.shortcut = models::parse_shortcut(o.shortcut);
-  options.stem = o.stem.empty() ? models::default_stem(image_size) : models::parse_stem(o.stem);
-  if (!o.zero_init_residual.empty()) options.zero_init_residual = o.zero_init_residual == "on";
+  models::Options options{
+      .num_classes = num_classes, .stem = models::default_stem(image_size), .seed = seed};
+  for (const NetworkField& field : kNetworkFields) {
+    const std::string& text = o.*field.value;
+    if (!text.empty()) options.fields[underscored(field.name)] = text;
+  }
   return options;
 }
 
 void resolve_network(NetworkOptions& o, std::int64_t image_size) {
   constexpr std::int64_t kAnyClasses = 10;
-  ResNetConfig config;
+  models::Fields fields;
   try {
-    config = models::configure(o.model, model_options(o, image_size, kAnyClasses));
+    fields =
+        models::to_fields(models::configure(o.model, model_options(o, image_size, kAnyClasses)));
   } catch (const ValueError&) {  // of another version of the program
     return;
   }
-  o.activation = name(config.activation);
-  o.shortcut = name(config.shortcut);
-  o.stem = name(config.stem);
-  o.zero_init_residual = config.zero_init_residual ? "on" : "off";
+  for (const NetworkField& field : kNetworkFields) {
+    const auto found = fields.find(underscored(field.name));
+    o.*field.value = found != fields.end() ? found->second : "";
+  }
 }
 
 }  // namespace resgrad::cli

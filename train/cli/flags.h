@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "models/registry.h"
 #include "train/run_options.h"
@@ -11,8 +12,8 @@
 
 namespace resgrad::cli {
 
-/// The names that the settings of networks take.
-NetworkNames network_names();
+/// The names of networks, and what their fields are.
+NetworkWords network_words();
 
 /// --tta, one of the names of Tta.
 Setting tta_setting(std::string& tta);
@@ -51,7 +52,7 @@ std::string find_data(const std::string& dataset, const std::string& path);
 models::Options model_options(const NetworkOptions& options, std::int64_t image_size,
                               std::int64_t num_classes, std::uint64_t seed = 0);
 
-/// The same network, with the family's choices named. An unknown model stays as it is.
+/// The same network, with the model's own choices named. An unknown model stays as it is.
 void resolve_network(NetworkOptions& options, std::int64_t image_size);
 
 }  // namespace resgrad::cli

@@ -51,6 +51,7 @@ LoadedNetwork load_network(const std::filesystem::path& checkpoint) {
                                            .shortcut = info.shortcut,
                                            .stem = info.stem},
                                           kImageSize, info.num_classes);
+  options.fields.merge(models::parse_fields(info.network));
   options.initialise = false;
   LoadedNetwork loaded{.info = info,
                        .config = models::configure(info.model, options),

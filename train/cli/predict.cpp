@@ -206,8 +206,8 @@ int run_predict(const PredictFlags& flags) {
 }
 
 Settings settings(PredictFlags& flags) {
-  const Condition images{"IMAGE ...", !flags.images.empty()};
-  const Condition index{"--index", !flags.indices.empty()};
+  const Condition images{"with IMAGE ...", !flags.images.empty()};
+  const Condition index{"with --index", !flags.indices.empty()};
   Settings rows = {checkpoint_setting(flags.checkpoint)};
   for (Setting& row : checkpoint_data_settings(flags.dataset, flags.data_path)) {
     row.only_with = index;

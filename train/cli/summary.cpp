@@ -51,8 +51,8 @@ int print_summary(const SummaryFlags& flags) {
 }
 
 Settings settings(SummaryFlags& flags) {
-  const Condition network{"a network", flags.block.empty()};
-  const Condition block{"--block", !flags.block.empty()};
+  const Condition network{"without --block", flags.block.empty()};
+  const Condition block{"with --block", !flags.block.empty()};
   const auto of_block = [&](const char* name, const char* help, std::int64_t& value) -> Setting {
     return {.name = name,
             .group = Group::network,
@@ -62,8 +62,8 @@ Settings settings(SummaryFlags& flags) {
             .default_text = value == 0 ? "none" : "",
             .only_with = block};
   };
-  Settings rows = without(network_settings(flags.network, network_names()),
-                          {"zero-init-residual", "recompute"});
+  Settings rows = without(network_settings(flags.network, network_words()),
+                          {"block", "groups", "bottleneck-ratio", "recompute"});
   append(rows, {{.name = "num-classes",
                  .group = Group::network,
                  .help = "outputs of the network",

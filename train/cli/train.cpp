@@ -12,6 +12,7 @@
 #include "train/cli/flags.h"
 #include "train/cli/output.h"
 #include "train/cli/train_flags.h"
+#include "train/make_optimizer.h"
 #include "train/optim/adamw.h"
 #include "train/run_data.h"
 #include "train/signals.h"
@@ -25,7 +26,27 @@ void set_optimizer_defaults(Settings& given, RunOptions& o) {
   if (!find(given, "weight-decay")->given) o.weight_decay = AdamwOptions{}.weight_decay;
 }
 
+void check_settings(const RunOptions& o) {
+  constexpr std::int64_t kImageSize = 32, kClasses = 10;  // of the data set, which is not read yet
+  try {
+    models::configure(o.model, model_options(o, kImageSize, kClasses));
+    make_schedule(o, 1);
+    Tensor parameter = Tensor::zeros({1});
+    make_optimizer({{"parameter", parameter.set_requires_grad()}}, o);
+  } catch (const ValueError& error) {
+    throw CLI::ValidationError(error.what());
+  }
+}
+
 namespace {
+
+// Fields of the network that a weights file has no words of its own for.
+std::string other_fields(models::Fields fields) {
+  for (const char* name : {"activation", "shortcut", "stem", "zero_init_residual"}) {
+    fields.erase(name);
+  }
+  return models::to_text(fields);
+}
 
 // By a sample of the training images as evaluation takes them.
 void whiten_stem_for(ResNet& net, const data::DataSplits& data, const RunOptions& o) {
@@ -53,6 +74,7 @@ TrainResult train_one(const RunOptions& o, const data::DataSplits& data, std::st
                        .shortcut = name(config.shortcut),
                        .stem = name(config.stem),
                        .dataset = o.dataset,
+                       .network = other_fields(model.fields),
                        .num_classes = config.num_classes},
                       std::move(stop),
                       [&images](RunOptions& run) { resolve_network(run, images.height); });
@@ -91,12 +113,13 @@ int run_train(RunOptions o) {
 
 void add_train(CLI::App& app, Action& action) {
   auto options = std::make_shared<RunOptions>();
-  auto given = std::make_shared<Settings>(settings(*options, network_names()));
+  auto given = std::make_shared<Settings>(settings(*options, network_words()));
   CLI::App* command = app.add_subcommand("train", "trains a network");
   add_config_flag(*command, given);
   add_flags(*command, given);
   command->callback([given, options, &action] {
     set_optimizer_defaults(*given, *options);
+    check_settings(*options);
     action = [options] { return run_train(*options); };
   });
 }

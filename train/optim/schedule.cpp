@@ -47,14 +47,20 @@ double cosine(const ScheduleOptions& o, std::int64_t step) {
 // From `first` at step 0 to `top` and on to `last` at the last step.
 double cycle(const ScheduleOptions& o, std::int64_t step, double first, double top, double last) {
   const auto t = static_cast<double>(step), total = static_cast<double>(o.total_steps);
-  const double turn = o.pct_start * total - 1;  // negative when no step goes up
+  const double turn = o.rise_share * total - 1;  // negative when no step goes up
   return t < turn ? cosine_between(first, top, t / turn)
                   : cosine_between(top, last, (t - turn) / (total - 1 - turn));
 }
 
 double onecycle(const ScheduleOptions& o, std::int64_t step) {
-  const double first = o.base_lr / o.div_factor;
-  return cycle(o, step, first, o.base_lr, first / o.final_div_factor);
+  return cycle(o, step, o.base_lr * o.start_factor, o.base_lr, o.base_lr * o.end_factor);
+}
+
+double triangular(const ScheduleOptions& o, std::int64_t step) {
+  const auto t = static_cast<double>(step), total = static_cast<double>(o.total_steps);
+  const double turn = o.rise_share * total;
+  return o.base_lr * (t < turn ? std::lerp(o.start_factor, 1.0, t / turn)
+                               : std::lerp(1.0, o.end_factor, (t - turn) / (total - turn)));
 }
 
 struct Schedule {
@@ -62,11 +68,12 @@ struct Schedule {
   double (*lr)(const ScheduleOptions&, std::int64_t step);
 };
 
-constexpr std::array<Schedule, 5> kSchedules = {{{"constant", constant},
+constexpr std::array<Schedule, 6> kSchedules = {{{"constant", constant},
                                                  {"step", step_decay},
                                                  {"multistep", multistep},
                                                  {"cosine", cosine},
-                                                 {"onecycle", onecycle}}};
+                                                 {"onecycle", onecycle},
+                                                 {"triangular", triangular}}};
 
 double warmup(const ScheduleOptions& o, std::int64_t step) {
   const std::int64_t steps = warmup_steps(o);
@@ -80,10 +87,11 @@ void check_warmup(const ScheduleOptions& o) {
   require<ValueError>(std::isfinite(o.warmup_epochs) && o.warmup_epochs >= 0,
                       "schedule: warmup_epochs: expected a finite number of at least 0, got {}",
                       o.warmup_epochs);
-  require<ValueError>(o.warmup_epochs == 0 || o.name != "onecycle",
-                      "schedule: warmup_epochs: expected 0 with onecycle, which has a warm-up of "
-                      "its own, got {}",
-                      o.warmup_epochs);
+  require<ValueError>(
+      o.warmup_epochs == 0 || (o.name != "onecycle" && o.name != "triangular"),
+      "schedule: warmup_epochs: expected 0 with {}, which has a warm-up of its own, "
+      "got {}",
+      o.name, o.warmup_epochs);
   require<ValueError>(o.warmup_method == "linear" || o.warmup_method == "constant",
                       "schedule: warmup_method: expected linear or constant, got {}",
                       o.warmup_method);
@@ -109,14 +117,14 @@ void check_curves(const ScheduleOptions& o) {
   require<ValueError>(o.min_lr >= 0 && o.min_lr <= o.base_lr,
                       "schedule: min_lr: expected a number in [0, base_lr = {}], got {}", o.base_lr,
                       o.min_lr);
-  require<ValueError>(o.pct_start >= 0 && o.pct_start < 1,
-                      "schedule: pct_start: expected a number in [0, 1), got {}", o.pct_start);
-  require<ValueError>(std::isfinite(o.div_factor) && o.div_factor > 0,
-                      "schedule: div_factor: expected a finite number above 0, got {}",
-                      o.div_factor);
-  require<ValueError>(std::isfinite(o.final_div_factor) && o.final_div_factor > 0,
-                      "schedule: final_div_factor: expected a finite number above 0, got {}",
-                      o.final_div_factor);
+  require<ValueError>(o.rise_share >= 0 && o.rise_share < 1,
+                      "schedule: rise_share: expected a number in [0, 1), got {}", o.rise_share);
+  require<ValueError>(std::isfinite(o.start_factor) && o.start_factor >= 0,
+                      "schedule: start_factor: expected a finite number of at least 0, got {}",
+                      o.start_factor);
+  require<ValueError>(std::isfinite(o.end_factor) && o.end_factor >= 0,
+                      "schedule: end_factor: expected a finite number of at least 0, got {}",
+                      o.end_factor);
   const double down = o.base_momentum - o.momentum_cycle, up = o.base_momentum + o.momentum_cycle;
   require<ValueError>(
       o.name != "onecycle" || o.momentum_cycle == 0 || (o.momentum_cycle > 0 && down > 0 && up < 1),

@@ -10,7 +10,7 @@ namespace resgrad {
 
 /// Settings of all schedules; each reads those that its formula names.
 struct ScheduleOptions {
-  std::string name = "constant";  ///< constant, step, multistep, cosine or onecycle
+  std::string name = "constant";  ///< one of schedule_names()
   double base_lr = 0.1;
   double base_momentum = 0.9;
   std::int64_t total_steps = 0;      ///< of the whole run, warm-up included
@@ -25,11 +25,11 @@ struct ScheduleOptions {
   double warmup_factor = 0.01;           ///< share of base_lr at the first step, in [0, 1]
 
   double min_lr = 0;  ///< cosine: the value that is approached at the end
-  // onecycle
-  double pct_start = 0.3;         ///< share of the steps that go up, in [0, 1)
-  double div_factor = 25;         ///< base_lr / first value
-  double final_div_factor = 1e4;  ///< first value / last value
-  double momentum_cycle = 0.05;   ///< how far the momentum goes up and down from base_momentum
+  // onecycle, triangular
+  double rise_share = 0.3;       ///< share of the steps that go up, in [0, 1)
+  double start_factor = 0.04;    ///< first value / base_lr
+  double end_factor = 4e-6;      ///< last value / base_lr
+  double momentum_cycle = 0.05;  ///< onecycle: how far the momentum goes from base_momentum
 };
 
 std::vector<std::string> schedule_names();
@@ -45,19 +45,23 @@ void validate(const ScheduleOptions& options);
 ///   multistep  base_lr * gamma^(number of milestones <= e, or <= t when they count iterations)
 ///   cosine     min_lr + (base_lr - min_lr) * (1 + cos(pi * (t - W) / (T - W))) / 2 from t = W on,
 ///              base_lr before
-///   onecycle   with u = pct_start * T - 1 and cos interpolation from a to b,
-///              a + (b - a) * (1 - cos(pi * share)) / 2: from base_lr / div_factor up to base_lr
-///              at t = u, then down to base_lr / div_factor / final_div_factor at t = T - 1
+///   onecycle   with u = rise_share * T - 1 and cos interpolation from a to b,
+///              a + (b - a) * (1 - cos(pi * share)) / 2: from base_lr * start_factor up to base_lr
+///              at t = u, then down to base_lr * end_factor at t = T - 1
+///   triangular with u = rise_share * T, on straight lines: from base_lr * start_factor up to
+///              base_lr at t = u, then down to base_lr * end_factor at t = T
 /// During the warm-up, t < W, this is multiplied by
 ///   linear     warmup_factor + (1 - warmup_factor) * t / W
 ///   constant   warmup_factor
-/// onecycle has a warm-up of its own and takes no other. Milestones and step sizes count from the
-/// start of training, as papers give them.
-/// Throws  ValueError as validate(), or when step is negative.
-/// Source  cosine: Loshchilov & Hutter 2017, arXiv:1608.03983, equation 5, without restarts.
+/// onecycle and triangular have a warm-up of their own and take no other. Milestones and step sizes
+/// count from the start of training, as papers give them. Throws  ValueError as validate(), or when
+/// step is negative. Source  cosine: Loshchilov & Hutter 2017, arXiv:1608.03983, equation 5,
+/// without restarts.
 ///         onecycle: Smith & Topin 2018, arXiv:1708.07120, in the two phases of PyTorch's
-///         OneCycleLR. Warm-up: He et al. 2015, arXiv:1512.03385, section 4.2 (constant 0.01 for
-///         400 iterations); Goyal et al. 2017, arXiv:1706.02677 (linear).
+///         OneCycleLR, with its defaults. triangular: Jordan 2024, arXiv:2404.00498, listing 4
+///         (factors 0.2 and 0, a rise of 0.2 or so). Warm-up: He et al. 2015, arXiv:1512.03385,
+///         section 4.2 (constant 0.01 for 400 iterations); Goyal et al. 2017, arXiv:1706.02677
+///         (linear).
 /// Differs torchvision's scripts start counting the schedule after the warm-up; and PyTorch's
 ///         CosineAnnealingLR goes up again beyond T.
 double learning_rate(const ScheduleOptions& options, std::int64_t step);

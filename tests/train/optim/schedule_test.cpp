@@ -93,13 +93,36 @@ TEST_CASE("onecycle rises and falls") {
   check_values({.name = "onecycle",
                 .base_lr = 0.4,
                 .total_steps = 20,
-                .pct_start = 0.45,
-                .div_factor = 10,
-                .final_div_factor = 100},
+                .rise_share = 0.45,
+                .start_factor = 0.1,
+                .end_factor = 0.001},
                {0, 3, 7, 8, 9, 12, 15, 17, 18, 19},
                {0.03999999999999998, 0.15111698217428382, 0.3862983158520316, 0.4,
                 0.39190669612817663, 0.28319991959777696, 0.11720008040222311, 0.032117544140329975,
                 0.008493303871823447, 0.0004});
+}
+
+TEST_CASE("triangular rises to its maximum and falls to its end on straight lines") {
+  // numpy.interp(range(10), [0, 2, 10], [0.2, 1, 0]) * 0.5
+  const ScheduleOptions o{.name = "triangular",
+                          .base_lr = 0.5,
+                          .total_steps = 10,
+                          .rise_share = 0.2,
+                          .start_factor = 0.2,
+                          .end_factor = 0};
+  const std::vector<double> want = {0.1,    0.3,  0.5,    0.4375, 0.375,
+                                    0.3125, 0.25, 0.1875, 0.125,  0.0625};
+  for (std::int64_t t = 0; t < 10; ++t) {
+    CAPTURE(t);
+    CHECK(learning_rate(o, t) == doctest::Approx(want[static_cast<std::size_t>(t)]).epsilon(1e-12));
+    CHECK(momentum(o, t) == o.base_momentum);
+  }
+  ScheduleOptions falling = o;
+  falling.rise_share = 0;
+  CHECK(learning_rate(falling, 0) == 0.5);
+  ScheduleOptions warm = o;
+  warm.warmup_epochs = 1;
+  CHECK_THROWS_AS(validate(warm), ValueError);
 }
 
 TEST_CASE("onecycle cycles the momentum against the learning rate") {
@@ -119,15 +142,15 @@ TEST_CASE("onecycle cycles the momentum against the learning rate") {
 
 TEST_CASE("onecycle of few steps or without a rise stays finite and ends at its last value") {
   for (std::int64_t total : {1, 2, 3, 4, 10}) {
-    for (double pct_start : {0.0, 0.25, 0.3, 0.5, 0.99}) {
+    for (double rise_share : {0.0, 0.25, 0.3, 0.5, 0.99}) {
       CAPTURE(total);
-      CAPTURE(pct_start);
+      CAPTURE(rise_share);
       const ScheduleOptions options{.name = "onecycle",
                                     .base_lr = 1,
                                     .total_steps = total,
-                                    .pct_start = pct_start,
-                                    .div_factor = 10,
-                                    .final_div_factor = 10};
+                                    .rise_share = rise_share,
+                                    .start_factor = 0.1,
+                                    .end_factor = 0.01};
       for (std::int64_t t = 0; t < total; ++t) {
         CHECK_GE(learning_rate(options, t), 0.01 - 1e-12);
         CHECK_LE(learning_rate(options, t), 1);
@@ -232,9 +255,9 @@ TEST_CASE("settings out of range are errors") {
   rejects({.total_steps = 1, .warmup_factor = nan});
   rejects({.name = "onecycle", .total_steps = 1, .warmup_epochs = 1});
   rejects({.total_steps = 1, .min_lr = 0.2});
-  rejects({.total_steps = 1, .pct_start = 1});
-  rejects({.total_steps = 1, .div_factor = 0});
-  rejects({.total_steps = 1, .final_div_factor = 0});
+  rejects({.total_steps = 1, .rise_share = 1});
+  rejects({.total_steps = 1, .start_factor = -1});
+  rejects({.total_steps = 1, .end_factor = -1});
   rejects({.name = "onecycle", .total_steps = 1, .momentum_cycle = -0.01});
   rejects({.name = "onecycle", .base_momentum = 0.95, .total_steps = 1});
   rejects({.name = "onecycle", .base_momentum = 0, .total_steps = 1});
