@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Draws the curves of `resgrad compare`: train loss and test accuracy of each variant by epoch.
+"""Draws `resgrad compare`: train loss and test accuracy of each variant by epoch, and accuracy against cost.
 
     python3 scripts/plot_compare.py RUN_DIR [-o OUT]
 
 Reads RUN_DIR/<variant>/seed<k>/metrics.csv of the finished runs that RUN_DIR/runs.csv lists, or of all
-where there is no such list, and writes OUT.png and OUT.svg (default: RUN_DIR/compare). A line is the mean over the seeds, the band around it one standard deviation (of
-the sample) to either side; only epochs that all seeds of a variant have reached and measured (an
-empty cell is a value that was not) are drawn. Needs matplotlib and numpy; Debian's
+where there is no such list, and writes OUT.png and OUT.svg (default: RUN_DIR/compare). A line is the
+mean over the seeds, the band around it one standard deviation (of the sample) to either side; only
+epochs that all seeds of a variant have reached and measured (an empty cell is a value that was not) are
+drawn. OUT-costs.png and OUT-costs.svg show the final accuracy against multiply-adds, parameters and
+minutes of training, where runs.csv has them. Needs matplotlib and numpy; Debian's
 python3-matplotlib suffices. Exit code 1 with one sentence when the folder is missing or malformed.
 """
 import argparse
@@ -24,19 +26,26 @@ import numpy as np
 COLUMNS = ("epoch", "train_loss", "test_top1")
 
 
-def run_folders(folder):
-    """(variant, folder) of each run to draw, in the order of the comparison."""
+def finished_runs(folder):
+    """The rows of the finished runs in runs.csv, in the order of the comparison; None without it."""
     table = folder / "runs.csv"
     if not table.is_file():
-        return [(path.parent.parent.name, path.parent) for path in sorted(folder.glob("*/seed*/metrics.csv"))
-                if re.fullmatch(r"seed\d+", path.parent.name)]
+        return None
     with table.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    try:
-        return [(row["variant"], folder / row["variant"] / f"seed{row['seed']}") for row in rows
-                if row["result"] == "finished"]
-    except KeyError as error:
-        raise InputError(f"{table}: no column {error}") from None
+        reader = csv.DictReader(file)
+        missing = [c for c in ("variant", "seed", "result") if c not in (reader.fieldnames or [])]
+        if missing:
+            raise InputError(f"{table}: no column {', '.join(missing)}")
+        return [row for row in reader if row["result"] == "finished"]
+
+
+def run_folders(folder):
+    """(variant, folder) of each run to draw."""
+    rows = finished_runs(folder)
+    if rows is not None:
+        return [(row["variant"], folder / row["variant"] / f"seed{row['seed']}") for row in rows]
+    return [(path.parent.parent.name, path.parent) for path in sorted(folder.glob("*/seed*/metrics.csv"))
+            if re.fullmatch(r"seed\d+", path.parent.name)]
 
 
 def read_variants(folder):
@@ -115,6 +124,47 @@ def plot(variants):
     return figure
 
 
+COSTS = (("multiply_adds", 1e6, "Multiply-adds", "millions per image"),
+         ("parameters", 1e3, "Parameters", "thousands"),
+         ("minutes", 1, "Time", "minutes of training"))
+
+
+def read_costs(folder):
+    """{variant: {column: one number per seed}} for the test accuracy and each of COSTS."""
+    costs = {}
+    for row in finished_runs(folder) or []:
+        for column in ("test_top1", *(cost[0] for cost in COSTS)):
+            text = row.get(column)
+            if text is None:
+                continue
+            try:
+                value = float(text) if text else np.nan
+            except ValueError:
+                raise InputError(f"{folder / 'runs.csv'}: {column} is not a number: {text!r}") from None
+            costs.setdefault(row["variant"], {}).setdefault(column, []).append(value)
+    return costs
+
+
+def plot_costs(costs):
+    """One point per variant: mean and standard deviation of the accuracy over mean costs."""
+    figure, all_axes = panels(len(COSTS), (11, 4.2))
+    for axes, (column, scale, title, unit) in zip(all_axes, COSTS):
+        for i, (variant, values) in enumerate(costs.items()):
+            accuracy, cost = np.array(values["test_top1"]), np.mean(values[column]) / scale
+            if np.isnan(cost):  # not known for all runs
+                continue
+            axes.errorbar(cost, accuracy.mean(),
+                          accuracy.std(ddof=1) if len(accuracy) > 1 else 0,
+                          fmt="os^Dvp*"[i % 7], color=COLOURS[i % len(COLOURS)], capsize=3, label=variant)
+        finish_axes(axes, title, "top-1 (%)", unit)
+        axes.margins(x=0.1)
+    several = any(len(values["test_top1"]) > 1 for values in costs.values())
+    note = "Point: mean over seeds. Bar: one standard deviation." if several else ""
+    handles, names = all_axes[0].get_legend_handles_labels()
+    add_foot(figure, handles, names, note)
+    return figure
+
+
 def main():
     parser = argparse.ArgumentParser(description="Draws the curves of `resgrad compare`.")
     parser.add_argument("run_dir", metavar="RUN_DIR", type=Path,
@@ -123,8 +173,11 @@ def main():
                         help="write OUT.png and OUT.svg (default: RUN_DIR/compare)")
     args = parser.parse_args()
     try:
-        save(plot(read_variants(args.run_dir)),
-             without_suffix(args.out or args.run_dir / "compare"))
+        out = without_suffix(args.out or args.run_dir / "compare")
+        save(plot(read_variants(args.run_dir)), out)
+        costs = read_costs(args.run_dir)
+        if all(column in values for column, *_ in COSTS for values in costs.values()) and costs:
+            save(plot_costs(costs), out.with_name(out.name + "-costs"))
     except (InputError, OSError) as error:
         print(f"plot_compare: {error}", file=sys.stderr)
         return 1

@@ -59,13 +59,14 @@ def panels(count, size):
     return plt.subplots(1, count, figsize=size)
 
 
-def finish_axes(axes, title, unit):
-    axes.set(xlabel="epoch", ylabel=unit)
+def finish_axes(axes, title, unit, across="epoch"):
+    axes.set(xlabel=across, ylabel=unit)
     axes.set_title(title, loc="left")
     axes.grid(True, color="#dddddd", lw=0.7)
     axes.set_axisbelow(True)
     axes.margins(x=0.01)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if across == "epoch":
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def add_foot(figure, handles, names, note):

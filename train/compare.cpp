@@ -39,6 +39,12 @@ double mean_final_loss(const VariantRuns& variant) {
   return describe(losses).mean;
 }
 
+// Of those that are not NaN.
+double mean_of_known(std::vector<double> values) {
+  std::erase_if(values, [](double v) { return std::isnan(v); });
+  return describe(values).mean;
+}
+
 std::string cell(double value) {
   return std::isnan(value) ? "" : fmt::format("{}", value);
 }
@@ -143,6 +149,39 @@ std::string to_table(const Comparison& comparison) {
   }
   return text + fmt::format("epochs_to_loss: first epoch with a training loss of at most {:.4f}\n",
                             comparison.target_loss);
+}
+
+double images_per_second(const std::vector<EpochMetrics>& run) {
+  std::vector<double> rates;
+  for (const EpochMetrics& epoch : run) rates.push_back(epoch.images_per_s);
+  return mean_of_known(rates);
+}
+
+double minutes(const std::vector<EpochMetrics>& run) {
+  double seconds = run.empty() ? kNaN : 0;
+  for (const EpochMetrics& epoch : run) seconds += epoch.seconds;
+  return seconds / 60;
+}
+
+VariantCosts costs(const VariantRuns& variant, std::int64_t parameters,
+                   std::int64_t multiply_adds) {
+  std::vector<double> rates, times;
+  for (const auto& run : variant.runs) {
+    rates.push_back(images_per_second(run));
+    times.push_back(minutes(run));
+  }
+  return {variant.name, parameters, multiply_adds, mean_of_known(rates), mean_of_known(times)};
+}
+
+std::string to_table(const std::vector<VariantCosts>& costs) {
+  std::string text = fmt::format("{:<16}{:>14}{:>18}{:>12}{:>10}\n", "variant", "parameters",
+                                 "mult-adds/image", "images/s", "minutes");
+  const auto number = [](double v) { return std::isnan(v) ? "-" : fmt::format("{:.1f}", v); };
+  for (const VariantCosts& c : costs) {
+    text += fmt::format("{:<16}{:>14}{:>18}{:>12}{:>10}\n", c.name, c.parameters, c.multiply_adds,
+                        number(c.images_per_s), number(c.minutes));
+  }
+  return text;
 }
 
 }  // namespace resgrad

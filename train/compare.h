@@ -55,6 +55,27 @@ struct Comparison {
 Comparison compare(const std::vector<VariantRuns>& variants,
                    std::optional<double> target_loss = std::nullopt);
 
+/// What the runs of a variant cost.
+struct VariantCosts {
+  std::string name;
+  std::int64_t parameters = 0;
+  std::int64_t multiply_adds = 0;  ///< forward, of one image
+  /// Means over the runs with epochs; NaN where nothing is known.
+  double images_per_s = 0, minutes = 0;
+};
+
+/// Images per second of training: the mean over the epochs of which it is known, NaN if none is.
+double images_per_second(const std::vector<EpochMetrics>& run);
+
+/// Minutes of training and evaluation over all epochs; NaN unless known for each, and for no epoch.
+double minutes(const std::vector<EpochMetrics>& run);
+
+/// The costs of `variant`, whose network has these sizes.
+VariantCosts costs(const VariantRuns& variant, std::int64_t parameters, std::int64_t multiply_adds);
+
+/// A table for reading; "-" for NaN.
+std::string to_table(const std::vector<VariantCosts>& costs);
+
 /// `kind,name,measure,n,mean,std,ci_low,ci_high`, one line per row; NaN as an empty cell.
 std::string to_csv(const Comparison& comparison);
 

@@ -441,7 +441,9 @@ TEST_CASE("a comparison has the runs of its settings alone") {
   // more seeds go on from it, and fewer leave out what they do not ask for
   REQUIRE(run_comparison(out, "--seeds 2 --lr 0.001 --resume auto").code == 0);
   const std::string runs = text_of(out / "runs.csv");
-  CHECK(runs.starts_with("variant,seed,result,epochs,train_loss,test_top1\npost,1,finished,1,"));
+  CHECK(runs.starts_with(
+      "variant,seed,result,epochs,train_loss,test_top1,parameters,multiply_adds,images_per_s,"
+      "minutes\npost,1,finished,1,"));
   CHECK(contains(runs, "\npre,2,finished,1,"));
   REQUIRE(run_comparison(out, "--seeds 1 --lr 0.001 --resume auto").code == 0);
   CHECK_FALSE(contains(text_of(out / "runs.csv"), "pre,2"));
@@ -465,7 +467,7 @@ TEST_CASE("a run of a comparison that diverges is named, and the others are comp
   CHECK(contains(r.out, "resgrad: post, seed 1: train: step 2: expected finite loss"));
   CHECK(contains(r.out, "\npost, seed 1: diverged, without result in the table\n"));
   const std::string runs = text_of(out / "runs.csv");
-  CHECK(contains(runs, "\npost,1,diverged,0,,\npre,1,finished,1,"));
+  CHECK(contains(runs, "\npost,1,diverged,0,,,269722,"));
   CHECK(contains(runs, "\npre,2,finished,1,"));
   const std::string table = text_of(out / "compare.csv");
   CHECK(contains(table, "variant,post,train_loss,1,"));

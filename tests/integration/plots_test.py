@@ -77,6 +77,24 @@ class Plots(unittest.TestCase):
         self.assertIn(">post (2 seeds)<", svg)
         self.assertLess(svg.index(">pre (1"), svg.index(">post (2"))
 
+    def test_costs(self):
+        header = "variant,seed,result,epochs,train_loss,test_top1,parameters,multiply_adds,images_per_s,minutes"
+        rows = ["a,1,finished,3,1,50,270000,40000000,900,2", "b,1,finished,3,1,60,540000,80000000,,",
+                "a,2,finished,3,1,52,270000,40000000,900,2", "b,2,diverged,0,,,540000,80000000,,"]
+        for variant, seed in ("a", 1), ("a", 2), ("b", 1):
+            self.make_run(f"c/{variant}/seed{seed}")
+        (self.root / "c" / "runs.csv").write_text("\n".join([header, *rows, ""]))
+        result, out = run("plot_compare.py", self.root / "c"), self.root / "c" / "compare"
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertEqual(result.stdout, f"{out}.png {out}.svg\n{out}-costs.png {out}-costs.svg\n")
+        svg = Path(f"{out}-costs.svg").read_text(encoding="utf-8")
+        for text in ("Multiply-adds", "Parameters", "millions per image", "a", "b"):
+            self.assertIn(f">{text}<", svg)
+        (self.root / "c" / "runs.csv").write_text("\n".join([header, rows[0].replace("40000000", "x"), ""]))
+        result = run("plot_compare.py", self.root / "c")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("multiply_adds is not a number: 'x'", result.stderr)
+
     def test_errors(self):
         self.check_error(run("plot_run.py", self.root / "none"), "no such folder")
         self.check_error(run("plot_run.py", self.root), "metrics.csv: cannot be read")

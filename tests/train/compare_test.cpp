@@ -100,6 +100,29 @@ TEST_CASE("a run without result is left out, and so is its pair") {
   CHECK(c.target_loss == doctest::Approx(5));
 }
 
+TEST_CASE("costs are means over what is known") {
+  const auto timed = [](double rate, std::vector<double> seconds) {
+    std::vector<EpochMetrics> epochs;
+    for (double s : seconds) epochs.push_back({.images_per_s = rate, .seconds = s});
+    return epochs;
+  };
+  const double unknown = std::nan("");
+  CHECK(minutes(timed(1, {30, 60})) == doctest::Approx(1.5));
+  CHECK(std::isnan(minutes(timed(1, {30, unknown}))));
+  CHECK(std::isnan(minutes({})));
+  CHECK(std::isnan(images_per_second(timed(unknown, {1}))));
+  const VariantCosts c = costs(
+      {"pre", {timed(100, {60, 60}), timed(200, {60, unknown}), {}, timed(unknown, {240})}}, 7, 8);
+  CHECK(c.name == "pre");
+  CHECK(c.images_per_s == doctest::Approx(150));
+  CHECK(c.minutes == doctest::Approx(3));
+  const std::string table = to_table({c, costs({"post", {{}}}, 9, 10)});
+  CHECK(table.find("pre                          7                 8       150.0       3.0\n") !=
+        std::string::npos);
+  CHECK(table.find("post                         9                10           -         -\n") !=
+        std::string::npos);
+}
+
 TEST_CASE("variants with different numbers of runs cannot be compared") {
   CHECK_THROWS_WITH_AS(compare({{"post", {run({1}, 0)}}, {"pre", {}}}),
                        "compare: pre: expected 1 runs, at least one, got 0", ValueError);

@@ -2,11 +2,13 @@
 // order and from the same initial weights where shapes agree, and tabulates how they differ.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
 
+#include "models/models.h"
 #include "train/cli/commands.h"
 #include "train/cli/config.h"
 #include "train/cli/flags.h"
@@ -96,16 +98,37 @@ void write_text(const fs::path& file, const std::string& text) {
   write_file_atomically(file, std::as_bytes(std::span(text)));
 }
 
+// What a network needs, whatever its weights.
+struct Sizes {
+  std::int64_t parameters, multiply_adds;
+};
+
+Sizes sizes_of(const RunOptions& o, const data::Dataset& images) {
+  models::Options options =
+      model_options(o.activation, o.shortcut, o.stem, images.height, images.num_classes);
+  options.initialise = false;
+  const auto net = models::make(o.model, options);
+  return {net->parameter_count(), multiply_adds(*net, {1, 3, images.height, images.width})};
+}
+
+// A number, or nothing for one that is not known.
+std::string cell(double value) {
+  return std::isnan(value) ? "" : fmt::format("{}", value);
+}
+
 // Which runs belong to the comparison: scripts/plot_compare.py draws the finished ones.
 void write_runs(const fs::path& file, const std::vector<std::string>& variants,
-                std::span<const Run> runs) {
-  std::string csv = "variant,seed,result,epochs,train_loss,test_top1\n";
+                const std::vector<Sizes>& sizes, std::span<const Run> runs) {
+  std::string csv =
+      "variant,seed,result,epochs,train_loss,test_top1,parameters,multiply_adds,images_per_s,"
+      "minutes\n";
   for (const Run& run : runs) {
-    csv += fmt::format("{},{},{},{}", variants[run.variant], run.options.seed, run.result,
-                       run.epochs.size());
-    csv += run.epochs.empty()
-               ? ",,\n"
-               : fmt::format(",{},{}\n", run.epochs.back().train_loss, run.epochs.back().test_top1);
+    const EpochMetrics last = run.epochs.empty() ? EpochMetrics{} : run.epochs.back();
+    const Sizes& size = sizes[run.variant];
+    csv += fmt::format("{},{},{},{},{},{},{},{},{},{}\n", variants[run.variant], run.options.seed,
+                       run.result, run.epochs.size(), cell(last.train_loss), cell(last.test_top1),
+                       size.parameters, size.multiply_adds, cell(images_per_second(run.epochs)),
+                       cell(minutes(run.epochs)));
   }
   write_text(file, csv);
 }
@@ -133,7 +156,11 @@ int run_compare(CompareFlags flags) {
   write_text(folder / "args.json", settings);
 
   std::vector<VariantRuns> results;
-  for (const std::string& variant : flags.variants) results.push_back({variant, {}});
+  std::vector<Sizes> sizes;
+  for (std::size_t v = 0; v < flags.variants.size(); ++v) {
+    results.push_back({flags.variants[v], {}});
+    sizes.push_back(sizes_of(runs[v].options, *data.train));
+  }
   std::string without_result;
   for (std::size_t i = 0; i < runs.size(); ++i) {
     Run& run = runs[i];
@@ -150,12 +177,16 @@ int run_compare(CompareFlags flags) {
       print_error("resgrad: {}: {}\n", name, error.what());
     }
     results[run.variant].runs.push_back(run.epochs);
-    write_runs(folder / "runs.csv", flags.variants, std::span(runs).first(i + 1));
+    write_runs(folder / "runs.csv", flags.variants, sizes, std::span(runs).first(i + 1));
   }
   const Comparison comparison = compare(results, flags.target_loss);
   write_text(folder / "compare.csv", to_csv(comparison));
-  print_out("\n{}{}written to {}; curves: scripts/plot_compare.py {}\n", to_table(comparison),
-            without_result, (folder / "compare.csv").string(), folder.string());
+  std::vector<VariantCosts> spent;
+  for (std::size_t v = 0; v < results.size(); ++v) {
+    spent.push_back(costs(results[v], sizes[v].parameters, sizes[v].multiply_adds));
+  }
+  print_out("\n{}\n{}{}written to {}; curves: scripts/plot_compare.py {}\n", to_table(comparison),
+            to_table(spent), without_result, (folder / "compare.csv").string(), folder.string());
   return without_result.empty() ? 0 : 1;
 }
 
