@@ -104,8 +104,7 @@ struct Sizes {
 };
 
 Sizes sizes_of(const RunOptions& o, const data::Dataset& images) {
-  models::Options options =
-      model_options(o.activation, o.shortcut, o.stem, images.height, images.num_classes);
+  models::Options options = model_options(o, images.height, images.num_classes);
   options.initialise = false;
   const auto net = models::make(o.model, options);
   return {net->parameter_count(), multiply_adds(*net, {1, 3, images.height, images.width})};
