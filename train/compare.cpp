@@ -134,13 +134,15 @@ std::string to_csv(const Comparison& comparison) {
 }
 
 std::string to_table(const Comparison& comparison) {
-  std::string text = fmt::format("{:<16}{:<14}{:>6}{:>12}{:>10}   {}\n", "measure", "variant",
-                                 "seeds", "mean", "std", "95 % interval of the difference");
+  std::size_t width = 14;
+  for (const ComparisonRow& row : comparison.rows) width = std::max(width, row.name.size() + 2);
+  std::string text = fmt::format("{:<16}{:<{}}{:>6}{:>12}{:>10}   {}\n", "measure", "variant",
+                                 width, "seeds", "mean", "std", "95 % interval of the difference");
   const auto number = [](double v) { return std::isnan(v) ? "-" : fmt::format("{:.4f}", v); };
   for (const ComparisonRow& row : comparison.rows) {
     const Statistic& s = row.statistic;
-    text += fmt::format("{:<16}{:<14}{:>6}{:>12}{:>10}", row.measure, row.name, s.n, number(s.mean),
-                        number(s.std));
+    text += fmt::format("{:<16}{:<{}}{:>6}{:>12}{:>10}", row.measure, row.name, width, s.n,
+                        number(s.mean), number(s.std));
     if (row.kind == "difference" && s.n >= 2) {
       text += fmt::format("   [{:.4f}, {:.4f}]{}", s.ci_low, s.ci_high,
                           s.ci_low > 0 || s.ci_high < 0 ? "" : " contains 0");
@@ -174,12 +176,14 @@ VariantCosts costs(const VariantRuns& variant, std::int64_t parameters,
 }
 
 std::string to_table(const std::vector<VariantCosts>& costs) {
-  std::string text = fmt::format("{:<16}{:>14}{:>18}{:>12}{:>10}\n", "variant", "parameters",
+  std::size_t width = 16;
+  for (const VariantCosts& c : costs) width = std::max(width, c.name.size() + 2);
+  std::string text = fmt::format("{:<{}}{:>14}{:>18}{:>12}{:>10}\n", "variant", width, "parameters",
                                  "mult-adds/image", "images/s", "minutes");
   const auto number = [](double v) { return std::isnan(v) ? "-" : fmt::format("{:.1f}", v); };
   for (const VariantCosts& c : costs) {
-    text += fmt::format("{:<16}{:>14}{:>18}{:>12}{:>10}\n", c.name, c.parameters, c.multiply_adds,
-                        number(c.images_per_s), number(c.minutes));
+    text += fmt::format("{:<{}}{:>14}{:>18}{:>12}{:>10}\n", c.name, width, c.parameters,
+                        c.multiply_adds, number(c.images_per_s), number(c.minutes));
   }
   return text;
 }

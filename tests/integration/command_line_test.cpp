@@ -1,4 +1,5 @@
 // The program as a user runs it.
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -435,7 +436,8 @@ TEST_CASE("a comparison has the runs of its settings alone") {
   r = run_comparison(out, "--seeds 1 --lr 0.001");
   CHECK_MESSAGE(r.code == 0, r.out);
   CHECK_FALSE(fs::exists(out / "pre" / "seed2"));
-  CHECK(text_of(fs::path(out.string() + ".previous-1") / "compare.csv") == first);
+  CHECK(text_of(out / "previous-1" / "compare.csv") == first);
+  CHECK(fs::exists(out / "previous-1" / "pre" / "seed2" / "last.safetensors"));
   CHECK(nlohmann::json::parse(text_of(out / "args.json"))["lr"] == 0.001);
 
   // more seeds go on from it, and fewer leave out what they do not ask for
@@ -448,11 +450,57 @@ TEST_CASE("a comparison has the runs of its settings alone") {
   REQUIRE(run_comparison(out, "--seeds 1 --lr 0.001 --resume auto").code == 0);
   CHECK_FALSE(contains(text_of(out / "runs.csv"), "pre,2"));
 
+  // a run is no comparison
+  CHECK(contains(run_comparison(out / "pre" / "seed1", "").out,
+                 "expected a folder for a comparison"));
+
   // its settings are a file of settings
   const fs::path again = folder.path() / "again";
   r = run("compare --config " + (out / "args.json").string() + " --output-dir " + again.string());
   CHECK_MESSAGE(r.code == 0, r.out);
   CHECK(text_of(again / "compare.csv") == text_of(out / "compare.csv"));
+}
+
+TEST_CASE("compare varies any setting, and two give the grid") {
+  const TemporaryFolder folder;
+  const fs::path out = folder.path() / "c";
+  Result r = run_comparison(out, "--seeds 1 --vary optimizer=sgd,adamw --vary shortcut=A,B");
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+  const auto args = [&](const std::string& variant) {
+    return nlohmann::json::parse(text_of(out / variant / "seed1" / "args.json"));
+  };
+  CHECK(args("optimizer=sgd_shortcut=A")["lr"] == 0.1);
+  CHECK(args("optimizer=adamw_shortcut=B")["lr"] == 0.001);  // its own default
+  CHECK(args("optimizer=adamw_shortcut=B")["shortcut"] == "B");
+  const std::string runs = text_of(out / "runs.csv");
+  CHECK(contains(runs, "\noptimizer=sgd_shortcut=A,1,finished,1,"));
+  CHECK(contains(runs, ",269722,"));
+  CHECK(contains(runs, ",272474,"));  // the projections
+  CHECK(std::ranges::count(runs, '\n') == 5);
+  CHECK(contains(r.out, "\noptimizer=adamw_shortcut=B          272474"));
+  CHECK(contains(text_of(out / "compare.csv"),
+                 "difference,optimizer=adamw_shortcut=B - optimizer=sgd_shortcut=A,train_loss,1,"));
+  // the folder's record of it is the same comparison
+  const fs::path again = folder.path() / "again";
+  r = run("compare --config " + (out / "args.json").string() + " --output-dir " + again.string());
+  CHECK_MESSAGE(r.code == 0, r.out);
+  CHECK(text_of(again / "compare.csv") == text_of(out / "compare.csv"));
+
+  const auto refused = [&](const std::string& vary, std::string_view reason) {
+    CAPTURE(vary);
+    const Result wrong = run_comparison(folder.path() / "none", vary);
+    CHECK(wrong.code == 2);
+    CHECK_MESSAGE(contains(wrong.out, reason), wrong.out);
+    CHECK_FALSE(fs::exists(folder.path() / "none"));
+  };
+  refused("--vary lr=0.1,fast", "--vary: lr: expected");
+  refused("--vary lerning-rate=1,2", "lerning-rate: expected a setting of train, got an unknown");
+  refused("--vary seed=1,2", "seed: expected a setting with one value that may differ");
+  refused("--vary lr-milestones=1,2", "lr-milestones: expected a setting with one value");
+  refused("--vary lr=0.1,0.1", "expected each variant once, got lr=0.1 twice");
+  refused("--vary lr=0.1 --vary lr=0.2", "lr: expected each setting once");
+  refused("--vary 0.1", "expected SETTING=A,B,..., got 0.1");
+  refused("--variants post,post", "expected each variant once, got post twice");
 }
 
 TEST_CASE("a run of a comparison that diverges is named, and the others are compared") {

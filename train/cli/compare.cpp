@@ -11,9 +11,11 @@
 #include "models/models.h"
 #include "train/cli/commands.h"
 #include "train/cli/config.h"
+#include "train/cli/earlier_comparison.h"
 #include "train/cli/flags.h"
 #include "train/cli/output.h"
 #include "train/cli/train_flags.h"
+#include "train/cli/variants.h"
 #include "train/compare.h"
 #include "train/io/atomic_file.h"
 #include "train/resume.h"
@@ -25,9 +27,11 @@ namespace {
 
 struct CompareFlags {
   RunOptions run;
-  std::vector<std::string> variants = names_in<kActivationNames>();
+  std::vector<std::string> orders = names_in<kActivationNames>(), vary;
   std::int64_t seeds = 3;
   std::optional<double> target_loss;
+  std::vector<Variant> variants;
+  bool lr_given = false, weight_decay_given = false;
 };
 
 namespace fs = std::filesystem;
@@ -40,25 +44,15 @@ struct Run {
   std::vector<EpochMetrics> epochs = {};  // none when it came to no result
 };
 
-void require_distinct(const std::vector<std::string>& variants) {
-  for (std::size_t i = 0; i < variants.size(); ++i) {
-    for (std::size_t j = 0; j < i; ++j) {
-      require<ValueError>(variants[i] != variants[j],
-                          "--variants: expected each variant once, got {} twice", variants[i]);
-    }
-  }
-}
-
 // Seeds outside: after an interruption the finished seeds are complete pairs.
 std::vector<Run> plan(const CompareFlags& flags, const fs::path& folder) {
   std::vector<Run> runs;
   for (std::int64_t s = 0; s < flags.seeds; ++s) {
     for (std::size_t v = 0; v < flags.variants.size(); ++v) {
-      Run run{v, flags.run};
-      run.options.activation = flags.variants[v];
+      Run run{v, flags.variants[v].options};
       run.options.seed += static_cast<std::uint64_t>(s);
       run.options.output_dir =
-          (folder / flags.variants[v] / fmt::format("seed{}", run.options.seed)).string();
+          (folder / flags.variants[v].name / fmt::format("seed{}", run.options.seed)).string();
       runs.push_back(std::move(run));
     }
   }
@@ -67,7 +61,7 @@ std::vector<Run> plan(const CompareFlags& flags, const fs::path& folder) {
 
 // Those that are there must be of this comparison, which is to be known before anything trains.
 void require_same_settings(const std::vector<Run>& runs, std::int64_t image_size) {
-  const ResolveDefaults resolve = [=](RunOptions& o) { resolve_network(o, image_size); };
+  const auto resolve = [=](RunOptions& run) { resolve_network(run, image_size); };
   for (const Run& run : runs) {
     std::optional<TrainState> state;
     try {
@@ -84,11 +78,15 @@ void require_same_settings(const std::vector<Run>& runs, std::int64_t image_size
   }
 }
 
-// The settings of all runs together, for --config and for people.
+// The settings of all runs together, for --config and for people. What depends on the optimiser is
+// left to it, which may vary.
 std::string to_json(const CompareFlags& flags) {
   auto json = nlohmann::ordered_json::parse(resgrad::to_json(flags.run));
   json.erase("activation");
-  json["variants"] = flags.variants;
+  if (!flags.lr_given) json.erase("lr");
+  if (!flags.weight_decay_given) json.erase("weight_decay");
+  if (!flags.orders.empty()) json["variants"] = flags.orders;
+  if (!flags.vary.empty()) json["vary"] = flags.vary;
   json["seeds"] = flags.seeds;
   if (flags.target_loss) json["target_loss"] = *flags.target_loss;
   return json.dump(2) + "\n";
@@ -116,7 +114,7 @@ std::string cell(double value) {
 }
 
 // Which runs belong to the comparison: scripts/plot_compare.py draws the finished ones.
-void write_runs(const fs::path& file, const std::vector<std::string>& variants,
+void write_runs(const fs::path& file, const std::vector<Variant>& variants,
                 const std::vector<Sizes>& sizes, std::span<const Run> runs) {
   std::string csv =
       "variant,seed,result,epochs,train_loss,test_top1,parameters,multiply_adds,images_per_s,"
@@ -124,16 +122,15 @@ void write_runs(const fs::path& file, const std::vector<std::string>& variants,
   for (const Run& run : runs) {
     const EpochMetrics last = run.epochs.empty() ? EpochMetrics{} : run.epochs.back();
     const Sizes& size = sizes[run.variant];
-    csv += fmt::format("{},{},{},{},{},{},{},{},{},{}\n", variants[run.variant], run.options.seed,
-                       run.result, run.epochs.size(), cell(last.train_loss), cell(last.test_top1),
-                       size.parameters, size.multiply_adds, cell(images_per_second(run.epochs)),
-                       cell(minutes(run.epochs)));
+    csv += fmt::format("{},{},{},{},{},{},{},{},{},{}\n", variants[run.variant].name,
+                       run.options.seed, run.result, run.epochs.size(), cell(last.train_loss),
+                       cell(last.test_top1), size.parameters, size.multiply_adds,
+                       cell(images_per_second(run.epochs)), cell(minutes(run.epochs)));
   }
   write_text(file, csv);
 }
 
 int run_compare(CompareFlags flags) {
-  require_distinct(flags.variants);
   apply_machine_options(flags.run);
   const StopSignals signals;
   if (flags.run.output_dir.empty()) flags.run.output_dir = "runs/compare-" + flags.run.model;
@@ -147,26 +144,32 @@ int run_compare(CompareFlags flags) {
   const std::string settings = to_json(flags);
   const bool go_on = !flags.run.resume.empty();
   if (go_on) require_same_settings(runs, data.train->height);
-  const RunFolder held(folder, go_on);
-  if (held.moved() && !flags.run.quiet) {
-    print_out("moved the earlier comparison in {} to {}\n", folder.string(),
-              held.moved()->string());
+  for (const std::string_view file : {kLastFile, kBestFile}) {
+    require<ValueError>(!fs::exists(folder / file),
+                        "compare: --output-dir: expected a folder for a comparison, got {} with {}",
+                        folder.string(), file);
+  }
+  const RunFolder held(folder, true);
+  const std::optional<fs::path> moved = go_on ? std::nullopt : move_earlier_comparison(folder);
+  if (moved && !flags.run.quiet) {
+    print_out("moved the earlier comparison in {} to {}\n", folder.string(), moved->string());
   }
   write_text(folder / "args.json", settings);
 
   std::vector<VariantRuns> results;
   std::vector<Sizes> sizes;
   for (std::size_t v = 0; v < flags.variants.size(); ++v) {
-    results.push_back({flags.variants[v], {}});
+    results.push_back({flags.variants[v].name, {}});
     sizes.push_back(sizes_of(runs[v].options, *data.train));
   }
   std::string without_result;
   for (std::size_t i = 0; i < runs.size(); ++i) {
     Run& run = runs[i];
     const std::string name =
-        fmt::format("{}, seed {}", flags.variants[run.variant], run.options.seed);
+        fmt::format("{}, seed {}", flags.variants[run.variant].name, run.options.seed);
     if (!run.options.quiet) print_out("run {} of {}: {}\n", i + 1, runs.size(), name);
     try {
+      apply_machine_options(run.options);
       const TrainResult trained = train_one(run.options, data, signals.token());
       if (trained.stopped) return stopped(StopSignals::received());
       run.epochs = trained.epochs;
@@ -197,8 +200,15 @@ Settings settings(CompareFlags& flags) {
          {{.name = "variants",
            .group = Group::network,
            .help = "activation orders to compare, the first is the baseline",
-           .value = &flags.variants,
-           .limits = names_in<kActivationNames>},
+           .value = &flags.orders,
+           .limits = names_in<kActivationNames>,
+           .default_text = "post,pre without --vary"},
+          {.name = "vary",
+           .group = Group::run,
+           .help = "setting and values to compare, such as lr=0.05,0.1; several give all "
+                   "combinations, the first is the baseline",
+           .value = &flags.vary,
+           .placeholder = "SETTING=A,B,..."},
           {.name = "seeds",
            .group = Group::run,
            .help = "runs of each variant, with seeds from --seed upwards",
@@ -228,8 +238,15 @@ void add_compare(CLI::App& app, Action& action) {
   add_config_flag(*command, given);
   add_flags(*command, given);
   command->callback([given, flags, &action] {
-    set_optimizer_defaults(*given, flags->run);
-    check_settings(flags->run);
+    if (!flags->vary.empty() && !find(*given, "variants")->given) flags->orders.clear();
+    flags->lr_given = find(*given, "lr")->given;
+    flags->weight_decay_given = find(*given, "weight-decay")->given;
+    try {
+      flags->variants = make_variants(flags->run, *given, flags->orders, flags->vary);
+    } catch (const ValueError& error) {
+      throw CLI::ValidationError(flags->vary.empty() ? "--variants" : "--vary", error.what());
+    }
+    for (const Variant& variant : flags->variants) check_settings(variant.options);
     action = [flags] { return run_compare(*flags); };
   });
 }
