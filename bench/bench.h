@@ -50,6 +50,7 @@ inline Tensor random_tensor(Shape shape) {
 }
 
 void add_conv2d();
+void add_elementwise();
 void add_batch_norm();
 void add_pool();
 void add_update_and_loss();

@@ -46,6 +46,7 @@ void run(int argc, char** argv) {
     }
   }
   add_conv2d();
+  add_elementwise();
   add_batch_norm();
   add_pool();
   add_update_and_loss();

@@ -1,6 +1,7 @@
 // Picks the copy of each kernel family that belongs to the active instruction set. A table is
 // built by code of its own set, so it must not be touched before the set is known to be supported.
 #include "core/kernels/adamw.h"
+#include "core/kernels/arithmetic.h"
 #include "core/kernels/batch_norm.h"
 #include "core/kernels/conv2d/direct/direct.h"
 #include "core/kernels/conv2d/grouped/grouped.h"
@@ -56,6 +57,7 @@
 namespace resgrad::kernels {
 
 RESGRAD_DISPATCH(AdamwKernels, adamw)
+RESGRAD_DISPATCH(ArithmeticKernels, arithmetic)
 RESGRAD_DISPATCH(BatchNormKernels, batch_norm)
 RESGRAD_DISPATCH_FLOAT(DirectKernels, direct)
 RESGRAD_DISPATCH(ElementwiseKernels, elementwise)

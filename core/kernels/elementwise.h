@@ -8,9 +8,6 @@ namespace resgrad::kernels {
 template <class T>
 struct ElementwiseKernels {
   void (*add)(T* y, const T* a, const T* b, std::int64_t n);  ///< y = a + b
-  void (*sub)(T* y, const T* a, const T* b, std::int64_t n);  ///< y = a - b
-  void (*mul)(T* y, const T* a, const T* b, std::int64_t n);  ///< y = a * b
-  void (*div)(T* y, const T* a, const T* b, std::int64_t n);  ///< y = a / b
   void (*axpy)(T* y, T alpha, const T* x, std::int64_t n);    ///< y += alpha * x
   void (*scale)(T* y, T alpha, const T* x, std::int64_t n);   ///< y = alpha * x
   void (*relu_forward)(T* y, const T* x, std::int64_t n);     ///< y = max(x, 0); NaN stays NaN

@@ -14,21 +14,6 @@ void add(T* y, const T* a, const T* b, std::int64_t n) {
 }
 
 template <class T>
-void sub(T* y, const T* a, const T* b, std::int64_t n) {
-  RESGRAD_FOR_EACH y[i] = a[i] - b[i];
-}
-
-template <class T>
-void mul(T* y, const T* a, const T* b, std::int64_t n) {
-  RESGRAD_FOR_EACH y[i] = a[i] * b[i];
-}
-
-template <class T>
-void div(T* y, const T* a, const T* b, std::int64_t n) {
-  RESGRAD_FOR_EACH y[i] = a[i] / b[i];
-}
-
-template <class T>
 void axpy(T* y, T alpha, const T* x, std::int64_t n) {
   RESGRAD_FOR_EACH y[i] += alpha * x[i];
 }
@@ -52,7 +37,7 @@ void relu_backward(T* dx, const T* dy, const T* y, std::int64_t n) {
 
 template <class T>
 ElementwiseKernels<T> elementwise() {
-  return {add<T>, sub<T>, mul<T>, div<T>, axpy<T>, scale<T>, relu_forward<T>, relu_backward<T>};
+  return {add<T>, axpy<T>, scale<T>, relu_forward<T>, relu_backward<T>};
 }
 template ElementwiseKernels<float> elementwise();
 template ElementwiseKernels<double> elementwise();

@@ -1,8 +1,10 @@
 #include "core/ops/arithmetic.h"
 
-#include <cmath>
+#include <algorithm>
+#include <numeric>
 
 #include "core/autograd/node.h"
+#include "core/kernels/arithmetic.h"
 #include "core/kernels/elementwise.h"
 #include "core/ops/adapt.h"
 
@@ -15,21 +17,79 @@ void require_same_dtype(std::string_view op, const Tensor& a, const Tensor& b) {
                       name(a.dtype()), name(b.dtype()));
 }
 
-// y[i] = f(a[i], b[i]) for T in float and double, with broadcasting. `f` must accept both element
-// types and xtensor expressions.
-template <class F>
-Tensor broadcast(std::string_view op, const Tensor& a, const Tensor& b, F&& f) {
+// Uninitialised, of the broadcast shape, in the memory format of the larger operand; contiguous
+// when both are as large and differ.
+Tensor empty_result(std::string_view op, const Tensor& a, const Tensor& b) {
   require_same_dtype(op, a, b);
   const Shape shape = broadcast_shapes(op, a.shape(), b.shape());
-  // channels_last when both are, or one is and the other is a single number
-  const auto channels_last = [](const Tensor& t) {
-    return t.memory_format() == MemoryFormat::channels_last;
+  const std::int64_t most = std::max(a.numel(), b.numel());
+  const auto allows_channels_last = [most](const Tensor& t) {
+    return t.numel() < most || t.memory_format() == MemoryFormat::channels_last;
   };
-  const bool keeps_format =
-      channels_last(a) ? channels_last(b) || b.numel() == 1 : channels_last(b) && a.numel() == 1;
-  Tensor y = Tensor::empty(
-      shape, a.dtype(),
-      keeps_format && shape.size() == 4 ? MemoryFormat::channels_last : MemoryFormat::contiguous);
+  const bool channels_last =
+      shape.size() == 4 && allows_channels_last(a) && allows_channels_last(b);
+  return Tensor::empty(shape, a.dtype(),
+                       channels_last ? MemoryFormat::channels_last : MemoryFormat::contiguous);
+}
+
+// Per axis of y how far apart the elements of t lie, 0 where t is repeated.
+std::vector<std::int64_t> steps(const Tensor& t, const Tensor& y) {
+  const std::size_t missing = y.shape().size() - t.shape().size();
+  std::vector<std::int64_t> result(missing, 0), strides = t.strides();
+  for (std::size_t i = 0; i < strides.size(); ++i) {
+    result.push_back(t.shape()[i] == 1 ? 0 : strides[i]);
+  }
+  return result;
+}
+
+// The axes in the order in which y lies in memory, those joined that all tensors step through as
+// one. The kernels want two at least.
+std::vector<kernels::BroadcastAxis> broadcast_axes(const Tensor& y, const Tensor& a,
+                                                   const Tensor& b) {
+  std::vector<std::size_t> order(y.shape().size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  if (y.memory_format() == MemoryFormat::channels_last) order = {0, 2, 3, 1};
+  const std::vector<std::int64_t> steps_a = steps(a, y), steps_b = steps(b, y);
+  std::vector<kernels::BroadcastAxis> axes{{1, 0, 0}};
+  for (std::size_t i : order) {
+    const kernels::BroadcastAxis inner{y.shape()[i], steps_a[i], steps_b[i]};
+    if (inner.size == 1) continue;
+    kernels::BroadcastAxis& outer = axes.back();
+    if (axes.size() > 1 && outer.a == inner.a * inner.size && outer.b == inner.b * inner.size) {
+      outer = {outer.size * inner.size, inner.a, inner.b};
+    } else {
+      axes.push_back(inner);
+    }
+  }
+  if (axes.size() == 1) axes.push_back({1, 0, 0});
+  return axes;
+}
+
+// y[i] = f(a[i], b[i]) with broadcasting, by one of the kernels.
+Tensor binary(std::string_view op, const Tensor& a, const Tensor& b, auto kernel) {
+  Tensor y = empty_result(op, a, b);
+  if (y.numel() == 0) return y;
+  const std::vector<kernels::BroadcastAxis> axes = broadcast_axes(y, a, b);
+  visit_floating(a.dtype(), op, [&](auto tag) {
+    using T = decltype(tag);
+    kernel(kernels::arithmetic<T>())(y.data<T>(), a.data<T>(), b.data<T>(), axes.data(),
+                                     static_cast<std::int64_t>(axes.size()));
+  });
+  return y;
+}
+
+Tensor raw_mul(const Tensor& a, const Tensor& b) {
+  return binary("mul", a, b, [](const auto& k) { return k.mul; });
+}
+
+Tensor raw_div(const Tensor& a, const Tensor& b) {
+  return binary("div", a, b, [](const auto& k) { return k.div; });
+}
+
+// The same for any `f` that accepts both element types and xtensor expressions.
+template <class F>
+Tensor binary_expression(std::string_view op, const Tensor& a, const Tensor& b, F&& f) {
+  Tensor y = empty_result(op, a, b);
   if (y.numel() == 0) return y;  // xtensor would step from a null pointer
   visit_floating(a.dtype(), op, [&](auto tag) {
     using T = decltype(tag);
@@ -37,41 +97,6 @@ Tensor broadcast(std::string_view op, const Tensor& a, const Tensor& b, F&& f) {
     xt::noalias(out) = f(adapt<T>(a), adapt<T>(b));
   });
   return y;
-}
-
-// The same through a flat kernel where shapes and formats agree: the case of residual additions.
-template <class F>
-Tensor binary(std::string_view op, const Tensor& a, const Tensor& b, F&& f, auto kernel) {
-  if (a.shape() != b.shape() || a.memory_format() != b.memory_format()) {
-    return broadcast(op, a, b, f);
-  }
-  require_same_dtype(op, a, b);
-  Tensor y = Tensor::empty_like(a);
-  visit_floating(a.dtype(), op, [&](auto tag) {
-    using T = decltype(tag);
-    kernel(kernels::elementwise<T>())(y.data<T>(), a.data<T>(), b.data<T>(), a.numel());
-  });
-  return y;
-}
-
-Tensor raw_add(const Tensor& a, const Tensor& b) {
-  return binary(
-      "add", a, b, [](auto&& x, auto&& y) { return x + y; }, [](const auto& k) { return k.add; });
-}
-
-Tensor raw_sub(const Tensor& a, const Tensor& b) {
-  return binary(
-      "sub", a, b, [](auto&& x, auto&& y) { return x - y; }, [](const auto& k) { return k.sub; });
-}
-
-Tensor raw_mul(const Tensor& a, const Tensor& b) {
-  return binary(
-      "mul", a, b, [](auto&& x, auto&& y) { return x * y; }, [](const auto& k) { return k.mul; });
-}
-
-Tensor raw_div(const Tensor& a, const Tensor& b) {
-  return binary(
-      "div", a, b, [](auto&& x, auto&& y) { return x / y; }, [](const auto& k) { return k.div; });
 }
 
 Tensor scaled(const Tensor& x, double alpha) {
@@ -160,14 +185,14 @@ struct PowNode final : Node {
     const Tensor a = a_.get(*this), b = b_.get(*this);
     Tensor da, db;
     if (needs_grad(0)) {
-      const Tensor slope = broadcast("pow", a, b, [](auto&& x, auto&& e) {
+      const Tensor slope = binary_expression("pow", a, b, [](auto&& x, auto&& e) {
         using T = typename std::decay_t<decltype(x)>::value_type;
         return xt::where(xt::equal(e, T{0}), T{0}, e * xt::pow(x, e - T{1}));
       });
       da = sum_to_shape(raw_mul(dy, slope), a.shape());
     }
     if (needs_grad(1)) {
-      const Tensor slope = broadcast("pow", a, b, [](auto&& x, auto&& e) {
+      const Tensor slope = binary_expression("pow", a, b, [](auto&& x, auto&& e) {
         using T = typename std::decay_t<decltype(x)>::value_type;
         return xt::where(xt::equal(x, T{0}) && e >= T{0}, T{0}, xt::pow(x, e) * xt::log(x));
       });
@@ -176,6 +201,29 @@ struct PowNode final : Node {
     return {da, db};
   }
   SavedTensor a_, b_;
+};
+
+// x ^ exponent; small integers as products.
+Tensor power(const Tensor& x, double exponent) {
+  if (exponent == 1) return x;
+  if (exponent == 2) return raw_mul(x, x);
+  if (exponent == 3) return raw_mul(raw_mul(x, x), x);
+  return unary("pow", x, [exponent](auto&& v) {
+    using T = typename std::decay_t<decltype(v)>::value_type;
+    return xt::pow(v, static_cast<T>(exponent));
+  });
+}
+
+struct PowScalarNode final : Node {
+  PowScalarNode(const Tensor& x, double exponent) : x_(x), exponent_(exponent) {}
+  const char* name() const override { return "pow"; }
+  std::vector<SavedTensor*> saved() override { return {&x_}; }
+  std::vector<Tensor> backward(const Tensor& dy) override {
+    if (exponent_ == 0) return {Tensor::zeros_like(dy)};
+    return {raw_mul(dy, scaled(power(x_.get(*this), exponent_ - 1), exponent_))};
+  }
+  SavedTensor x_;
+  double exponent_;
 };
 
 struct ExpNode final : Node {
@@ -225,11 +273,13 @@ Tensor sum_to_shape(const Tensor& t, const Shape& shape) {
 }
 
 Tensor add(const Tensor& a, const Tensor& b) {
-  return record<AddNode>(raw_add(a, b), {{"a", a}, {"b", b}}, a, b);
+  return record<AddNode>(binary("add", a, b, [](const auto& k) { return k.add; }),
+                         {{"a", a}, {"b", b}}, a, b);
 }
 
 Tensor sub(const Tensor& a, const Tensor& b) {
-  return record<SubNode>(raw_sub(a, b), {{"a", a}, {"b", b}}, a, b);
+  return record<SubNode>(binary("sub", a, b, [](const auto& k) { return k.sub; }),
+                         {{"a", a}, {"b", b}}, a, b);
 }
 
 Tensor mul(const Tensor& a, const Tensor& b) {
@@ -241,7 +291,8 @@ Tensor div(const Tensor& a, const Tensor& b) {
 }
 
 Tensor pow(const Tensor& a, const Tensor& b) {
-  Tensor y = broadcast("pow", a, b, [](auto&& x, auto&& exponent) { return xt::pow(x, exponent); });
+  Tensor y = binary_expression("pow", a, b,
+                               [](auto&& x, auto&& exponent) { return xt::pow(x, exponent); });
   return record<PowNode>(y, {{"a", a}, {"b", b}}, a, b);
 }
 
@@ -258,7 +309,8 @@ Tensor div(const Tensor& a, double b) {
   return div(a, scalar_like(a, b));
 }
 Tensor pow(const Tensor& a, double b) {
-  return pow(a, scalar_like(a, b));
+  // a copy where power() has nothing to do
+  return record<PowScalarNode>(b == 1 ? a.detach().clone() : power(a, b), {{"a", a}}, a, b);
 }
 Tensor operator-(double a, const Tensor& b) {
   return sub(scalar_like(b, a), b);

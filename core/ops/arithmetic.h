@@ -1,8 +1,8 @@
 // Elementwise arithmetic with NumPy's broadcasting: add, sub, mul, div, neg, pow, exp, log, sqrt.
 //
 // Shapes  operands of any shapes that broadcast; the result has the broadcast shape and the memory
-//         format of the operands (contiguous when they differ). Scalars take the dtype of the other
-//         operand.
+//         format of the larger operand (contiguous when both are as large and differ). Scalars take
+//         the dtype of the other operand.
 // Grad    for all operands, summed over the axes that were broadcast.
 // Throws  ShapeError when the shapes do not broadcast, ValueError when the dtypes differ or are
 //         int64.

@@ -78,6 +78,9 @@ TEST_CASE("operations keep a common memory format") {
   CHECK((2 - a).memory_format() == kChannelsLast);
   CHECK((2 / a).memory_format() == kChannelsLast);
   CHECK(exp(a).memory_format() == kChannelsLast);
+  CHECK(mul(a, b.detach(MemoryFormat::contiguous)).memory_format() == kChannelsLast);
+  CHECK(sub(tensor_of({1, 2, 3, 4, 5}, {5}, DType::float32), a).memory_format() == kChannelsLast);
+  CHECK(add(a.detach(MemoryFormat::contiguous), b).memory_format() == MemoryFormat::contiguous);
   CHECK(add(a, a.detach(MemoryFormat::contiguous)).memory_format() == MemoryFormat::contiguous);
 }
 
@@ -117,6 +120,17 @@ TEST_CASE("pow is defined for negative bases and its gradient is finite at zero"
   CHECK(all_close(y, {4, 0, 9}));
   y.sum().backward();
   CHECK(all_close(x.grad(), {-4, 0, 6}));
+
+  for (double exponent : {0.0, 1.0, 2.0, 3.0, 2.5}) {
+    CAPTURE(exponent);
+    const Tensor t = tensor_of({0.5, 2, 3}, {3}).set_requires_grad();
+    const Tensor u = tensor_of({0.5, 2, 3}, {3}).set_requires_grad();
+    pow(t, exponent).sum().backward();
+    pow(u, tensor_of({exponent}, {1})).sum().backward();
+    CHECK(
+        all_close(pow(t, exponent), pow(u, tensor_of({exponent}, {1})).to_vector<double>(), 1e-14));
+    CHECK(all_close(t.grad(), u.grad().to_vector<double>(), 1e-14));
+  }
 
   const Tensor base = tensor_of({0, 0, 2}, {3}).set_requires_grad();
   const Tensor exponent = tensor_of({0, 2, 3}, {3}).set_requires_grad();
