@@ -60,16 +60,17 @@ void run(benchmark::State& state, const Conv2dEngine<float>& engine, Conv2dPass 
   Tensor x = random_tensor({d.n, d.h_in, d.w_in, d.c_in}),
          y = random_tensor({d.n, d.h_out(), d.w_out(), d.c_out}),
          w = random_tensor({d.c_out, d.group_in(), d.k_h, d.k_w});
-  const Storage workspace(engine.workspace_bytes(d, pass));
+  const auto plan = engine.plan(d, pass);
+  const Storage workspace(plan->workspace_bytes());
   float *px = x.data<float>(), *py = y.data<float>(), *pw = w.data<float>();
   measure(state, {.flops = 2 * static_cast<double>(d.macs())}, [&] {
     switch (pass) {
       case Conv2dPass::forward:
-        return engine.forward(py, {px}, pw, d, workspace.data());
+        return plan->run(py, {px}, pw, workspace.data());
       case Conv2dPass::backward_input:
-        return engine.backward_input(px, py, pw, d, workspace.data());
+        return plan->run(px, {py}, pw, workspace.data());
       case Conv2dPass::backward_weight:
-        return engine.backward_weight(pw, py, {px}, d, workspace.data());
+        return plan->run(pw, {px}, py, workspace.data());
     }
   });
 }

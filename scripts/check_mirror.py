@@ -14,13 +14,11 @@ NOT_CHECKED = ("train/cli/",)  # the command line is tested from outside, in tes
 # Sources that need no test file of their own, each with the reason.
 EXCEPTIONS = {
     "core/kernels/dispatch.cpp": "forwards to the *_isa.cpp kernels, whose tests run every set",
-    "core/kernels/conv2d_reference.cpp": "an engine of core/kernels/conv2d.h, whose test runs it",
-    "core/kernels/direct_isa.cpp": "the kernels of core/kernels/conv2d_direct.cpp, whose test runs all",
-    "core/kernels/grouped_isa.cpp": "the kernels of core/kernels/conv2d_grouped.cpp, whose test runs all",
-    "core/kernels/microkernel_isa.cpp": "the product of the two engines, whose tests run it",
+    "core/kernels/conv2d/grouped/backward_weight_isa.cpp": "a pass of grouped.cpp, whose test runs it",
+    "core/kernels/conv2d/reference/reference.cpp": "an engine of core/kernels/conv2d.h, whose test runs it",
+    "core/kernels/conv2d/microkernel_isa.cpp": "the product of two engines, whose tests run it",
     "core/ops/batch_norm_passes.cpp": "the parts of batch norms, which the tests of those operations run",
     "core/ops/conv2d_passes.cpp": "the parts of convolutions, likewise",
-    "core/kernels/winograd_isa.cpp": "the kernels of core/kernels/conv2d_winograd.cpp, likewise",
 }
 
 

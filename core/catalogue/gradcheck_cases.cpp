@@ -414,7 +414,7 @@ std::vector<GradcheckCase> conv2d_engine_gradcheck_cases() {
                                 .groups = s.groups};
     std::string passes;
     const auto try_pass = [&](kernels::Conv2dPass pass, const char* pass_name) {
-      if (kernels::plan_conv2d<float>(d, pass).name() != engine) return;
+      if (kernels::choose_conv2d<float>(d, pass).name() != engine) return;
       passes += passes.empty() ? pass_name : fmt::format(", {}", pass_name);
     };
     try_pass(kernels::Conv2dPass::forward, "forward");

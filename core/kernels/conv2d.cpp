@@ -35,7 +35,7 @@ const char* name(Conv2dPass pass) {
 }
 
 template <class T>
-const Conv2dEngine<T>& plan_conv2d(const Conv2dDims& d, Conv2dPass pass) {
+const Conv2dEngine<T>& choose_conv2d(const Conv2dDims& d, Conv2dPass pass) {
   static const std::vector<const Conv2dEngine<T>*> all = engines<T>();
   const auto usable = [&](const Conv2dEngine<T>* engine) { return engine->supports(d, pass); };
   const auto wanted = std::ranges::find_if(all, [&](const Conv2dEngine<T>* engine) {
@@ -43,8 +43,8 @@ const Conv2dEngine<T>& plan_conv2d(const Conv2dDims& d, Conv2dPass pass) {
   });
   return **(wanted != all.end() ? wanted : std::ranges::find_if(all, usable));
 }
-template const Conv2dEngine<float>& plan_conv2d(const Conv2dDims&, Conv2dPass);
-template const Conv2dEngine<double>& plan_conv2d(const Conv2dDims&, Conv2dPass);
+template const Conv2dEngine<float>& choose_conv2d(const Conv2dDims&, Conv2dPass);
+template const Conv2dEngine<double>& choose_conv2d(const Conv2dDims&, Conv2dPass);
 
 std::vector<std::string_view> conv2d_engine_names() {
   std::vector<std::string_view> names;

@@ -1,14 +1,15 @@
-// Convolution: sizes, the interface of an engine, and the planner that picks one per layer.
+// Convolution: sizes, what an engine and its plans are, and which engine computes what.
 // Engines compute in channels_last: x [n, h_in, w_in, c_in], y [n, h_out, w_out, c_out]. Weights
 // keep their logical order [c_out, c_in / groups, k_h, k_w].
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <vector>
 
-#include "core/kernels/conv2d_input.h"
+#include "core/kernels/conv2d/input.h"
 
 namespace resgrad::kernels {
 
@@ -33,37 +34,44 @@ enum class Conv2dPass { forward, backward_input, backward_weight };
 /// The pass as the enumerator spells it.
 const char* name(Conv2dPass pass);
 
-/// One way to compute the three passes for element type T (float or double). Engines have no
-/// state of their own and may be called from several threads.
+/// How an engine computes one pass of one convolution: cut into parts for the number of threads and
+/// the instruction set that were set when it was planned. May be run any number of times, from
+/// several threads.
+template <class T>
+class Conv2dPlan {
+ public:
+  virtual ~Conv2dPlan() = default;
+  /// Bytes of 64-byte aligned scratch memory that run() needs.
+  virtual std::size_t workspace_bytes() const = 0;
+  /// forward: result = y, source = x, factor = w: y = conv(x, w).
+  /// backward_input: result = dx, source = dy, factor = w: the transposed convolution of dy with w.
+  /// backward_weight: result = dw, source = x as forward read it, factor = dy: their correlation.
+  virtual void run(T* result, const Conv2dInput<T>& source, const T* factor,
+                   std::byte* workspace) const = 0;
+};
+
+/// One way to compute the three passes for element type T (float or double). Engines have no state
+/// of their own and may be called from several threads.
 template <class T>
 class Conv2dEngine {
  public:
   virtual ~Conv2dEngine() = default;
   virtual std::string_view name() const = 0;
   virtual bool supports(const Conv2dDims& d, Conv2dPass pass) const = 0;
-  /// Bytes of 64-byte aligned scratch that the pass needs on the current number of threads.
-  virtual std::size_t workspace_bytes(const Conv2dDims& d, Conv2dPass pass) const = 0;
-  /// y = conv(x, w).
-  virtual void forward(T* y, const Conv2dInput<T>& x, const T* w, const Conv2dDims& d,
-                       std::byte* workspace) const = 0;
-  /// dx = the gradient of x: the transposed convolution of dy with w.
-  virtual void backward_input(T* dx, const T* dy, const T* w, const Conv2dDims& d,
-                              std::byte* workspace) const = 0;
-  /// dw = the gradient of w: the correlation of x, normalised as forward saw it, with dy.
-  virtual void backward_weight(T* dw, const T* dy, const Conv2dInput<T>& x, const Conv2dDims& d,
-                               std::byte* workspace) const = 0;
+  /// For a pass that it supports.
+  virtual std::unique_ptr<const Conv2dPlan<T>> plan(const Conv2dDims& d, Conv2dPass pass) const = 0;
 };
 
-/// The engine that the planner picks for a pass: the one that was set, where it supports the pass,
-/// else the first of the list that does. The last of the list, `reference`, supports everything.
+/// The engine for a pass: the one that was set, where it supports the pass, else the first of the
+/// list that does. The last of the list, `reference`, supports everything.
 template <class T>
-const Conv2dEngine<T>& plan_conv2d(const Conv2dDims& d, Conv2dPass pass);
+const Conv2dEngine<T>& choose_conv2d(const Conv2dDims& d, Conv2dPass pass);
 
 /// The engines for float, fastest first.
 std::vector<std::string_view> conv2d_engine_names();
 
-/// Prefers the engine of this name; "auto" lets the planner choose. Returns false, changing
-/// nothing, for an unknown name.
+/// Prefers the engine of this name; "auto" is the first that supports a pass. Returns false,
+/// changing nothing, for an unknown name.
 bool set_conv2d_engine(std::string_view name);
 
 /// What was set last: "auto" at first.

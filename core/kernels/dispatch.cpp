@@ -2,14 +2,14 @@
 // built by code of its own set, so it must not be touched before the set is known to be supported.
 #include "core/kernels/adamw.h"
 #include "core/kernels/batch_norm.h"
-#include "core/kernels/direct.h"
+#include "core/kernels/conv2d/direct/direct.h"
+#include "core/kernels/conv2d/grouped/grouped.h"
+#include "core/kernels/conv2d/winograd/winograd.h"
 #include "core/kernels/elementwise.h"
-#include "core/kernels/grouped.h"
 #include "core/kernels/isa.h"
 #include "core/kernels/peak.h"
 #include "core/kernels/pool.h"
 #include "core/kernels/sgd.h"
-#include "core/kernels/winograd.h"
 
 #ifdef RESGRAD_X86_ISAS
 #define RESGRAD_DECLARE_X86(Family, family) \

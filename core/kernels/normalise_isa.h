@@ -2,7 +2,7 @@
 // same bits wherever it is computed, since backward decides by it again what the ReLU let through.
 #pragma once
 
-#include "core/kernels/conv2d_input.h"
+#include "core/kernels/conv2d/input.h"
 #include "core/kernels/vector_isa.h"
 
 namespace resgrad::kernels::RESGRAD_ISA {

@@ -42,14 +42,16 @@ Work work_of(std::string_view op, const Conv2dDims& d, Conv2dPass pass, std::str
           .shape = describe(d)};
 }
 
-// Runs f(engine, workspace), which computes `result`, with the engine that is planned for the pass,
-// and reports it. A sum of no products (no image or no input channel) is 0 without an engine.
-template <class T, class F>
-void run(Tensor& result, std::string_view op, const Conv2dDims& d, Conv2dPass pass, F&& f) {
+// Runs a pass on the engine that is chosen for it (see Conv2dPlan::run()), and reports it. A sum of
+// no products (no image or no input channel) is 0 without an engine.
+template <class T>
+void run(Tensor& result, std::string_view op, const Conv2dDims& d, Conv2dPass pass,
+         const kernels::Conv2dInput<T>& source, const T* factor) {
   if (d.macs() == 0) return result.zero_();
-  const kernels::Conv2dEngine<T>& engine = kernels::plan_conv2d<T>(d, pass);
-  const Storage workspace(engine.workspace_bytes(d, pass));
-  f(engine, workspace.data());
+  const kernels::Conv2dEngine<T>& engine = kernels::choose_conv2d<T>(d, pass);
+  const auto plan = engine.plan(d, pass);
+  const Storage workspace(plan->workspace_bytes());
+  plan->run(result.data<T>(), source, factor, workspace.data());
   if (WorkObserver::active()) report(work_of(op, d, pass, engine.name(), sizeof(T)));
 }
 
@@ -117,9 +119,7 @@ Tensor conv2d_forward(std::string_view op, const Conv2dOperand& x, const Tensor&
   Tensor y = Tensor::empty({d.n, d.c_out, d.h_out(), d.w_out()}, x.x.dtype(), kChannelsLast);
   visit_floating(y.dtype(), "conv2d", [&](auto tag) {
     using T = decltype(tag);
-    run<T>(y, op, d, Conv2dPass::forward, [&](const auto& engine, std::byte* workspace) {
-      engine.forward(y.data<T>(), input_of<T>(x), weight.data<T>(), d, workspace);
-    });
+    run<T>(y, op, d, Conv2dPass::forward, input_of<T>(x), weight.data<T>());
     if (bias.defined()) {
       kernels::batch_norm<T>().add_bias(y.data<T>(), bias.data<T>(), rows(d), d.c_out);
       report({.name = "conv2d bias", .phase = "forward", .bytes = 2 * bytes_of(y)});
@@ -133,9 +133,7 @@ Tensor conv2d_backward_input(std::string_view op, const Tensor& dy, const Tensor
   Tensor dx = Tensor::empty({d.n, d.c_in, d.h_in, d.w_in}, dy.dtype(), kChannelsLast);
   visit_floating(dy.dtype(), "conv2d", [&](auto tag) {
     using T = decltype(tag);
-    run<T>(dx, op, d, Conv2dPass::backward_input, [&](const auto& engine, std::byte* workspace) {
-      engine.backward_input(dx.data<T>(), dy.data<T>(), weight.data<T>(), d, workspace);
-    });
+    run<T>(dx, op, d, Conv2dPass::backward_input, {dy.data<T>()}, weight.data<T>());
   });
   return dx;
 }
@@ -145,9 +143,7 @@ Tensor conv2d_backward_weight(std::string_view op, const Tensor& dy, const Conv2
   Tensor dw = Tensor::empty({d.c_out, d.group_in(), d.k_h, d.k_w}, dy.dtype());
   visit_floating(dy.dtype(), "conv2d", [&](auto tag) {
     using T = decltype(tag);
-    run<T>(dw, op, d, Conv2dPass::backward_weight, [&](const auto& engine, std::byte* workspace) {
-      engine.backward_weight(dw.data<T>(), dy.data<T>(), input_of<T>(x), d, workspace);
-    });
+    run<T>(dw, op, d, Conv2dPass::backward_weight, input_of<T>(x), dy.data<T>());
   });
   return dw;
 }

@@ -95,7 +95,8 @@ struct EngineProblem {
   Tensor run(const kernels::Conv2dEngine<T>& engine, kernels::Conv2dPass pass) const {
     constexpr std::size_t kGuardBytes = 256;
     constexpr std::byte kGuard{0x5a};
-    const std::size_t bytes = engine.workspace_bytes(d, pass);
+    const auto plan = engine.plan(d, pass);
+    const std::size_t bytes = plan->workspace_bytes();
     const Storage workspace(bytes + kGuardBytes);
     std::fill_n(workspace.data(), bytes, std::byte{0xff});
     std::fill_n(workspace.data() + bytes, kGuardBytes, kGuard);
@@ -105,11 +106,11 @@ struct EngineProblem {
     out.fill_(NAN);
     T* to = out.data<T>();
     if (pass == kernels::Conv2dPass::forward) {
-      engine.forward(to, input(), w.data<T>(), d, workspace.data());
+      plan->run(to, input(), w.data<T>(), workspace.data());
     } else if (pass == kernels::Conv2dPass::backward_input) {
-      engine.backward_input(to, dy.data<T>(), w.data<T>(), d, workspace.data());
+      plan->run(to, {dy.data<T>()}, w.data<T>(), workspace.data());
     } else {
-      engine.backward_weight(to, dy.data<T>(), input(), d, workspace.data());
+      plan->run(to, input(), dy.data<T>(), workspace.data());
     }
     const std::byte* end = workspace.data() + bytes;
     CHECK_MESSAGE(std::all_of(end, end + kGuardBytes, [](std::byte b) { return b == kGuard; }),

@@ -113,8 +113,8 @@ TEST_CASE("a convolution reports each pass with its engine and sizes") {
     const Seen& seen = recorder.all[pass];
     CHECK(seen.flops == 2. * 2 * 4 * 4 * 4 * 3 * 9);
     CHECK(seen.bytes == 4. * (2 * 3 * 64 + 4 * 3 * 9 + 2 * 4 * 16));
-    CHECK(seen.engine == kernels::plan_conv2d<float>({2, 3, 8, 8, 4, 3, 3, 2, 2, 1, 1, 1, 1, 1},
-                                                     kernels::Conv2dPass::forward)
+    CHECK(seen.engine == kernels::choose_conv2d<float>({2, 3, 8, 8, 4, 3, 3, 2, 2, 1, 1, 1, 1, 1},
+                                                       kernels::Conv2dPass::forward)
                              .name());
     CHECK(seen.shape == "3x3 3->4 /2 @8x8");
   }

@@ -31,22 +31,15 @@ struct Problem {
 
   // The passes, into memory that holds NaN before.
   Tensor run(const kernels::Conv2dEngine<T>& engine, Conv2dPass pass) const {
-    const Storage workspace(engine.workspace_bytes(d, pass));
+    const auto plan = engine.plan(d, pass);
+    const Storage workspace(plan->workspace_bytes());
     Tensor out = Tensor::empty_like(pass == Conv2dPass::forward          ? dy
                                     : pass == Conv2dPass::backward_input ? x
                                                                          : w);
     out.fill_(NAN);
-    switch (pass) {
-      case Conv2dPass::forward:
-        engine.forward(out.data<T>(), {x.data<T>()}, w.data<T>(), d, workspace.data());
-        break;
-      case Conv2dPass::backward_input:
-        engine.backward_input(out.data<T>(), dy.data<T>(), w.data<T>(), d, workspace.data());
-        break;
-      case Conv2dPass::backward_weight:
-        engine.backward_weight(out.data<T>(), dy.data<T>(), {x.data<T>()}, d, workspace.data());
-        break;
-    }
+    const bool gradient = pass == Conv2dPass::backward_weight;
+    const Tensor& source = pass == Conv2dPass::backward_input ? dy : x;
+    plan->run(out.data<T>(), {source.data<T>()}, (gradient ? dy : w).data<T>(), workspace.data());
     return out;
   }
 
@@ -114,7 +107,7 @@ TEST_CASE("the reference engine agrees for one and three threads, with fewer ima
 TEST_CASE("a repeated convolution gives the same bits") {
   const Problem<float> problem({5, 8, 9, 9, 16, 3, 3, 1, 1, 1, 1, 1, 1, 1}, 1);
   for (Conv2dPass pass : kPasses) {
-    const auto& engine = kernels::plan_conv2d<float>(problem.d, pass);
+    const auto& engine = kernels::choose_conv2d<float>(problem.d, pass);
     CHECK(bit_equal(problem.run(engine, pass), problem.run(engine, pass)));
   }
 }
@@ -135,7 +128,7 @@ TEST_CASE("every engine agrees with the naive loops on what it supports") {
         const Problem<float> problem(problems[i], i);
         for (Conv2dPass pass : kPasses) {
           CAPTURE(static_cast<int>(pass));
-          const auto& engine = kernels::plan_conv2d<float>(problem.d, pass);
+          const auto& engine = kernels::choose_conv2d<float>(problem.d, pass);
           CHECK(all_close(problem.run(engine, pass), problem.naive(pass), 1e-4));
         }
       }
@@ -149,7 +142,7 @@ TEST_CASE("an engine is chosen by name, and an unknown name changes nothing") {
   CHECK(kernels::conv2d_engine_setting() == "auto");
   REQUIRE(kernels::set_conv2d_engine("reference"));
   const Conv2dDims d{1, 3, 8, 8, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1};
-  CHECK(kernels::plan_conv2d<float>(d, Conv2dPass::forward).name() == "reference");
+  CHECK(kernels::choose_conv2d<float>(d, Conv2dPass::forward).name() == "reference");
   CHECK(kernels::set_conv2d_engine("auto"));
   CHECK(kernels::conv2d_engine_names().back() == "reference");
 }

@@ -95,7 +95,7 @@ TEST_CASE("convolutions are listed by sizes with the engine of each pass") {
   const auto engine = [](std::int64_t c_in, std::int64_t c_out, std::int64_t k, std::int64_t stride,
                          kernels::Conv2dPass pass) {
     const std::int64_t pad = k / 2;
-    return std::string(kernels::plan_conv2d<float>(
+    return std::string(kernels::choose_conv2d<float>(
                            {2, c_in, 8, 8, c_out, k, k, stride, stride, pad, pad, 1, 1, 1}, pass)
                            .name());
   };

@@ -57,7 +57,7 @@ TEST_CASE("direct convolution declines what it cannot do") {
 
 TEST_CASE("the planner takes winograd for 3x3 with stride 1 and direct for the other dense ones") {
   const auto planned = [](const Conv2dDims& d) {
-    return kernels::plan_conv2d<float>(d, Conv2dPass::forward).name();
+    return kernels::choose_conv2d<float>(d, Conv2dPass::forward).name();
   };
   CHECK(planned(square_conv2d(8, 64, 64, 16, 16, 3, 1)) == "winograd");
   CHECK(planned(square_conv2d(8, 64, 128, 16, 16, 3, 2)) == "direct");

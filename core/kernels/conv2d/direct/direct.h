@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "core/kernels/conv2d_input.h"
+#include "core/kernels/conv2d/input.h"
 
 namespace resgrad::kernels {
 
@@ -40,7 +40,7 @@ struct DirectPlan {
   std::int64_t lines;                                   // of taps that are gathered at a time
   std::int64_t block;                                   // rows that are gathered at a time
   std::int64_t tiles_depth;                             // of pixels that are packed at a time
-  bool in_place;                                        // plain rows are the pixels as they lie
+  bool in_place;                                        // row r is pixel r of x: 1x1, stride 1
   bool packs_gradients;                                 // dy and the pixels are packed
   std::int64_t gathered_row, result_row;                // row strides
   std::int64_t packed, gathered, tiles, result;         // offsets
@@ -52,11 +52,11 @@ struct DirectPlan {
 template <class T>
 struct DirectKernels {
   std::int64_t lanes;             // columns must be a multiple of this
-  std::int64_t unpacked_columns;  // up to here, gradients are used up before packing would pay
+  std::int64_t unpacked_columns;  // so few panels read dy too few times for packing it to pay
   /// y at the positions of the grid = the sum of taps of x times weights.
   void (*convolve)(T* y, const Conv2dInput<T>& x, const T* w, const DirectPlan& plan, T* workspace);
   /// dw = the sum over positions of taps of x times dy.
-  void (*backward_weight)(T* dw, const T* dy, const Conv2dInput<T>& x, const DirectPlan& plan,
+  void (*backward_weight)(T* dw, const Conv2dInput<T>& x, const T* dy, const DirectPlan& plan,
                           T* workspace);
 };
 

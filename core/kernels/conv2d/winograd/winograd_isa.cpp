@@ -1,8 +1,9 @@
-#include "core/kernels/winograd.h"
+#include "core/kernels/conv2d/winograd/winograd.h"
 
-#include "core/kernels/microkernel_isa.h"
+#include "core/kernels/assert.h"
+#include "core/kernels/conv2d/microkernel_isa.h"
+#include "core/kernels/conv2d/winograd/transforms_isa.h"
 #include "core/kernels/range_isa.h"
-#include "core/kernels/winograd_transforms_isa.h"
 
 namespace resgrad::kernels::RESGRAD_ISA {
 namespace {
@@ -67,6 +68,8 @@ void source_to_planes_as(float* planes, const Conv2dInput<float>& x, Range tiles
 
 void source_to_planes(float* planes, const Conv2dInput<float>& x, Range tiles,
                       const Worker& worker) {
+  RESGRAD_ASSERT(worker.plan.c % kLanes == 0 && worker.plan.c <= worker.plan.source.row);
+  RESGRAD_ASSERT(size(tiles) <= worker.plan.chunk);
   x.norm.scale != nullptr ? source_to_planes_as<true>(planes, x, tiles, worker)
                           : source_to_planes_as<false>(planes, x, tiles, worker);
 }
@@ -75,6 +78,8 @@ void source_to_planes(float* planes, const Conv2dInput<float>& x, Range tiles,
 void gradient_to_planes(float* planes, const float* dy, Range tiles, Range channels,
                         const Worker& worker) {
   const WinogradPlan& plan = worker.plan;
+  RESGRAD_ASSERT(size(tiles) <= plan.chunk && plan.k % kLanes == 0);
+  RESGRAD_ASSERT(size(channels) % kLanes == 0 && size(channels) <= plan.product.row);
   for_each_tile(tiles, plan, [&](auto i, auto n, auto th, auto tw) {
     const auto tile = find_tile<4>(dy, worker.zeros, n, 4 * th, 4 * tw, plan.h, plan.w, plan.k);
     float* to = planes + i * plan.product.row;
@@ -207,6 +212,7 @@ void for_each_panel(std::int64_t columns, std::int64_t i, std::int64_t parts, co
 void multiply_by_weights(const Worker& worker, std::int64_t tiles, std::int64_t columns,
                          std::int64_t i, std::int64_t parts) {
   const WinogradPlan& plan = worker.plan;
+  RESGRAD_ASSERT(tiles <= plan.chunk && columns <= plan.product.row);
   for_each_panel(columns, i, parts, [&](auto p, auto column, auto width) {
     multiply_panel(tiles, width, plan.c,
                    {worker.source + p * plan.source.plane, plan.source.row, LeftLayout::rows},
@@ -220,6 +226,7 @@ void multiply_by_weights(const Worker& worker, std::int64_t tiles, std::int64_t 
 void multiply_by_gradient(const Worker& worker, std::int64_t tiles, std::int64_t columns,
                           Update update, std::int64_t i, std::int64_t parts) {
   const WinogradPlan& plan = worker.plan;
+  RESGRAD_ASSERT(tiles <= plan.chunk && columns <= plan.weight.row);
   for_each_panel(columns, i, parts, [&](auto p, auto column, auto width) {
     multiply_panel(plan.c, width, tiles,
                    {worker.source + p * plan.source.plane, plan.source.row, LeftLayout::columns},
@@ -366,7 +373,7 @@ void backward_weight_columns(float* dw, const float* dy, const Conv2dInput<float
   });
 }
 
-void backward_weight(float* dw, const float* dy, const Conv2dInput<float>& x,
+void backward_weight(float* dw, const Conv2dInput<float>& x, const float* dy,
                      const WinogradPlan& plan, float* workspace) {
   fill_zero(workspace + plan.zeros, 6 * (plan.c > plan.k ? plan.c : plan.k));
   const int threads = static_cast<int>(plan.parts);

@@ -18,8 +18,8 @@ std::size_t align64(std::size_t bytes) {
 
 // The sizes that follow from Conv2dDims. A line is one row of the output image.
 template <class T>
-struct Plan {
-  explicit Plan(const Conv2dDims& d)
+struct Sizes {
+  explicit Sizes(const Conv2dDims& d)
       : taps(d.k_h * d.k_w),
         depth(taps * d.group_in()),
         lines_per_chunk(
@@ -128,106 +128,124 @@ void for_each_part(std::int64_t parts, const Conv2dDims& d, const F& f) {
 }
 
 template <class T>
+class ReferencePlan final : public Conv2dPlan<T> {
+ public:
+  ReferencePlan(const Conv2dDims& dims, Conv2dPass p) : d_(dims), pass_(p), sizes_(dims) {}
+
+  std::size_t workspace_bytes() const override {
+    const auto parts = static_cast<std::size_t>(sizes_.parts);
+    const std::size_t weights = pass_ == Conv2dPass::backward_weight ? parts : 1;
+    return parts * sizes_.column_bytes + weights * sizes_.weight_bytes;
+  }
+
+  void run(T* result, const Conv2dInput<T>& source, const T* factor,
+           std::byte* workspace) const override {
+    switch (pass_) {
+      case Conv2dPass::forward:
+        return forward(result, source, factor, workspace);
+      case Conv2dPass::backward_input:
+        return backward_input(result, source.x, factor, workspace);
+      case Conv2dPass::backward_weight:
+        return backward_weight(result, factor, source, workspace);
+    }
+  }
+
+ private:
+  void forward(T* y, const Conv2dInput<T>& x, const T* w, std::byte* workspace) const {
+    T* packed = reinterpret_cast<T*>(workspace);
+    pack_weight(packed, w, d_, sizes_.taps);
+    std::byte* columns = workspace + sizes_.weight_bytes;
+    for_each_part(sizes_.parts, d_, [&](std::int64_t part, std::int64_t n0, std::int64_t n1) {
+      T* column = part_columns(columns, part);
+      for_each_chunk(n0, n1, sizes_.lines_per_chunk, d_,
+                     [&](auto group, auto rows, auto row, auto h_begin, auto h_end, auto n) {
+                       const Matrix<const T> a = patches(column, x, n, h_begin, h_end, group, row);
+                       gemm<T>(Transpose::no, Transpose::yes, rows, d_.group_out(), sizes_.depth, 1,
+                               a.data, a.stride, packed + group * d_.group_out() * sizes_.depth,
+                               sizes_.depth, 0, y + row * d_.c_out + group * d_.group_out(),
+                               d_.c_out);
+                     });
+    });
+  }
+
+  void backward_input(T* dx, const T* dy, const T* w, std::byte* workspace) const {
+    T* packed = reinterpret_cast<T*>(workspace);
+    pack_weight(packed, w, d_, sizes_.taps);
+    std::byte* columns = workspace + sizes_.weight_bytes;
+    const std::int64_t image = d_.h_in * d_.w_in * d_.c_in;
+    for_each_part(sizes_.parts, d_, [&](std::int64_t part, std::int64_t n0, std::int64_t n1) {
+      T* column = part_columns(columns, part);
+      if (!sizes_.direct) std::fill(dx + n0 * image, dx + n1 * image, T{0});
+      for_each_chunk(n0, n1, sizes_.lines_per_chunk, d_,
+                     [&](auto group, auto rows, auto row, auto h_begin, auto h_end, auto n) {
+                       const Matrix<T> a =
+                           sizes_.direct
+                               ? Matrix<T>{dx + row * d_.c_in + group * d_.group_in(), d_.c_in}
+                               : Matrix<T>{column, sizes_.depth};
+                       gemm<T>(Transpose::no, Transpose::no, rows, sizes_.depth, d_.group_out(), 1,
+                               dy + row * d_.c_out + group * d_.group_out(), d_.c_out,
+                               packed + group * d_.group_out() * sizes_.depth, sizes_.depth, 0,
+                               a.data, a.stride);
+                       if (!sizes_.direct) col2im<T>(column, dx, n, h_begin, h_end, group, d_);
+                     });
+    });
+  }
+
+  void backward_weight(T* dw, const T* dy, const Conv2dInput<T>& x, std::byte* workspace) const {
+    // a sum for each part: added in the order of the parts, so the same for every run
+    std::byte* columns = workspace + static_cast<std::size_t>(sizes_.parts) * sizes_.weight_bytes;
+    const auto partial = [&](std::int64_t part) {
+      return reinterpret_cast<T*>(workspace + static_cast<std::size_t>(part) * sizes_.weight_bytes);
+    };
+    for_each_part(sizes_.parts, d_, [&](std::int64_t part, std::int64_t n0, std::int64_t n1) {
+      T* column = part_columns(columns, part);
+      std::fill_n(partial(part), d_.c_out * sizes_.depth, T{0});
+      for_each_chunk(n0, n1, sizes_.lines_per_chunk, d_,
+                     [&](auto group, auto rows, auto row, auto h_begin, auto h_end, auto n) {
+                       const Matrix<const T> a = patches(column, x, n, h_begin, h_end, group, row);
+                       gemm<T>(Transpose::yes, Transpose::no, d_.group_out(), sizes_.depth, rows, 1,
+                               dy + row * d_.c_out + group * d_.group_out(), d_.c_out, a.data,
+                               a.stride, 1, partial(part) + group * d_.group_out() * sizes_.depth,
+                               sizes_.depth);
+                     });
+    });
+    const std::int64_t c_in = d_.group_in();
+    for (std::int64_t o = 0; o < d_.c_out; ++o)
+      for (std::int64_t c = 0; c < c_in; ++c)
+        for (std::int64_t tap = 0; tap < sizes_.taps; ++tap) {
+          T sum = 0;
+          for (std::int64_t part = 0; part < sizes_.parts; ++part) {
+            sum += partial(part)[(o * sizes_.taps + tap) * c_in + c];
+          }
+          dw[(o * c_in + c) * sizes_.taps + tap] = sum;
+        }
+  }
+
+  T* part_columns(std::byte* columns, std::int64_t part) const {
+    return reinterpret_cast<T*>(columns + static_cast<std::size_t>(part) * sizes_.column_bytes);
+  }
+
+  // The input patches of a chunk as a matrix [rows, depth]: gathered into `column`, or x itself.
+  Matrix<const T> patches(T* column, const Conv2dInput<T>& x, std::int64_t n, std::int64_t h_begin,
+                          std::int64_t h_end, std::int64_t group, std::int64_t row) const {
+    if (sizes_.direct && x.norm.scale == nullptr)
+      return {x.x + row * d_.c_in + group * d_.group_in(), d_.c_in};
+    im2col(column, x, n, h_begin, h_end, group, d_);
+    return {column, sizes_.depth};
+  }
+
+  const Conv2dDims d_;
+  const Conv2dPass pass_;
+  const Sizes<T> sizes_;
+};
+
+template <class T>
 class ReferenceConv2d final : public Conv2dEngine<T> {
  public:
   std::string_view name() const override { return "reference"; }
   bool supports(const Conv2dDims&, Conv2dPass) const override { return true; }
-
-  std::size_t workspace_bytes(const Conv2dDims& d, Conv2dPass pass) const override {
-    const Plan<T> plan(d);
-    const auto parts = static_cast<std::size_t>(plan.parts);
-    const std::size_t weights = pass == Conv2dPass::backward_weight ? parts : 1;
-    return parts * plan.column_bytes + weights * plan.weight_bytes;
-  }
-
-  void forward(T* y, const Conv2dInput<T>& x, const T* w, const Conv2dDims& d,
-               std::byte* workspace) const override {
-    const Plan<T> plan(d);
-    T* packed = reinterpret_cast<T*>(workspace);
-    pack_weight(packed, w, d, plan.taps);
-    std::byte* columns = workspace + plan.weight_bytes;
-    for_each_part(plan.parts, d, [&](std::int64_t part, std::int64_t n0, std::int64_t n1) {
-      T* column = part_columns(columns, part, plan);
-      for_each_chunk(n0, n1, plan.lines_per_chunk, d,
-                     [&](auto group, auto rows, auto row, auto h_begin, auto h_end, auto n) {
-                       const Matrix<const T> a =
-                           patches(column, x, n, h_begin, h_end, group, row, d, plan);
-                       gemm<T>(Transpose::no, Transpose::yes, rows, d.group_out(), plan.depth, 1,
-                               a.data, a.stride, packed + group * d.group_out() * plan.depth,
-                               plan.depth, 0, y + row * d.c_out + group * d.group_out(), d.c_out);
-                     });
-    });
-  }
-
-  void backward_input(T* dx, const T* dy, const T* w, const Conv2dDims& d,
-                      std::byte* workspace) const override {
-    const Plan<T> plan(d);
-    T* packed = reinterpret_cast<T*>(workspace);
-    pack_weight(packed, w, d, plan.taps);
-    std::byte* columns = workspace + plan.weight_bytes;
-    const std::int64_t image = d.h_in * d.w_in * d.c_in;
-    for_each_part(plan.parts, d, [&](std::int64_t part, std::int64_t n0, std::int64_t n1) {
-      T* column = part_columns(columns, part, plan);
-      if (!plan.direct) std::fill(dx + n0 * image, dx + n1 * image, T{0});
-      for_each_chunk(n0, n1, plan.lines_per_chunk, d,
-                     [&](auto group, auto rows, auto row, auto h_begin, auto h_end, auto n) {
-                       const Matrix<T> a =
-                           plan.direct ? Matrix<T>{dx + row * d.c_in + group * d.group_in(), d.c_in}
-                                       : Matrix<T>{column, plan.depth};
-                       gemm<T>(Transpose::no, Transpose::no, rows, plan.depth, d.group_out(), 1,
-                               dy + row * d.c_out + group * d.group_out(), d.c_out,
-                               packed + group * d.group_out() * plan.depth, plan.depth, 0, a.data,
-                               a.stride);
-                       if (!plan.direct) col2im<T>(column, dx, n, h_begin, h_end, group, d);
-                     });
-    });
-  }
-
-  void backward_weight(T* dw, const T* dy, const Conv2dInput<T>& x, const Conv2dDims& d,
-                       std::byte* workspace) const override {
-    const Plan<T> plan(d);
-    // a sum for each part: added in the order of the parts, so the same for every run
-    std::byte* columns = workspace + static_cast<std::size_t>(plan.parts) * plan.weight_bytes;
-    const auto partial = [&](std::int64_t part) {
-      return reinterpret_cast<T*>(workspace + static_cast<std::size_t>(part) * plan.weight_bytes);
-    };
-    for_each_part(plan.parts, d, [&](std::int64_t part, std::int64_t n0, std::int64_t n1) {
-      T* column = part_columns(columns, part, plan);
-      std::fill_n(partial(part), d.c_out * plan.depth, T{0});
-      for_each_chunk(
-          n0, n1, plan.lines_per_chunk, d,
-          [&](auto group, auto rows, auto row, auto h_begin, auto h_end, auto n) {
-            const Matrix<const T> a = patches(column, x, n, h_begin, h_end, group, row, d, plan);
-            gemm<T>(Transpose::yes, Transpose::no, d.group_out(), plan.depth, rows, 1,
-                    dy + row * d.c_out + group * d.group_out(), d.c_out, a.data, a.stride, 1,
-                    partial(part) + group * d.group_out() * plan.depth, plan.depth);
-          });
-    });
-    const std::int64_t c_in = d.group_in();
-    for (std::int64_t o = 0; o < d.c_out; ++o)
-      for (std::int64_t c = 0; c < c_in; ++c)
-        for (std::int64_t tap = 0; tap < plan.taps; ++tap) {
-          T sum = 0;
-          for (std::int64_t part = 0; part < plan.parts; ++part) {
-            sum += partial(part)[(o * plan.taps + tap) * c_in + c];
-          }
-          dw[(o * c_in + c) * plan.taps + tap] = sum;
-        }
-  }
-
- private:
-  static T* part_columns(std::byte* columns, std::int64_t part, const Plan<T>& plan) {
-    return reinterpret_cast<T*>(columns + static_cast<std::size_t>(part) * plan.column_bytes);
-  }
-
-  // The input patches of a chunk as a matrix [rows, depth]: gathered into `column`, or x itself.
-  static Matrix<const T> patches(T* column, const Conv2dInput<T>& x, std::int64_t n,
-                                 std::int64_t h_begin, std::int64_t h_end, std::int64_t group,
-                                 std::int64_t row, const Conv2dDims& d, const Plan<T>& plan) {
-    if (plan.direct && x.norm.scale == nullptr)
-      return {x.x + row * d.c_in + group * d.group_in(), d.c_in};
-    im2col(column, x, n, h_begin, h_end, group, d);
-    return {column, plan.depth};
+  std::unique_ptr<const Conv2dPlan<T>> plan(const Conv2dDims& d, Conv2dPass pass) const override {
+    return std::make_unique<ReferencePlan<T>>(d, pass);
   }
 };
 

@@ -63,9 +63,9 @@ RESGRAD_INLINE void transform_weight_gradient(Vector* to, const Vector* from) {
   to[2] = (from[5] - sum) + sum2 * sixth;
 }
 
-// The lines of a tile are too short for the hardware to see a stream in them. So each tile asks for
-// the pixels of the tile below it, in the last row of tiles for the top of the next image: the L2
-// cache has them by then. Behind the end of the images this does nothing.
+// The hardware prefetcher follows long runs of memory; the lines of a tile are short. So each tile
+// prefetches the pixels of the tile below it (the last row of tiles: the top of the next image)
+// into the L2 cache. Addresses behind the last image do no harm: such a prefetch is ignored.
 RESGRAD_INLINE void fetch_early(const float* p) {
   __builtin_prefetch(p, 0, 2);
 }

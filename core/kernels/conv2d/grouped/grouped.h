@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "core/kernels/conv2d_input.h"
+#include "core/kernels/conv2d/input.h"
 
 namespace resgrad::kernels {
 
@@ -36,9 +36,10 @@ struct GroupedKernels {
   /// y = conv(x, w).
   void (*forward)(T* y, const Conv2dInput<T>& x, const T* w, const GroupedPlan& plan, T* workspace);
   /// dx = the transposed convolution of dy with w.
-  void (*backward_input)(T* dx, const T* dy, const T* w, const GroupedPlan& plan, T* workspace);
+  void (*backward_input)(T* dx, const Conv2dInput<T>& dy, const T* w, const GroupedPlan& plan,
+                         T* workspace);
   /// dw = the correlation of x with dy.
-  void (*backward_weight)(T* dw, const T* dy, const Conv2dInput<T>& x, const GroupedPlan& plan,
+  void (*backward_weight)(T* dw, const Conv2dInput<T>& x, const T* dy, const GroupedPlan& plan,
                           T* workspace);
 };
 

@@ -1,8 +1,9 @@
-#include "core/kernels/direct.h"
+#include "core/kernels/conv2d/direct/direct.h"
 
 #include <omp.h>
 
-#include "core/kernels/microkernel_isa.h"
+#include "core/kernels/assert.h"
+#include "core/kernels/conv2d/microkernel_isa.h"
 #include "core/kernels/normalise_isa.h"
 #include "core/kernels/range_isa.h"
 
@@ -35,10 +36,15 @@ RESGRAD_INLINE void for_each_line(Range rows, const TapGrid& grid, const F& f) {
   }
 }
 
+// `count` floats in whole vectors.
+RESGRAD_INLINE std::int64_t whole_vectors(std::int64_t count) {
+  return (count + kLanes - 1) / kLanes * kLanes;
+}
+
 // Copies `count` floats in whole vectors, and thus up to kLanes - 1 more: rows of gathered pixels
 // are padded, and filled from left to right.
 RESGRAD_INLINE void copy_over(float* to, const float* from, std::int64_t count) {
-  for (std::int64_t i = 0; i < count; i += kLanes) store(to + i, load(from + i));
+  for (std::int64_t i = 0; i < whole_vectors(count); i += kLanes) store(to + i, load(from + i));
 }
 
 // Copies some pixels of the input.
@@ -90,6 +96,9 @@ void gather_as(float* gathered, const Conv2dInput<float>& x, Range rows, Range l
       }
       const float* from = x.x + (n * g.source_h + h) * g.source_w * c;
       const bool may_read_on = x_end - from >= g.source_w * c + kLanes;
+      RESGRAD_ASSERT((line - lines.begin) * run + whole_vectors(run) <= to_row);
+      RESGRAD_ASSERT(begin == end || (w + begin * g.step_w >= 0 &&
+                                      w + (end - 1) * g.step_w + g.taps_w <= g.source_w));
       for (std::int64_t k = 0; k < begin; ++k) {
         gather_border<kNormalise>(to + k * to_row, from, w + k * g.step_w, x, g);
       }
@@ -114,7 +123,7 @@ void gather(float* gathered, const Conv2dInput<float>& x, Range rows, Range line
                           : gather_as<false>(gathered, x, rows, lines, plan);
 }
 
-// Whether the rows of the product are the pixels of the result as they lie.
+// Whether row r of the product is pixel r of the result, so that it can be written in place.
 bool writes_in_place(const TapGrid& g, const TapTarget& t) {
   return t.step_h == 1 && t.step_w == 1 && t.first_h == 0 && t.first_w == 0 && g.grid_h == t.h &&
          g.grid_w == t.w;
@@ -166,8 +175,8 @@ void multiply(float* result, std::int64_t result_row, const float* a, std::int64
   }
 }
 
-// Brings the rows of a result to their pixels, and asks for those of the next block: at strides of
-// several pixels the hardware would not.
+// Copies the rows of a result to their pixels, and prefetches those of the next block: the hardware
+// prefetcher does not follow strides of several pixels.
 void scatter(float* y, const float* result, Range rows, const DirectPlan& plan) {
   const TapTarget& t = plan.target;
   const std::int64_t ahead = plan.block / plan.grid.grid_w * t.step_h * t.w * t.columns;
@@ -216,6 +225,7 @@ void convolve(float* y, const Conv2dInput<float>& x, const float* w, const Direc
 #pragma omp for schedule(dynamic, chunk)
     for (std::int64_t block = 0; block < blocks; ++block) {
       const Range rows = part(all, block, blocks);
+      RESGRAD_ASSERT(size(rows) <= plan.block && thread < plan.parts);
       float* result = writes ? y + rows.begin * columns : own_result;
       const std::int64_t result_row = writes ? columns : plan.result_row;
       Upcoming upcoming{next_pixels(x.x, rows, all, g), {}};
@@ -309,6 +319,8 @@ void correlate(float* sums, const float* dy, const Conv2dInput<float>& x, Range 
     const std::int64_t count = size(rows);
     const Update update = block > 0 ? Update::add : Update::assign;
     const float* dy_rows = dy + rows.begin * columns;
+    RESGRAD_ASSERT(count <= plan.block);
+    RESGRAD_ASSERT(!packs || gradient_panel(columns, count) <= plan.result_size);
     if (packs) pack_gradients(gradients, dy_rows, count, columns);
     const std::int64_t next = least(share.end, rows.end + count) - rows.end;
     const Upcoming next_block{next_pixels(x.x, rows, share, g),
@@ -324,6 +336,7 @@ void correlate(float* sums, const float* dy, const Conv2dInput<float>& x, Range 
         const Range chunk = part(depths, k, chunks);
         LeftMatrix left{pixels + chunk.begin - depths.begin, stride, LeftLayout::columns};
         if (packs) {
+          RESGRAD_ASSERT(size(chunk) * count + kLanes <= plan.tiles_size);
           pack_tiles(tiles, left.data, stride, size(chunk), count, height);
           left = {tiles, height, LeftLayout::tiles};
         }
@@ -336,7 +349,7 @@ void correlate(float* sums, const float* dy, const Conv2dInput<float>& x, Range 
   }
 }
 
-void backward_weight(float* dw, const float* dy, const Conv2dInput<float>& x,
+void backward_weight(float* dw, const Conv2dInput<float>& x, const float* dy,
                      const DirectPlan& plan, float* workspace) {
   const TapGrid& g = plan.grid;
   const Range all{0, g.n * g.grid_h * g.grid_w};

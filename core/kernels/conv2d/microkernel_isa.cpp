@@ -1,5 +1,6 @@
-#include "core/kernels/microkernel_isa.h"
+#include "core/kernels/conv2d/microkernel_isa.h"
 
+#include "core/kernels/assert.h"
 #include "core/kernels/range_isa.h"
 
 namespace resgrad::kernels::RESGRAD_ISA {
@@ -112,7 +113,7 @@ void multiply(std::int64_t rows, std::int64_t depth, const float* a, std::int64_
     const std::int64_t left_stride = tiled ? size(of) : a_stride;
     float* to = c + of.begin * c_stride;
     Fetch fetch = take(upcoming != nullptr ? *upcoming : next_panel, depth);
-    // columns that the next tiles take are no stream that the hardware would see
+    // a column-major operand is read a stride apart, which the hardware prefetcher does not follow
     if (kTransposed && fetch.data == nullptr) fetch = {left + kLineFloats, left_stride, nullptr};
     if (update == Update::add) fetch.c = to;
     if (update == Update::assign_distant) fetch.c = to + highest * c_stride;
@@ -150,6 +151,7 @@ std::int64_t tile_height(std::int64_t columns) {
 
 void pack_tiles(float* tiles, const float* from, std::int64_t stride, std::int64_t rows,
                 std::int64_t depth, std::int64_t height) noexcept {
+  RESGRAD_ASSERT(rows <= stride && height > 0);
   const std::int64_t count = parts_of({0, rows}, height);
   for (std::int64_t tile = 0; tile < count; ++tile) {
     const Range of = part({0, rows}, tile, count);
@@ -170,6 +172,11 @@ void pack_tiles(float* tiles, const float* from, std::int64_t stride, std::int64
 void multiply_panel(std::int64_t rows, std::int64_t columns, std::int64_t depth,
                     const LeftMatrix& a, const float* b, std::int64_t b_stride, float* c,
                     std::int64_t c_stride, Update update, Upcoming* upcoming) noexcept {
+  RESGRAD_ASSERT(columns > 0 && columns <= kPanel && columns % kLanes == 0);
+  RESGRAD_ASSERT(columns <= b_stride && columns <= c_stride);
+  RESGRAD_ASSERT(a.layout != LeftLayout::rows || depth <= a.stride);
+  RESGRAD_ASSERT(a.layout != LeftLayout::columns || rows <= a.stride);
+  RESGRAD_ASSERT(a.layout != LeftLayout::tiles || a.stride <= tile_height(columns));
   multiply_vectors(columns / kLanes, a.layout, rows, depth, a.data, a.stride, b, b_stride, c,
                    c_stride, update, upcoming);
 }

@@ -60,6 +60,6 @@ TEST_CASE("grouped convolution declines what it cannot do") {
 }
 
 TEST_CASE("the planner takes the grouped engine for narrow groups") {
-  CHECK(kernels::plan_conv2d<float>(grouped_conv2d(8, 32, 4, 16, 16, 1), Conv2dPass::forward)
+  CHECK(kernels::choose_conv2d<float>(grouped_conv2d(8, 32, 4, 16, 16, 1), Conv2dPass::forward)
             .name() == "grouped");
 }

@@ -1,10 +1,10 @@
 // The engine of 3x3 convolutions with stride 1: decides how the work is cut and shared.
 #include <algorithm>
 
-#include "core/kernels/conv2d.h"
+#include "core/kernels/conv2d/kernel_plan.h"
+#include "core/kernels/conv2d/winograd/winograd.h"
+#include "core/kernels/conv2d/workspace.h"
 #include "core/kernels/threads.h"
-#include "core/kernels/winograd.h"
-#include "core/kernels/workspace.h"
 
 namespace resgrad::kernels {
 namespace {
@@ -80,26 +80,12 @@ class WinogradConv2d final : public Conv2dEngine<float> {
            d.groups == 1 && d.n > 0 && d.c_in % lanes == 0 && d.c_out % lanes == 0;
   }
 
-  std::size_t workspace_bytes(const Conv2dDims& d, Conv2dPass pass) const override {
-    return static_cast<std::size_t>(plan_winograd(d, pass).floats) * sizeof(float);
-  }
-
-  void forward(float* y, const Conv2dInput<float>& x, const float* w, const Conv2dDims& d,
-               std::byte* workspace) const override {
-    winograd<float>().convolve(y, x, w, plan_winograd(d, Conv2dPass::forward),
-                               reinterpret_cast<float*>(workspace));
-  }
-
-  void backward_input(float* dx, const float* dy, const float* w, const Conv2dDims& d,
-                      std::byte* workspace) const override {
-    winograd<float>().convolve(dx, {dy}, w, plan_winograd(d, Conv2dPass::backward_input),
-                               reinterpret_cast<float*>(workspace));
-  }
-
-  void backward_weight(float* dw, const float* dy, const Conv2dInput<float>& x, const Conv2dDims& d,
-                       std::byte* workspace) const override {
-    winograd<float>().backward_weight(dw, dy, x, plan_winograd(d, Conv2dPass::backward_weight),
-                                      reinterpret_cast<float*>(workspace));
+  std::unique_ptr<const Conv2dPlan<float>> plan(const Conv2dDims& d,
+                                                Conv2dPass pass) const override {
+    const auto& kernels = winograd<float>();
+    return std::make_unique<KernelPlan<WinogradPlan>>(
+        pass == Conv2dPass::backward_weight ? kernels.backward_weight : kernels.convolve,
+        std::vector{plan_winograd(d, pass)});
   }
 };
 

@@ -9,7 +9,7 @@
 
 #include <cstdint>
 
-#include "core/kernels/conv2d_input.h"
+#include "core/kernels/conv2d/input.h"
 
 namespace resgrad::kernels {
 
@@ -53,7 +53,7 @@ struct WinogradKernels {
   void (*convolve)(T* y, const Conv2dInput<T>& x, const T* w, const WinogradPlan& plan,
                    T* workspace);
   /// dw = the correlation of x with dy.
-  void (*backward_weight)(T* dw, const T* dy, const Conv2dInput<T>& x, const WinogradPlan& plan,
+  void (*backward_weight)(T* dw, const Conv2dInput<T>& x, const T* dy, const WinogradPlan& plan,
                           T* workspace);
 };
 

@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/kernels/conv2d.h"
-#include "core/kernels/grouped.h"
+#include "core/kernels/conv2d/grouped/grouped.h"
+#include "core/kernels/conv2d/kernel_plan.h"
+#include "core/kernels/conv2d/workspace.h"
 #include "core/kernels/threads.h"
-#include "core/kernels/workspace.h"
 
 namespace resgrad::kernels {
 namespace {
@@ -73,29 +73,15 @@ class GroupedConv2d final : public Conv2dEngine<float> {
            d.n > 0 && d.h_in > 0 && d.w_in > 0;
   }
 
-  std::size_t workspace_bytes(const Conv2dDims& d, Conv2dPass pass) const override {
-    return static_cast<std::size_t>(make_plan(d, pass).floats) * sizeof(float);
+  std::unique_ptr<const Conv2dPlan<float>> plan(const Conv2dDims& d,
+                                                Conv2dPass pass) const override {
+    const auto& kernels = grouped<float>();
+    return std::make_unique<KernelPlan<GroupedPlan>>(pass == Conv2dPass::forward ? kernels.forward
+                                                     : pass == Conv2dPass::backward_input
+                                                         ? kernels.backward_input
+                                                         : kernels.backward_weight,
+                                                     std::vector{make_plan(d, pass)});
   }
-
-  void forward(float* y, const Conv2dInput<float>& x, const float* w, const Conv2dDims& d,
-               std::byte* workspace) const override {
-    grouped<float>().forward(y, x, w, make_plan(d, Conv2dPass::forward), floats(workspace));
-  }
-
-  void backward_input(float* dx, const float* dy, const float* w, const Conv2dDims& d,
-                      std::byte* workspace) const override {
-    grouped<float>().backward_input(dx, dy, w, make_plan(d, Conv2dPass::backward_input),
-                                    floats(workspace));
-  }
-
-  void backward_weight(float* dw, const float* dy, const Conv2dInput<float>& x, const Conv2dDims& d,
-                       std::byte* workspace) const override {
-    grouped<float>().backward_weight(dw, dy, x, make_plan(d, Conv2dPass::backward_weight),
-                                     floats(workspace));
-  }
-
- private:
-  static float* floats(std::byte* workspace) { return reinterpret_cast<float*>(workspace); }
 };
 
 }  // namespace

@@ -2,10 +2,10 @@
 // grids of taps, and decides how they are cut.
 #include <algorithm>
 
-#include "core/kernels/conv2d.h"
-#include "core/kernels/direct.h"
+#include "core/kernels/conv2d/direct/direct.h"
+#include "core/kernels/conv2d/kernel_plan.h"
+#include "core/kernels/conv2d/workspace.h"
 #include "core/kernels/threads.h"
-#include "core/kernels/workspace.h"
 
 namespace resgrad::kernels {
 namespace {
@@ -79,9 +79,9 @@ Phase find_phase(std::int64_t phase, std::int64_t size, std::int64_t stride, std
   return p;
 }
 
-// Calls f(plan) for each phase of the strides: inputs of one phase meet the same taps.
-template <class F>
-void for_each_backward_input(const Conv2dDims& d, const F& f) {
+// A plan for each phase of the strides: inputs of one phase meet the same taps.
+std::vector<DirectPlan> plan_backward_input(const Conv2dDims& d) {
+  std::vector<DirectPlan> plans;
   for (std::int64_t i = 0; i < std::min(d.stride_h, d.h_in); ++i) {
     for (std::int64_t j = 0; j < std::min(d.stride_w, d.w_in); ++j) {
       const Phase h = find_phase(i, d.h_in, d.stride_h, d.pad_h, d.k_h);
@@ -95,9 +95,10 @@ void for_each_backward_input(const Conv2dDims& d, const F& f) {
       p.weights = {h.last_tap * d.k_w + w.last_tap, -d.stride_h * d.k_w, -d.stride_w, d.c_in * taps,
                    taps};
       lay_out(p, Conv2dPass::backward_input);
-      f(p);
+      plans.push_back(p);
     }
   }
+  return plans;
 }
 
 class DirectConv2d final : public Conv2dEngine<float> {
@@ -110,34 +111,13 @@ class DirectConv2d final : public Conv2dEngine<float> {
            d.w_out() > 0 && columns % direct<float>().lanes == 0;
   }
 
-  std::size_t workspace_bytes(const Conv2dDims& d, Conv2dPass pass) const override {
-    std::int64_t floats = 0;
-    if (pass == Conv2dPass::backward_input) {
-      for_each_backward_input(
-          d, [&](const DirectPlan& plan) { floats = std::max(floats, plan.floats); });
-    } else {
-      floats = plan_forward(d, pass).floats;
-    }
-    return static_cast<std::size_t>(floats) * sizeof(float);
-  }
-
-  void forward(float* y, const Conv2dInput<float>& x, const float* w, const Conv2dDims& d,
-               std::byte* workspace) const override {
-    direct<float>().convolve(y, x, w, plan_forward(d, Conv2dPass::forward),
-                             reinterpret_cast<float*>(workspace));
-  }
-
-  void backward_input(float* dx, const float* dy, const float* w, const Conv2dDims& d,
-                      std::byte* workspace) const override {
-    for_each_backward_input(d, [&](const DirectPlan& plan) {
-      direct<float>().convolve(dx, {dy}, w, plan, reinterpret_cast<float*>(workspace));
-    });
-  }
-
-  void backward_weight(float* dw, const float* dy, const Conv2dInput<float>& x, const Conv2dDims& d,
-                       std::byte* workspace) const override {
-    direct<float>().backward_weight(dw, dy, x, plan_forward(d, Conv2dPass::backward_weight),
-                                    reinterpret_cast<float*>(workspace));
+  std::unique_ptr<const Conv2dPlan<float>> plan(const Conv2dDims& d,
+                                                Conv2dPass pass) const override {
+    const auto& kernels = direct<float>();
+    return std::make_unique<KernelPlan<DirectPlan>>(
+        pass == Conv2dPass::backward_weight ? kernels.backward_weight : kernels.convolve,
+        pass == Conv2dPass::backward_input ? plan_backward_input(d)
+                                           : std::vector{plan_forward(d, pass)});
   }
 };
 
