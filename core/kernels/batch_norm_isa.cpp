@@ -1,5 +1,6 @@
 #include "core/kernels/batch_norm.h"
 
+#include "core/kernels/assert.h"
 #include "core/kernels/normalise_isa.h"
 #include "core/kernels/pack_isa.h"
 #include "core/kernels/range_isa.h"
@@ -21,7 +22,7 @@ struct WideRows {
   std::int64_t rest;         // elements behind the last wide row
 };
 
-WideRows widen(std::int64_t rows, std::int64_t channels, std::int64_t wide = kWide) {
+WideRows widen(std::int64_t rows, std::int64_t channels, std::int64_t wide) {
   const std::int64_t joined = most(1, wide / most(1, channels));
   return {joined, rows / joined, joined * channels, rows % joined * channels};
 }
@@ -30,6 +31,7 @@ WideRows widen(std::int64_t rows, std::int64_t channels, std::int64_t wide = kWi
 template <class T, int kCount>
 struct Factors {
   Factors(const T* const (&factors)[kCount], std::int64_t channels, const WideRows& wide) {
+    RESGRAD_ASSERT(wide.joined == 1 || wide.width <= kWide);
     for (int f = 0; f < kCount; ++f) {
       of[f] = wide.joined == 1 ? factors[f] : repeated[f];
       if (wide.joined == 1) continue;
@@ -45,27 +47,62 @@ struct Factors {
   T repeated[kCount][kWide];
 };
 
+// Columns whose factors or sums stay in registers.
+template <class T>
+constexpr std::int64_t kRegisterColumns = 4 * kPackLanes<T>;
+
+// How map() takes the matrix: as rows that registers hold the factors of, if such rows are some
+// pixels each.
+template <class T>
+WideRows widen_for_map(std::int64_t rows, std::int64_t channels) {
+  const bool narrow = channels > 0 && kRegisterColumns<T> % channels == 0;
+  return widen(rows, channels, narrow ? kRegisterColumns<T> : kWide);
+}
+
 template <bool kStream, class T, int kCount, class F>
 void map_as(T* to, std::int64_t channels, const WideRows& wide, const T* const (&factors)[kCount],
             const F& f) {
   const Factors<T, kCount> repeated(factors, channels, wide);
 #pragma omp parallel num_threads(num_threads())
   {
-    // copies that no store can be suspected to change
+    // local copies: stores through `to` might alias what the lambda captured
     const F body = f;
     const T* of[kCount];
     for (int k = 0; k < kCount; ++k) of[k] = repeated.of[k];
-#pragma omp for schedule(static)
-    for (std::int64_t r = 0; r <= wide.rows; ++r) {
-      for_each_pack<T>(
-          r < wide.rows ? wide.width : wide.rest, [&]<class V>(std::int64_t c) __attribute__((
-                                                      always_inline)) {
-            V values[kCount];
+    const auto map_pack = [&]<class V>(std::int64_t i, std::int64_t c)
+        __attribute__((always_inline)) {
+      V values[kCount];
 #pragma GCC unroll 8
-            for (int k = 0; k < kCount; ++k) values[k] = get<V>(of[k] + c);
-            const std::int64_t i = r * wide.width + c;
-            put_or_stream<kStream, V>(to + i, body.template operator()<V>(i, values));
-          });
+      for (int k = 0; k < kCount; ++k) values[k] = get<V>(of[k] + c);
+      put_or_stream<kStream, V>(to + i, body.template operator()<V>(i, values));
+    };
+    if (wide.width == kRegisterColumns<T>) {
+      Pack<T> values[4][kCount];
+#pragma GCC unroll 4
+      for (int p = 0; p < 4; ++p) {
+#pragma GCC unroll 8
+        for (int k = 0; k < kCount; ++k) values[p][k] = get<Pack<T>>(of[k] + p * kPackLanes<T>);
+      }
+#pragma omp for schedule(static)
+      for (std::int64_t r = 0; r < wide.rows; ++r) {
+#pragma GCC unroll 4
+        for (int p = 0; p < 4; ++p) {
+          const std::int64_t i = r * kRegisterColumns<T> + p * kPackLanes<T>;
+          put_or_stream<kStream, Pack<T>>(to + i, body.template operator()<Pack<T>>(i, values[p]));
+        }
+      }
+    } else {
+#pragma omp for schedule(static)
+      for (std::int64_t r = 0; r < wide.rows; ++r) {
+        for_each_pack<T>(
+            wide.width, [&]<class V>(std::int64_t c) __attribute__((always_inline)) {
+              map_pack.template operator()<V>(r * wide.width + c, c);
+            });
+      }
+    }
+#pragma omp single nowait
+    for (std::int64_t c = 0; c < wide.rest; ++c) {
+      map_pack.template operator()<T>(wide.rows * wide.width + c, c);
     }
     if constexpr (kStream) finish_streaming();
   }
@@ -82,17 +119,13 @@ bool streams(const T* to, std::int64_t rows, std::int64_t channels, const WideRo
 template <class T, int kCount, class F>
 void map(T* to, std::int64_t rows, std::int64_t channels, const T* const (&factors)[kCount],
          const F& f) {
-  const WideRows wide = widen(rows, channels);
+  const WideRows wide = widen_for_map<T>(rows, channels);
   streams(to, rows, channels, wide) ? map_as<true>(to, channels, wide, factors, f)
                                     : map_as<false>(to, channels, wide, factors, f);
 }
 
-// Columns whose sums stay in registers.
-template <class T>
-constexpr std::int64_t kSumColumns = 4 * kPackLanes<T>;
-
 // first[c] and second[c] = what terms.operator()<V>(i, column + c, &a, &b) gives for element i,
-// summed over a run of rows, for kSumColumns columns: `begin` is the first element.
+// summed over a run of rows, for kRegisterColumns columns: `begin` is the first element.
 template <class T, class Terms>
 RESGRAD_INLINE void sum_in_registers(T* first, T* second, std::int64_t begin, std::int64_t column,
                                      std::int64_t rows, std::int64_t width, const Terms& terms) {
@@ -114,8 +147,8 @@ RESGRAD_INLINE void sum_in_registers(T* first, T* second, std::int64_t begin, st
   }
 }
 
-// The same for any number of columns, with the sums in the L1 cache, row after row: blocks of
-// columns of long rows would be too many streams for the hardware to see.
+// The same for any number of columns, with the sums in the L1 cache, row after row: the hardware
+// prefetcher would not follow short pieces of rows that are far apart.
 template <class T, class Terms>
 RESGRAD_INLINE void sum_in_cache(T* first, T* second, std::int64_t begin, std::int64_t column,
                                  std::int64_t columns, std::int64_t rows, std::int64_t width,
@@ -135,14 +168,14 @@ RESGRAD_INLINE void sum_in_cache(T* first, T* second, std::int64_t begin, std::i
 // Adds the terms of the rows to sums[0 .. width) and sums[width .. 2 * width).
 template <class T, class Terms>
 void sum_block(double* sums, std::int64_t width, Range rows, const Terms& terms) {
-  const bool short_rows = width == kSumColumns<T>;
+  const bool short_rows = width == kRegisterColumns<T>;
   T first[kWide], second[kWide];
   for (std::int64_t begin = rows.begin; begin < rows.end; begin += kRun) {
     const std::int64_t run = least(kRun, rows.end - begin);
     for (std::int64_t c = 0, count; c < width; c += count) {
       const std::int64_t element = begin * width + c;
       if (short_rows) {
-        count = kSumColumns<T>;
+        count = kRegisterColumns<T>;
         sum_in_registers(first, second, element, c, run, width, terms);
       } else {
         count = least(kWide, width - c);
@@ -160,10 +193,10 @@ void sum_block(double* sums, std::int64_t width, Range rows, const Terms& terms)
 // gives. The blocks lie at the same rows whatever the number of threads.
 template <class T, class Terms>
 void sum_rows(double* scratch, std::int64_t rows, std::int64_t channels, const Terms& terms) {
-  const WideRows wide = widen(rows, channels, kSumColumns<T>);
+  const WideRows wide = widen(rows, channels, kRegisterColumns<T>);
 #pragma omp parallel for schedule(static) num_threads(num_threads())
   for (std::int64_t block = 0; block < kBatchNormBlocks; ++block) {
-    const Terms own = terms;  // a copy that no store can be suspected to change
+    const Terms own = terms;  // a local copy: stores might alias the one that is shared
     double* sums = scratch + block * 2 * channels;
     double joined[2 * kWide];
     double* wide_sums = wide.joined == 1 ? sums : joined;
@@ -201,7 +234,7 @@ template <class T>
 void moments(T* mean, T* var, const T* x, std::int64_t rows, std::int64_t channels,
              double* scratch) {
   // Sums of x - x[0] instead of x: the variance would cancel where the mean is large.
-  const Factors<T, 1> pivot({x}, channels, widen(rows, channels, kSumColumns<T>));
+  const Factors<T, 1> pivot({x}, channels, widen(rows, channels, kRegisterColumns<T>));
   const T* pivots = pivot.of[0];
   sum_rows<T>(
       scratch, rows, channels,
@@ -275,7 +308,7 @@ void sum_gradients(double* scratch, T* g_out, const T* dy, const ReluMask<T>& ma
   // without scale and shift, the mean in their place is not read
   const Factors<T, 3> factors(
       {mean, kByInput ? mask.norm.scale : mean, kByInput ? mask.norm.shift : mean}, channels,
-      widen(rows, channels, kSumColumns<T>));
+      widen(rows, channels, kRegisterColumns<T>));
   const T *means = factors.of[0], *scales = factors.of[1], *shifts = factors.of[2];
   const T* y = mask.y;
   sum_rows<T>(
@@ -302,7 +335,7 @@ void backward_reduce(T* sum_dy, T* sum_dy_xhat, T* g, const T* dy, const ReluMas
                      std::int64_t channels, double* scratch) {
   with_mask(mask, [&]<Masked kMask>() {
     const auto pass = g == nullptr ? sum_gradients<kMask, Keep::no, T>
-                      : streams(g, rows, channels, widen(rows, channels, kSumColumns<T>))
+                      : streams(g, rows, channels, widen(rows, channels, kRegisterColumns<T>))
                           ? sum_gradients<kMask, Keep::streamed, T>
                           : sum_gradients<kMask, Keep::in_cache, T>;
     pass(scratch, g, dy, mask, x, mean, rows, channels);
