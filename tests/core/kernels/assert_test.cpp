@@ -11,9 +11,14 @@ using namespace resgrad;
 
 namespace {
 
-// How a child process that calls f ends, and what it writes to its standard error stream.
+// How a child process ends, and what it writes to its standard error stream.
+struct End {
+  int status;
+  std::string written;
+};
+
 template <class F>
-std::pair<int, std::string> end_of_child(const F& f) {
+End end_of_child(const F& f) {
   int ends[2];
   REQUIRE(pipe(ends) == 0);
   const pid_t child = fork();
@@ -39,13 +44,13 @@ std::pair<int, std::string> end_of_child(const F& f) {
 }  // namespace
 
 TEST_CASE("an assertion that fails ends the process with its text and place") {
-  const auto [status, written] =
+  const End end =
       end_of_child([] { kernels::assertion_failed("rows <= plan.block", "kernel.cpp", 12); });
-  CHECK(WIFSIGNALED(status));
-  CHECK(WTERMSIG(status) == SIGABRT);
-  CAPTURE(written);
-  CHECK(written.find("kernel.cpp:12") != std::string::npos);
-  CHECK(written.find("rows <= plan.block") != std::string::npos);
+  CHECK(WIFSIGNALED(end.status));
+  CHECK(WTERMSIG(end.status) == SIGABRT);
+  CAPTURE(end.written);
+  CHECK(end.written.find("kernel.cpp:12") != std::string::npos);
+  CHECK(end.written.find("rows <= plan.block") != std::string::npos);
 }
 
 TEST_CASE("assertions are checked in builds that ask for it, and not even evaluated elsewhere") {
@@ -53,9 +58,9 @@ TEST_CASE("assertions are checked in builds that ask for it, and not even evalua
   RESGRAD_ASSERT(++evaluated == 1);
 #ifdef RESGRAD_ASSERTIONS
   CHECK(evaluated == 1);
-  CHECK(WIFSIGNALED(end_of_child([] { RESGRAD_ASSERT(1 == 2); }).first));
+  CHECK(WIFSIGNALED(end_of_child([] { RESGRAD_ASSERT(1 == 2); }).status));
 #else
   CHECK(evaluated == 0);
-  CHECK(end_of_child([] { RESGRAD_ASSERT(1 == 2); }).first == 0);
+  CHECK(end_of_child([] { RESGRAD_ASSERT(1 == 2); }).status == 0);
 #endif
 }
