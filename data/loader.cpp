@@ -131,6 +131,7 @@ Loader::Loader(std::shared_ptr<const Dataset> dataset, LoaderOptions options) {
                       "loader: dataset: expected {} bytes of pixels for {} labels, got {}",
                       dataset->size() * dataset->image_bytes(), dataset->size(),
                       dataset->images.size());
+  options.workers = std::min(options.workers, kMostWorkers);
   if (options.augment) check_options(*options.augment);
   check_options(options.mix);
   state_ = std::make_unique<State>(std::move(dataset), options);

@@ -22,6 +22,9 @@ struct Batch {
   double share = 1;
 };
 
+/// More workers than this are not started.
+constexpr int kMostWorkers = 64;
+
 struct LoaderOptions {
   std::int64_t batch_size = 128;
   bool shuffle = false;

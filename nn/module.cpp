@@ -31,9 +31,10 @@ void copy_state(std::string_view op, const std::vector<NamedTensor>& own,
                 const std::vector<NamedTensor>& state) {
   std::map<std::string, Tensor> given;
   for (const NamedTensor& t : state) given[t.name] = t.tensor;
-  std::string problems;
+  constexpr std::size_t kMostNamed = 5;  // another network differs in hundreds
+  std::vector<std::string> problems;
   const auto report = [&problems](std::string_view what, const std::string& name) {
-    problems += fmt::format("\n  {}: {}", what, name);
+    problems.push_back(fmt::format("\n  {}: {}", what, name));
   };
   std::set<std::string> known;
   for (const NamedTensor& t : own) {
@@ -51,9 +52,11 @@ void copy_state(std::string_view op, const std::vector<NamedTensor>& own,
   for (const auto& [name, tensor] : given) {
     if (!known.contains(name)) report("unexpected", name);
   }
-  require<ValueError>(problems.empty(),
-                      "{}: expected the tensors of the network, got a state that differs in:{}", op,
-                      problems);
+  const std::size_t named = std::min(problems.size(), kMostNamed);
+  require<ValueError>(
+      problems.empty(), "{}: expected the tensors of the network, got a state that differs in:{}{}",
+      op, fmt::join(problems.begin(), problems.begin() + static_cast<std::ptrdiff_t>(named), ""),
+      named == problems.size() ? "" : fmt::format("\n  and {} more", problems.size() - named));
   const NoGradGuard no_grad;
   for (const NamedTensor& t : own) {
     Tensor to = t.tensor;

@@ -17,8 +17,8 @@ class Module;
 using ModulePtr = std::shared_ptr<Module>;
 
 /// Copies the values of `state` to the tensors of `own` that have the same names; `op` stands for
-/// the caller in the message. Throws ValueError that lists every missing, unexpected or misshapen
-/// tensor; nothing is changed then.
+/// the caller in the message. Throws ValueError that names missing, unexpected and misshapen
+/// tensors, five at most, and counts the others; nothing is changed then.
 void copy_state(std::string_view op, const std::vector<NamedTensor>& own,
                 const std::vector<NamedTensor>& state);
 

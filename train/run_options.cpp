@@ -52,7 +52,9 @@ std::vector<std::string> stop_or_skip() {
 }
 
 Settings augmentation_settings(RunOptions& o) {
-  const Condition augmented{"without --no-augment", !o.no_augment};
+  const Condition augmented{"without --no-augment and --overfit-batch",
+                            !o.no_augment && !o.overfit_batch};
+  const Condition not_overfit{"without --overfit-batch", !o.overfit_batch};
   return {
       {.name = "val-split",
        .group = Group::data,
@@ -84,23 +86,27 @@ Settings augmentation_settings(RunOptions& o) {
        .group = Group::data,
        .help = "side in pixels of the square that is cut out of every training image; 0: none",
        .value = &o.cutout,
-       .limits = IntegerRange{0, 65536}},
+       .limits = IntegerRange{0, 65536},
+       .only_with = not_overfit},
       {.name = "random-erasing",
        .group = Group::data,
        .help = "probability that a box of random size is cut out of a training image",
        .value = &o.random_erasing,
-       .limits = kShare},
+       .limits = kShare,
+       .only_with = not_overfit},
       {.name = "mixup",
        .group = Group::data,
        .help = "blend the images of a batch in pairs, with shares of Beta(X, X); 0: do not",
        .value = &o.mixup,
-       .limits = kBetaParameter},
+       .limits = kBetaParameter,
+       .only_with = not_overfit},
       {.name = "cutmix",
        .group = Group::data,
        .help = "put boxes of one image into another, with shares of Beta(X, X); 0: do not. With "
                "--mixup too, a batch takes one or the other",
        .value = &o.cutmix,
-       .limits = kBetaParameter},
+       .limits = kBetaParameter,
+       .only_with = not_overfit},
       {.name = "workers",
        .group = Group::machine,
        .help = "threads that load data; 0: none of their own",
@@ -422,7 +428,7 @@ Settings machine_settings(MachineOptions& o) {
   return {
       {.name = "threads",
        .group = Group::machine,
-       .help = "threads of the kernels; 0: one per core",
+       .help = "threads of the kernels; 0: $OMP_NUM_THREADS, else one per core",
        .value = &o.threads,
        .scope = Scope::run},
       {.name = "conv-engine",
@@ -456,6 +462,36 @@ void resolve_schedule(RunOptions& o) {
   o.lr_rise_share = o.lr_rise_share.value_or(straight ? 0.2 : 0.3);
   o.lr_start_factor = o.lr_start_factor.value_or(straight ? 0.2 : 0.04);
   o.lr_end_factor = o.lr_end_factor.value_or(straight ? 0 : 4e-6);
+}
+
+std::vector<std::string> settings_without_effect(const RunOptions& options) {
+  std::vector<std::string> found;
+  RunOptions o = options, defaults;
+  const Settings rows = settings(o), default_rows = settings(defaults);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const Setting& row = rows[i];
+    if (row.only_with.holds || json_value(row) == json_value(default_rows[i])) continue;
+    found.push_back(
+        fmt::format("{} has no effect: it has one only {}", row.name, row.only_with.text));
+  }
+  const auto epochs = static_cast<double>(o.epochs);
+  if (o.lr_scheduler == "multistep" && !o.lr_milestones_in_steps && !o.lr_milestones.empty() &&
+      o.lr_milestones.back() >= o.epochs) {
+    found.push_back(fmt::format("lr-milestones: not all of {} lie within the {} epochs of the run",
+                                fmt::join(o.lr_milestones, ", "), o.epochs));
+  }
+  if (o.lr_scheduler == "step" && o.lr_step_size >= o.epochs) {
+    found.push_back(
+        fmt::format("lr-step-size: the run of {} epochs ends before the first drop, "
+                    "after {}",
+                    o.epochs, o.lr_step_size));
+  }
+  if (o.lr_warmup_epochs >= epochs) {
+    found.push_back(
+        fmt::format("lr-warmup-epochs: the run of {} epochs ends within its warm-up of {}",
+                    o.epochs, o.lr_warmup_epochs));
+  }
+  return found;
 }
 
 std::string to_json(const RunOptions& options) {

@@ -148,6 +148,10 @@ Settings settings(RunOptions& options, const NetworkWords& words = {});
 /// Gives the settings of the schedule whose defaults depend on its name these defaults.
 void resolve_schedule(RunOptions& options);
 
+/// What most likely is a mistake, in words: settings that are not at their default and have no
+/// effect beside the others, and changes of the learning rate that lie behind the end of the run.
+std::vector<std::string> settings_without_effect(const RunOptions& options);
+
 /// The settings and the version of the program as a JSON object, without those of this start alone.
 /// Throws  ValueError for text that is not UTF-8, which JSON cannot hold.
 std::string to_json(const RunOptions& options);

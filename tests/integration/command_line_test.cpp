@@ -307,6 +307,25 @@ TEST_CASE("networks are described by flags, which weights files remember") {
             .out == "");
 }
 
+TEST_CASE("threads are those of OMP_NUM_THREADS, and not without limit") {
+  const auto threads = [](const std::string& flags, const char* before) {
+    return run("info " + flags, before).out;
+  };
+  CHECK(contains(threads("", "OMP_NUM_THREADS=3"), "threads               3 (of "));
+  CHECK(contains(threads("--threads 2", "OMP_NUM_THREADS=3"), "threads               2 (of "));
+  const std::string most = threads("--threads 100000", "");
+  CHECK(contains(most, "resgrad: --threads: 100000 threads are more than the "));
+  CHECK_FALSE(contains(most, "threads               100000"));
+  const TemporaryFolder folder;
+  const Result r = run(
+      "train --dataset synthetic --max-steps 1 -b 2 --limit-eval-batches 1 --threads 1 -j 100000 "
+      "--lr-milestones 3 --output-dir " +
+      (folder.path() / "run").string());
+  CHECK(r.code == 0);
+  CHECK(contains(r.out, "resgrad: --workers: 100000 threads are more than the 64 that are used"));
+  CHECK(contains(text_of(folder.path() / "run" / "train.log"), "lr-milestones has no effect"));
+}
+
 TEST_CASE("settings without effect on what a subcommand does exit with 2") {
   const auto refused = [](const std::string& arguments, std::string_view message) {
     const Result r = run(arguments);

@@ -94,6 +94,16 @@ TEST_CASE("a network loads its own state") {
   check_equal(net->state_dict(), before);
 }
 
+TEST_CASE("the state of another network is named by five tensors and the number of the others") {
+  const auto net = make_net();
+  std::vector<NamedTensor> state = sevens(*net);
+  const std::size_t tensors = state.size();
+  for (NamedTensor& t : state) t.name = "other." + t.name;
+  const std::string error = error_of_loading(*net, state);
+  CHECK(std::ranges::count(error, '\n') == 6);
+  CHECK(error.ends_with(fmt::format("\n  and {} more", 2 * tensors - 5)));
+}
+
 TEST_CASE("one error lists all missing, unexpected and misshapen tensors; nothing is changed") {
   const auto net = make_net();
   std::vector<NamedTensor> state = sevens(*net);

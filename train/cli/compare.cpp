@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
+#include "data/loader.h"
 #include "models/models.h"
 #include "train/cli/commands.h"
 #include "train/cli/config.h"
@@ -132,6 +133,7 @@ void write_runs(const fs::path& file, const std::vector<Variant>& variants,
 
 int run_compare(CompareFlags flags) {
   apply_machine_options(flags.run);
+  flags.run.workers = at_most("--workers", flags.run.workers, data::kMostWorkers);
   const StopSignals signals;
   if (flags.run.output_dir.empty()) flags.run.output_dir = "runs/compare-" + flags.run.model;
   const fs::path folder = flags.run.output_dir;

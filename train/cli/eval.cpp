@@ -82,9 +82,10 @@ int run_eval(const EvalFlags& flags) {
   require<ValueError>(dataset->num_classes == info.num_classes,
                       "eval: dataset: expected {} classes as in {}, got {} with {}",
                       info.num_classes, flags.checkpoint, name, dataset->num_classes);
-  data::Loader loader(dataset, {.batch_size = flags.batch_size,
-                                .normalisation = loaded.normalisation,
-                                .workers = flags.workers});
+  data::Loader loader(dataset,
+                      {.batch_size = flags.batch_size,
+                       .normalisation = loaded.normalisation,
+                       .workers = at_most("--workers", flags.workers, data::kMostWorkers)});
   const StopSignals signals;
   const Evaluation evaluation =
       evaluate(*loaded.net, loader, dataset->num_classes, flags.limit_eval_batches,

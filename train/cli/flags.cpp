@@ -12,6 +12,7 @@
 #include "core/parallel.h"
 #include "data/datasets.h"
 #include "models/layout.h"
+#include "train/cli/output.h"
 #include "train/inference.h"
 
 namespace resgrad::cli {
@@ -114,8 +115,17 @@ void require_effect(const Settings& given, Settings now) {
   }
 }
 
+int at_most(std::string_view flag, int asked, int most) {
+  if (asked <= most) return asked;
+  print_error("resgrad: {}: {} threads are more than the {} that are used at most\n", flag, asked,
+              most);
+  return most;
+}
+
 void apply_machine_options(const MachineOptions& options) {
-  set_num_threads(options.threads == 0 ? omp_get_num_procs() : options.threads);
+  constexpr int kMostThreads = 64;
+  const int asked = options.threads == 0 ? num_threads() : options.threads;
+  set_num_threads(at_most("--threads", asked, std::max(kMostThreads, omp_get_num_procs())));
   if (options.isa != "auto") {
     const auto* isa = std::ranges::find_if(
         kernels::kAllIsas, [&](kernels::Isa candidate) { return name(candidate) == options.isa; });

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/registry.h"
@@ -38,7 +39,12 @@ std::shared_ptr<Settings> add_flags(CLI::App& command, Settings rows);
 /// `now` are the same rows, made after parsing.
 void require_effect(const Settings& given, Settings now);
 
-/// Sets threads, instruction set and convolution engine. Throws ValueError for what this machine
+/// The number of threads that `flag` asks for, or the most that are used, which is said on standard
+/// error then.
+int at_most(std::string_view flag, int asked, int most);
+
+/// Sets threads (0: OMP_NUM_THREADS, else one per core), instruction set and convolution engine.
+/// Throws ValueError for what this machine
 /// or build does not have.
 void apply_machine_options(const MachineOptions& options);
 

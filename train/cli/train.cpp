@@ -99,6 +99,7 @@ fs::path default_folder(const RunOptions& o) {
 
 int run_train(RunOptions o) {
   apply_machine_options(o);
+  o.workers = at_most("--workers", o.workers, data::kMostWorkers);
   if (o.output_dir.empty()) o.output_dir = default_folder(o).lexically_normal().string();
   const StopSignals signals;
   const data::DataSplits data = data::load_data({.name = o.dataset,
