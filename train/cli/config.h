@@ -1,10 +1,13 @@
 // Settings of a run from a file: --config.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "train/settings.h"
+
+namespace CLI {
+class App;
+}
 
 namespace resgrad::cli {
 
