@@ -58,13 +58,14 @@ std::shared_ptr<Settings> add_flags(CLI::App& command, Settings rows);
 /// `now` are the same rows, made after parsing.
 void require_effect(const Settings& given, Settings now);
 
-/// Sets threads, instruction set and convolution engine. Throws ValueError for what this machine
-/// or build does not have.
+/// Sets threads, instruction set and convolution engine.
+/// Throws  ValueError for what this machine or build does not have.
 void apply_machine_options(const MachineOptions& options);
 
 /// The folder of the data: `path`, else $RESGRAD_DATA, else data-cache/ if it holds the data set.
-/// Empty for the synthetic data set. Throws IoError that says how to get the data otherwise,
-/// ValueError for a data set that is none of ours.
+/// Empty for the synthetic data set.
+/// Throws  IoError that says how to get the data otherwise, ValueError for a data set that is none
+///         of ours.
 std::string find_data(const std::string& dataset, const std::string& path);
 
 /// What models::make takes; `image_size` decides on the default stem. The weights are those of
