@@ -15,12 +15,12 @@ struct AllocatorStats {
   std::size_t bytes_reserved = 0;  ///< mapped from the system: in use or cached
 };
 
-/// Returns at least `bytes` of uninitialised memory, aligned to 64 bytes; nullptr for 0.
-/// Sizes are rounded up to classes of at most 12.5 % waste, so that a block fits the next request
-/// of about its size; from 1 MiB on to whole pages, and free ranges are cut and joined (see
-/// core/large_blocks.h).
-/// When the system has no more, all cached memory is given back to it and it is asked again.
-/// Thread-safe. Throws std::bad_alloc.
+/// Returns at least `bytes` of uninitialised memory, aligned to 64 bytes; nullptr for 0. Sizes are
+/// rounded up to classes of at most 12.5 % waste, so that a block fits the next request of about
+/// its size; from 1 MiB on to whole pages, and free ranges are cut and joined (see
+/// core/large_blocks.h). When the system has no more, all cached memory is given back to it and it
+/// is asked again. Thread-safe.
+/// Throws  std::bad_alloc.
 void* allocate(std::size_t bytes);
 
 /// Returns a block from allocate(); `bytes` as requested there.

@@ -30,7 +30,7 @@ struct IoError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Throws `Error` with the formatted message unless `ok`.
+/// Throws  `Error` with the formatted message unless `ok`.
 template <class Error, class... Args>
 void require(bool ok, fmt::format_string<Args...> message, Args&&... args) {
   if (!ok) throw Error(fmt::format(message, std::forward<Args>(args)...));

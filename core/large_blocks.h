@@ -17,7 +17,8 @@ class LargeBlocks {
   /// What a request of `bytes` takes: whole pages of 4096 bytes.
   static std::size_t rounded(std::size_t bytes) { return (bytes + 4095) / 4096 * 4096; }
 
-  /// `size` is rounded(). Adds what was mapped to `mapped`, if anything. Throws std::bad_alloc.
+  /// `size` is rounded(). Adds what was mapped to `mapped`, if anything.
+  /// Throws  std::bad_alloc.
   void* allocate(std::size_t size, std::size_t& mapped);
   void deallocate(void* block) noexcept;
   /// Gives the free ranges back to the system; `calls` and `bytes` say how many.

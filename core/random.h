@@ -1,7 +1,7 @@
 // Counter-based random numbers. A value depends only on its key and its position, never on
 // threads, workers or what was drawn before, so that runs can be repeated and resumed.
 //
-// Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", Philox4x32-10.
+// Source  Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", Philox4x32-10.
 #pragma once
 
 #include <array>

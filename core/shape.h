@@ -20,8 +20,9 @@ constexpr std::string_view name(MemoryFormat format) {
   return format == MemoryFormat::contiguous ? "contiguous" : "channels_last";
 }
 
-/// Product of the sizes; 1 for rank 0. Throws ShapeError in the name of `op` for a negative size,
-/// or when the strides of elements of 8 bytes would not fit in 64 bits.
+/// Product of the sizes; 1 for rank 0.
+/// Throws  ShapeError in the name of `op` for a negative size, or when the strides of elements of 8
+///         bytes would not fit in 64 bits.
 std::int64_t numel(const Shape& shape, std::string_view op = "tensor");
 
 /// Elements to step over per axis, in elements.

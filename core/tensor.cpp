@@ -27,8 +27,7 @@ void for_each_logical(const Tensor& t, F&& f) {
 
 }  // namespace
 
-// ---- creation
-// ------------------------------------------------------------------------------------
+// ---- creation -----------------------------------------------------------------------------------
 
 Tensor Tensor::empty(Shape shape, DType dtype, MemoryFormat format) {
   const auto elements = static_cast<std::size_t>(resgrad::numel(shape));
@@ -101,8 +100,7 @@ Tensor Tensor::zeros_like(const Tensor& other) {
   return zeros(other.shape(), other.dtype(), other.memory_format());
 }
 
-// ---- properties
-// ----------------------------------------------------------------------------------
+// ---- properties ---------------------------------------------------------------------------------
 
 TensorImpl& Tensor::checked() const {
   require<StateError>(impl_ != nullptr, "tensor: expected a defined tensor, got an undefined one");
@@ -135,8 +133,7 @@ std::uint64_t Tensor::version() const {
   return checked().storage->version;
 }
 
-// ---- data
-// ----------------------------------------------------------------------------------------
+// ---- data ---------------------------------------------------------------------------------------
 
 template <class T>
 const T* Tensor::data() const {
@@ -188,8 +185,7 @@ template std::vector<float> Tensor::to_vector() const;
 template std::vector<double> Tensor::to_vector() const;
 template std::vector<std::int64_t> Tensor::to_vector() const;
 
-// ---- changes in place
-// ------------------------------------------------------------------------------
+// ---- changes in place ---------------------------------------------------------------------------
 
 void Tensor::bump_version() {
   require<StateError>(
@@ -217,8 +213,7 @@ void Tensor::copy_(const Tensor& source) {
   if (byte_size() != 0) std::memmove(bytes(), same_order.bytes(), byte_size());
 }
 
-// ---- views and copies
-// --------------------------------------------------------------------------------
+// ---- views and copies ---------------------------------------------------------------------------
 
 Tensor Tensor::detach() const {
   auto impl = std::make_shared<TensorImpl>();
@@ -241,8 +236,7 @@ Tensor Tensor::detach(MemoryFormat format) const {
   return out;
 }
 
-// ---- autograd
-// ----------------------------------------------------------------------------------------
+// ---- autograd -----------------------------------------------------------------------------------
 
 bool Tensor::requires_grad() const {
   return checked().grad_fn != nullptr;

@@ -34,7 +34,8 @@ class Tensor {
   Tensor() = default;
 
   // ---- creation --------------------------------------------------------------------------------
-  /// Uninitialised. Throws ShapeError for a negative size or channels_last with rank other than 4.
+  /// Uninitialised.
+  /// Throws  ShapeError for a negative size or channels_last with rank other than 4.
   static Tensor empty(Shape shape, DType dtype = DType::float32,
                       MemoryFormat format = MemoryFormat::contiguous);
   static Tensor full(Shape shape, double value, DType dtype = DType::float32,
@@ -71,7 +72,8 @@ class Tensor {
   bool defined() const { return impl_ != nullptr; }
   const Shape& shape() const;
   std::int64_t rank() const { return static_cast<std::int64_t>(shape().size()); }
-  /// Size of one axis; negative axes count from the end. Throws ShapeError when out of range.
+  /// Size of one axis; negative axes count from the end.
+  /// Throws  ShapeError when out of range.
   std::int64_t dim(std::int64_t axis) const;
   std::int64_t numel() const;
   DType dtype() const;
@@ -83,8 +85,9 @@ class Tensor {
   bool is_same(const Tensor& other) const { return impl_ == other.impl_; }
 
   // ---- data ------------------------------------------------------------------------------------
-  /// The elements in memory order. Throws ValueError when T is not the dtype. Whoever writes
-  /// through the pointer after the tensor was used in an operation calls bump_version().
+  /// The elements in memory order. Whoever writes through the pointer after the tensor was used in
+  /// an operation calls bump_version().
+  /// Throws  ValueError when T is not the dtype.
   template <class T>
   T* data();
   template <class T>
@@ -107,8 +110,9 @@ class Tensor {
   void bump_version();
   /// Makes this tensor, for all its handles, hold the data of `other`: shape, dtype and format may
   /// change. It goes on to require a gradient or not, and keeps its hooks; its gradient is dropped,
-  /// and graphs made before do not reach it any more. Throws StateError unless it is a leaf,
-  /// ValueError for a dtype that cannot have a gradient where it requires one.
+  /// and graphs made before do not reach it any more.
+  /// Throws  StateError unless it is a leaf, ValueError for a dtype that cannot have a gradient
+  ///         where it requires one.
   void set_data(const Tensor& other);
 
   // ---- without a gradient ----------------------------------------------------------------------
@@ -133,21 +137,23 @@ class Tensor {
   bool is_leaf() const;
   /// The gradient accumulated by backward(), or an undefined tensor.
   Tensor grad() const;
-  /// Throws ShapeError or ValueError for a gradient of another shape or dtype.
+  /// Throws  ShapeError or ValueError for a gradient of another shape or dtype.
   void set_grad(Tensor grad);
   /// Drops the gradient, so that the next backward() starts from nothing.
   void zero_grad();
   /// The operation that made this tensor; for a leaf that requires a gradient, its accumulator.
   const std::shared_ptr<Node>& grad_fn() const;
   /// Computes d(this)/d(leaf) for all leaves and adds it to their grad(). The tensor must have one
-  /// element. Throws StateError when there is no graph or its saved tensors were freed.
+  /// element.
+  /// Throws  StateError when there is no graph or its saved tensors were freed.
   void backward(BackwardOptions options = {}) const;
-  /// The same for any shape, from the gradient `dy` of this tensor. Throws ValueError without one.
+  /// The same for any shape, from the gradient `dy` of this tensor.
+  /// Throws  ValueError without one.
   void backward(const Tensor& dy, BackwardOptions options = {}) const;
   /// Calls `hook` with the gradient of this tensor when it is complete, in each backward(), until
   /// it is removed; a defined result replaces the gradient. Hooks are called in the order in which
   /// they were registered; one that a hook adds or removes counts from the next backward() on.
-  /// Throws StateError when the tensor does not require a gradient.
+  /// Throws  StateError when the tensor does not require a gradient.
   HookHandle register_hook(Hook hook) const;
 
   // ---- operations as methods (see core/ops) ----------------------------------------------------

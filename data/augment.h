@@ -34,7 +34,8 @@ struct AugmentOptions {
   double random_erasing = 0;  ///< probability that a box of random size is set to the mean
 };
 
-/// Throws ValueError for a padding or a cutout outside 0 to 65536, or a probability outside 0 to 1.
+/// Throws  ValueError for a padding or a cutout outside 0 to 65536, or a probability outside 0 to
+///         1.
 void check_options(const AugmentOptions& options);
 
 /// What was drawn for one image.
@@ -53,16 +54,16 @@ struct Augmentation {
 /// Throws  ValueError as check_options does.
 /// Source  crop and flip: He et al. 2015, arXiv:1512.03385, section 4.2; alternating: Jordan 2024,
 ///         arXiv:2404.00498, section 3.6; cutout: DeVries & Taylor 2017, arXiv:1708.04552; random
-///         erasing: Zhong et al. 2020, arXiv:1708.04896, Algorithm 1. Differs: the log of the
-///         aspect ratio is uniform, so that tall and wide are alike, the place is drawn among those
-///         that fit, and the value is the mean (their variant RE-M).
+///         erasing: Zhong et al. 2020, arXiv:1708.04896, Algorithm 1.
+/// Differs  the log of the aspect ratio is uniform, so that tall and wide are alike, the place is
+///         drawn among those that fit, and the value is the mean (their variant RE-M).
 Augmentation draw_augmentation(const AugmentOptions& options, int height, int width,
                                std::uint64_t seed, std::uint32_t epoch, std::uint64_t sample);
 
 /// Normalised values of the 256 levels of each channel.
 class PixelTable {
  public:
-  /// Throws ValueError for a deviation that is not positive.
+  /// Throws  ValueError for a deviation that is not positive.
   explicit PixelTable(const Normalisation& normalisation);
   float operator()(std::size_t channel, std::uint8_t level) const {
     return values_[channel][level];

@@ -26,14 +26,17 @@ struct Dataset {
   const std::uint8_t* image(std::int64_t i) const { return images.data() + i * image_bytes(); }
 };
 
-/// The images at `indices`, in that order. Throws ValueError for an index out of range.
+/// The images at `indices`, in that order.
+/// Throws  ValueError for an index out of range.
 Dataset subset(const Dataset& dataset, const std::vector<std::int64_t>& indices);
 
-/// The first `count` images. Throws ValueError unless 1 <= count <= size.
+/// The first `count` images.
+/// Throws  ValueError unless 1 <= count <= size.
 Dataset first(const Dataset& dataset, std::int64_t count);
 
 /// Splits off `validation` images that a permutation keyed by `seed` picks: (the rest, validation),
-/// both in the order of `dataset`. Throws ValueError unless 0 < validation < size.
+/// both in the order of `dataset`.
+/// Throws  ValueError unless 0 < validation < size.
 std::pair<Dataset, Dataset> split(const Dataset& dataset, std::int64_t validation,
                                   std::uint64_t seed);
 

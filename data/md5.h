@@ -7,7 +7,8 @@
 
 namespace resgrad::data {
 
-/// The MD5 checksum of `bytes` as 32 hexadecimal digits. Source  Rivest 1992, RFC 1321.
+/// The MD5 checksum of `bytes` as 32 hexadecimal digits.
+/// Source  Rivest 1992, RFC 1321.
 std::string md5(std::span<const std::byte> bytes);
 
 }  // namespace resgrad::data

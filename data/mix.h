@@ -16,7 +16,7 @@ struct MixOptions {
   bool any() const { return mixup != 0 || cutmix != 0; }
 };
 
-/// Throws ValueError for a parameter that is not 0 and outside 0.001 to 1000.
+/// Throws  ValueError for a parameter that is not 0 and outside 0.001 to 1000.
 void check_options(const MixOptions& options);
 
 /// What was drawn for one batch: inside `box`, x_i = keep * x_i + (1 - keep) * x_(i-1).

@@ -17,14 +17,15 @@ struct Normalisation {
 
 /// The preset of a data set, over all pixels of its training images, to four digits: cifar10,
 /// cifar100, synthetic; `imagenet`: torchvision's, to three digits; or what six numbers with commas
-/// say, mean R, G, B and deviation R, G, B. Throws ValueError for another text.
+/// say, mean R, G, B and deviation R, G, B.
+/// Throws  ValueError for another text.
 Normalisation normalisation(std::string_view text);
 
 /// The six numbers that normalisation() reads as `normalisation`, exactly.
 std::string to_setting(const Normalisation& normalisation);
 
-/// Mean and standard deviation (of the population) over all pixels of `dataset`. Throws ValueError
-/// when it is empty.
+/// Mean and standard deviation (of the population) over all pixels of `dataset`.
+/// Throws  ValueError when it is empty.
 Normalisation measure_normalisation(const Dataset& dataset);
 
 }  // namespace resgrad::data

@@ -23,7 +23,8 @@ struct Image {
 /// The most pixels of an image, so that a small file cannot ask for all the memory: 2^27.
 inline constexpr std::int64_t kMaxPixels = std::int64_t{1} << 27;
 
-/// A black image. Throws IoError that names `name` for less than one pixel or more than kMaxPixels.
+/// A black image.
+/// Throws  IoError that names `name` for less than one pixel or more than kMaxPixels.
 Image make_image(std::int64_t height, std::int64_t width, const std::string& name);
 
 }  // namespace resgrad::data

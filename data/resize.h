@@ -14,11 +14,13 @@ namespace resgrad::data {
 Image resize(const Image& image, int height, int width);
 
 /// Resizes so that the shorter side has `size` pixels and the longer floor(size * longer /
-/// shorter). Source  torchvision.transforms.Resize(size).
+/// shorter).
+/// Source  torchvision.transforms.Resize(size).
 Image resize_shorter_side(const Image& image, int size);
 
 /// The square of `size` pixels in the middle; an odd pixel goes to the side that round-half-to-even
-/// gives it. Throws ValueError when the image is smaller.
+/// gives it.
+/// Throws  ValueError when the image is smaller.
 /// Source  torchvision.transforms.CenterCrop(size).
 Image centre_crop(const Image& image, int size);
 

@@ -6,9 +6,9 @@
 #include <cmath>
 #include <cstdio>
 
-#include "core/autograd/grad_mode.h"
-#include "core/ops/arithmetic.h"
-#include "core/tensor.h"
+#include <resgrad/core/autograd/grad_mode.h>
+#include <resgrad/core/ops/arithmetic.h>
+#include <resgrad/core/tensor.h>
 
 using namespace resgrad;
 

@@ -3,12 +3,12 @@
 // Shows  a data set made in memory, the loader, a Sequential, a training loop and evaluation.
 #include <cstdio>
 
-#include "core/random.h"
-#include "data/loader.h"
-#include "nn/nn.h"
-#include "train/evaluate.h"
-#include "train/optim/sgd.h"
-#include "train/step.h"
+#include <resgrad/core/random.h>
+#include <resgrad/data/loader.h>
+#include <resgrad/nn/nn.h>
+#include <resgrad/train/evaluate.h>
+#include <resgrad/train/optim/sgd.h>
+#include <resgrad/train/step.h>
 
 using namespace resgrad;
 

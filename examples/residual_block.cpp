@@ -4,12 +4,12 @@
 // Shows  a module of one's own, its children and parameters, gradcheck() and a training loop.
 #include <cstdio>
 
-#include "core/autograd/gradcheck.h"
-#include "core/ops/arithmetic.h"
-#include "core/ops/relu.h"
-#include "core/random.h"
-#include "nn/nn.h"
-#include "train/optim/sgd.h"
+#include <resgrad/core/autograd/gradcheck.h>
+#include <resgrad/core/ops/arithmetic.h>
+#include <resgrad/core/ops/relu.h>
+#include <resgrad/core/random.h>
+#include <resgrad/nn/nn.h>
+#include <resgrad/train/optim/sgd.h>
 
 using namespace resgrad;
 

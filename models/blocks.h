@@ -66,7 +66,8 @@ struct ResidualBlockOptions {
 
 /// The shortcut of a block: the identity where shapes agree (c_in = c_out, stride 1), else
 /// ZeroPadShortcut or a 1x1 convolution (c_in -> c_out, stride), with a BatchNorm2d behind it if
-/// `norm`. Throws  ValueError for channels or a stride that the shortcut cannot have.
+/// `norm`.
+/// Throws  ValueError for channels or a stride that the shortcut cannot have.
 ModulePtr make_shortcut(std::int64_t c_in, std::int64_t c_out, std::int64_t stride,
                         Shortcut shortcut, bool norm);
 
@@ -84,12 +85,14 @@ class ResidualBlock : public Module {
  public:
   /// Makes the block start as its shortcut: zeroes the weight of the last norm (post), or of the
   /// last convolution (pre, where a zero norm would leave a ReLU without gradient).
-  /// Source  Goyal et al. 2017, arXiv:1706.02677, section 5.1.  Differs: the pre-activation form.
+  /// Source  Goyal et al. 2017, arXiv:1706.02677, section 5.1.
+  /// Differs  the pre-activation form.
   void zero_init();
 
  protected:
-  /// `op` begins the messages. Throws  ValueError for channels, stride, ratio or groups that are
-  /// not positive or do not divide.
+  /// `op` begins the messages.
+  /// Throws  ValueError for channels, stride, ratio or groups that are not positive or do not
+  ///         divide.
   ResidualBlock(const char* op, std::int64_t c_in, std::int64_t c_out,
                 const ResidualBlockOptions& options, Activation own_activation);
 
@@ -106,8 +109,8 @@ class ResidualBlock : public Module {
 
 /// Residual block of ResNet, post-activation unless asked otherwise.
 /// Source  He et al. 2015, arXiv:1512.03385, figures 2 and 5.
-///         Differs: the default projection has no batch norm (networks pass 1x1 convolution + BN
-///         as `downsample`); the stride is in the 3x3 convolution of the bottleneck, as in
+/// Differs  the default projection has no batch norm (networks pass 1x1 convolution + BN as
+///         `downsample`); the stride is in the 3x3 convolution of the bottleneck, as in
 ///         torchvision.
 class ResNetBlock final : public ResidualBlock {
  public:
@@ -119,7 +122,7 @@ class ResNetBlock final : public ResidualBlock {
 
 /// Grouped residual block of ResNeXt, pre-activation unless asked otherwise.
 /// Source  Xie et al. 2017, arXiv:1611.05431, figure 3(c), in the order of He et al. 2016.
-///         Differs: Xie et al. use post-activation; ask for it with .activation.
+/// Differs  Xie et al. use post-activation; ask for it with .activation.
 class ResNeXtBlock final : public ResidualBlock {
  public:
   using Options = ResidualBlockOptions;

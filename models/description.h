@@ -31,16 +31,17 @@ Fields to_fields(const ResNetConfig& config);
 
 /// `base` with some fields replaced: with_fields(any, to_fields(config)) is `config`. What belongs
 /// to a replaced field goes with it: another `block` than bottleneck drops the fields of
-/// bottlenecks, bottleneck_ratio drops mid_channels. Throws  ValueError that names field and text
-/// for an unknown field, a text that the field does not
-///         take, fields of bottlenecks without them, both of bottleneck_ratio and mid_channels; and
-///         as validate() for a network that is impossible.
+/// bottlenecks, bottleneck_ratio drops mid_channels.
+/// Throws  ValueError that names field and text for an unknown field, a text that the field does
+///         not take, fields of bottlenecks without them, both of bottleneck_ratio and mid_channels;
+///         and as validate() for a network that is impossible.
 ResNetConfig with_fields(ResNetConfig base, const Fields& fields);
 
 /// "block=basic blocks=3,3,3 ...", in the order of field_infos().
 std::string to_text(const Fields& fields);
-/// The fields of such a text. Throws  ValueError for a word without "=" and a field that is given
-/// twice; with_fields() checks names and values.
+/// The fields of such a text.
+/// Throws  ValueError for a word without "=" and a field that is given twice; with_fields() checks
+///         names and values.
 Fields parse_fields(std::string_view text);
 
 Activation parse_activation(std::string_view text);  ///< "post" or "pre", else ValueError

@@ -27,8 +27,8 @@ namespace resgrad::models {
 std::vector<std::string> layout_names();
 
 /// The parameters and buffers of `net`, a network of `config`, under their names in the layout.
-/// They are the network's own tensors, not copies. Throws  ValueError for an unknown layout, or one
-/// whose code cannot build this network.
+/// They are the network's own tensors, not copies.
+/// Throws  ValueError for an unknown layout, or one whose code cannot build this network.
 std::vector<NamedTensor> state_in_layout(const Module& net, const ResNetConfig& config,
                                          std::string_view layout);
 

@@ -37,8 +37,9 @@ const std::vector<Entry>& registry();
 /// Their names.
 std::vector<std::string> names();
 
-/// The description of a network. Throws  ValueError that lists the known names for an unknown one,
-/// and as with_fields() for options that the network cannot have.
+/// The description of a network.
+/// Throws  ValueError that lists the known names for an unknown one, and as with_fields() for
+///         options that the network cannot have.
 ResNetConfig configure(std::string_view name, const Options& options = {});
 
 /// Builds a network: its weights are a function of the name, the options and the seed.

@@ -13,10 +13,10 @@ namespace resgrad {
 /// nothing. More pairs than eigenvectors (9 c) begin again with the first.
 /// Shapes  images [n, c, h, w], in either format; returns [filters, c, 3, 3], float32.
 /// Throws  ShapeError unless the images have rank 4 and at least 3x3 pixels, ValueError for a
-/// number
-///         of filters that is not even and positive, eps that is not positive, and images that are
-///         not finite.
-/// Source  Jordan 2024, arXiv:2404.00498, section 3.2.  Differs: patches of 3x3, not 2x2 pixels.
+///         number of filters that is not even and positive, eps that is not positive, and images
+///         that are not finite.
+/// Source  Jordan 2024, arXiv:2404.00498, section 3.2.
+/// Differs  patches of 3x3, not 2x2 pixels.
 Tensor whitening_filters(const Tensor& images, std::int64_t filters, double eps = 0.01);
 
 /// Gives the stem of a network with config.whiten_stem its filters: whitening_filters() of `images`

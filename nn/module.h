@@ -17,8 +17,9 @@ class Module;
 using ModulePtr = std::shared_ptr<Module>;
 
 /// Copies the values of `state` to the tensors of `own` that have the same names; `op` stands for
-/// the caller in the message. Throws ValueError that names missing, unexpected and misshapen
-/// tensors, five at most, and counts the others; nothing is changed then.
+/// the caller in the message.
+/// Throws  ValueError that names missing, unexpected and misshapen tensors, five at most, and counts
+///         the others; nothing is changed then.
 void copy_state(std::string_view op, const std::vector<NamedTensor>& own,
                 const std::vector<NamedTensor>& state);
 
@@ -49,7 +50,8 @@ class Module : public std::enable_shared_from_this<Module> {
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
 
-  /// Computes the output. Throws what the operations throw.
+  /// Computes the output.
+  /// Throws  what the operations throw.
   Tensor operator()(const Tensor& x);
 
   /// The type as printed by the summary, such as "Conv2d".
@@ -63,7 +65,8 @@ class Module : public std::enable_shared_from_this<Module> {
   /// Parameters and buffers: per module its parameters, its buffers, then its children, as in
   /// PyTorch. The tensors are the module's own, not copies.
   std::vector<NamedTensor> state_dict() const;
-  /// Copies values by name. Throws as copy_state().
+  /// Copies values by name.
+  /// Throws  as copy_state().
   void load_state_dict(const std::vector<NamedTensor>& state);
 
   /// Own parameters and children, without those of the children.
@@ -90,8 +93,9 @@ class Module : public std::enable_shared_from_this<Module> {
   /// Lets calls of this module go through `caller`; null: straight to forward().
   void call_through(Caller caller) { caller_ = caller; }
 
-  /// Converts all floating parameters and buffers, here and below. Gradients are dropped. Throws
-  /// ValueError for a dtype that is not floating; whatever it throws, nothing is converted then.
+  /// Converts all floating parameters and buffers, here and below. Gradients are dropped.
+  /// Throws  ValueError for a dtype that is not floating; whatever it throws, nothing is converted
+  ///         then.
   void to(DType dtype);
 
  protected:
@@ -100,9 +104,8 @@ class Module : public std::enable_shared_from_this<Module> {
   /// Adds a parameter (a leaf that requires a gradient), a buffer (a tensor without one) or a child
   /// and returns it; the returned handle shares the data.
   /// Throws  ValueError for a name that is empty, has a dot or is taken by another parameter,
-  /// buffer
-  ///         or child of this module; for an undefined tensor, a null child or one that holds this
-  ///         module; StateError for a tensor that an operation made.
+  ///         buffer or child of this module; for an undefined tensor, a null child or one that
+  ///         holds this module; StateError for a tensor that an operation made.
   Tensor register_parameter(std::string name, Tensor tensor);
   Tensor register_buffer(std::string name, Tensor tensor);
   template <class M>

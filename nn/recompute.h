@@ -11,14 +11,15 @@ namespace resgrad {
 /// backward runs it once more, with recording, and then backward through what was recorded. The
 /// price is one more forward pass. Results and gradients are the same bits: in train mode the
 /// second run starts from the buffers of the first, which hold the places in random numbers, and
-/// they are put back after it. Grad    of x and of the parameters of `module`, which must be all
-/// that `forward` uses.  Saves x
-///         and, in train mode, copies of the buffers.
+/// they are put back after it.
 /// Throws  StateError in backward when a parameter (in evaluation mode: or buffer) was changed in
 ///         place since, the module put into the other mode, or the second run gives another output,
 ///         since a module keeps a state outside its buffers. A module that no shared_ptr owns must
 ///         outlive the graph.
-/// Source  Chen et al. 2016, arXiv:1604.06174.  Differs: the caller chooses what is recomputed.
+/// Source  Chen et al. 2016, arXiv:1604.06174.
+/// Grad    of x and of the parameters of `module`, which must be all that `forward` uses.  Saves x
+///         and, in train mode, copies of the buffers.
+/// Differs  the caller chooses what is recomputed.
 Tensor recompute(Module& module, std::function<Tensor(const Tensor&)> forward, const Tensor& x);
 
 /// Lets calls of `module` go through recompute(), or straight to its forward() again.

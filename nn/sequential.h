@@ -20,8 +20,8 @@ class Sequential final : public Module {
   void append(ModulePtr module) { register_module(std::to_string(children().size()), module); }
   std::string class_name() const override { return "Sequential"; }
 
-  /// Applies all modules but the last, for an owner that joins that one with what follows. Throws
-  /// StateError when there is none.
+  /// Applies all modules but the last, for an owner that joins that one with what follows.
+  /// Throws  StateError when there is none.
   Tensor without_last(const Tensor& x);
 
  private:

@@ -29,11 +29,12 @@ else
   mapfile -t files < <(find . -type f -not -path './.git/*' -not -path './build*' -not -path './runs/*' \
     -not -path './data-cache/*' -not -path '*/__pycache__/*' | sed 's|^\./||' | sort)
 fi
-cpp=() shell=() python=() text=()
+cpp=() headers=() shell=() python=() text=()
 for file in "${files[@]}"; do
   [[ -f $file ]] || continue # deleted, but not committed yet
   case "$file" in
-    *.h | *.cpp) cpp+=("$file") ;;
+    *.h) cpp+=("$file") headers+=("$file") ;;
+    *.cpp) cpp+=("$file") ;;
     *.sh | .ci/run | .githooks/*) shell+=("$file") ;;
     *.py) python+=("$file") ;;
   esac
@@ -88,6 +89,11 @@ for file in "${cpp[@]}"; do
 done
 forbid 'fmt::print\(|std::(cout|cerr|printf|puts)' "output past train/cli/output.h, whose errors nobody sees" \
   "${library[@]}"
+# Fields as docs/Doxyfile reads them: at the start of a line, with two blanks or more behind the name.
+fields='Shapes|Grad|Units|Parameters|Buffers|Initial|Differs|Throws|Source'
+forbid "//.*[^/ ] +($fields)  |///.*[^/ ] (Throws|Source:|Differs:) |/// (Throws|Differs) [^ ]" \
+  "a field of a docstring that does not start its line with two blanks behind its name" "${headers[@]}"
+forbid '^ *// -{5,}$' "the rest of a rule between sections that was cut in two" "${cpp[@]}"
 forbid '[[:space:]]$' "blanks at the end of the line" "${cpp[@]}" "${shell[@]}" "${python[@]}"
 forbid $'\r' "a carriage return" "${text[@]}"
 

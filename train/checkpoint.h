@@ -71,12 +71,14 @@ enum class CheckpointPart {
 Checkpoint read_checkpoint(const std::filesystem::path& file,
                            CheckpointPart part = CheckpointPart::all);
 
-/// The network alone: writes parameters and buffers of `net`, atomically. Throws IoError.
+/// The network alone: writes parameters and buffers of `net`, atomically.
+/// Throws  IoError.
 void save_weights(const std::filesystem::path& file, const Module& net, const CheckpointInfo& info);
-/// Reads what the header says about the network. Throws IoError as read_checkpoint().
+/// Reads what the header says about the network.
+/// Throws  IoError as read_checkpoint().
 CheckpointInfo read_checkpoint_info(const std::filesystem::path& file);
-/// Loads the weights into `net`. Throws IoError as read_checkpoint(), ValueError that lists every
-/// tensor that differs.
+/// Loads the weights into `net`.
+/// Throws  IoError as read_checkpoint(), ValueError that lists every tensor that differs.
 void load_weights(const std::filesystem::path& file, Module& net);
 
 }  // namespace resgrad

@@ -23,9 +23,9 @@ constexpr EnumNames<Tta, 3> kTtaNames = {
 /// Left and right exchanged: x [n, c, h, w] in either format, float32; without a gradient.
 Tensor mirrored(const Tensor& x);
 
-/// The image moved by (dy, dx) pixels, as numpy.pad's "reflect" continues it:
-/// y[i, j] = x[reflect(i - dy), reflect(j - dx)]. x [n, c, h, w] in either format, float32; without
-/// a gradient. Throws ValueError unless |dy| < h and |dx| < w.
+/// The image moved by (dy, dx) pixels, as numpy.pad's "reflect" continues it: y[i, j] = x[reflect(i
+/// - dy), reflect(j - dx)]. x [n, c, h, w] in either format, float32; without a gradient.
+/// Throws  ValueError unless |dy| < h and |dx| < w.
 Tensor moved(const Tensor& x, std::int64_t dy, std::int64_t dx);
 
 /// Logits [n, classes] of `images` [n, 3, h, w], in whatever mode `net` is.

@@ -11,8 +11,8 @@ namespace resgrad {
 
 /// Sgd or Adamw for all `parameters`, those of rank 0 and 1 without decay if options.no_norm_decay.
 /// The biases of norms (those beside a weight of rank 1) learn at norm_bias_lr_scale times the
-/// rate, with the decay divided by it, as arXiv:2404.00498, section 3.3, does. Throws  ValueError
-/// when options.optimizer is unknown, a setting is out of range, or one that
+/// rate, with the decay divided by it, as arXiv:2404.00498, section 3.3, does.
+/// Throws  ValueError when options.optimizer is unknown, a setting is out of range, or one that
 ///         belongs to the other optimiser is not at its default.
 std::unique_ptr<Optimizer> make_optimizer(const std::vector<NamedTensor>& parameters,
                                           const RunOptions& options);
@@ -21,8 +21,8 @@ std::unique_ptr<Optimizer> make_optimizer(const std::vector<NamedTensor>& parame
 double base_momentum(const RunOptions& options);
 
 /// How learning rate and momentum change. The schedule spans all epochs, wherever max_steps ends
-/// the run: a run that is cut short is the beginning of the whole one. Throws  ValueError as
-/// validate().
+/// the run: a run that is cut short is the beginning of the whole one.
+/// Throws  ValueError as validate().
 ScheduleOptions make_schedule(const RunOptions& options, std::int64_t steps_per_epoch);
 
 }  // namespace resgrad

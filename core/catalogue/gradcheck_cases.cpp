@@ -27,8 +27,7 @@ using Function = std::function<Tensor(const Tensors&)>;
 constexpr MemoryFormat kContiguous = MemoryFormat::contiguous;
 constexpr MemoryFormat kChannelsLast = MemoryFormat::channels_last;
 
-// ---- inputs: the seed is the same everywhere, sizes make them differ
-// -----------------------------
+// ---- inputs: the seed is the same everywhere, sizes make them differ ----------------------------
 
 Tensor uniform(const Shape& shape, double low = -1, double high = 1,
                MemoryFormat format = kContiguous, std::uint64_t seed = 0) {
@@ -59,8 +58,7 @@ Tensor labels(const std::vector<std::int64_t>& values) {
   return Tensor::from(values, {static_cast<std::int64_t>(values.size())});
 }
 
-// ---- the list
-// ------------------------------------------------------------------------------------
+// ---- the list -----------------------------------------------------------------------------------
 
 class Catalogue {
  public:

@@ -16,7 +16,8 @@ namespace resgrad {
 ///         factors scale and shift by which y = (x - mean) * scale + shift.
 /// Throws  ShapeError when shapes do not fit or N * H * W < 2 in training; ValueError for dtypes
 ///         that differ or options out of range.
-/// Source  Ioffe & Szegedy 2015, arXiv:1502.03167, algorithm 1.  Differs: none.
+/// Source  Ioffe & Szegedy 2015, arXiv:1502.03167, algorithm 1.
+/// Differs  none.
 Tensor batch_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, Tensor& running_mean,
                   Tensor& running_var, const BatchNormOptions& options = {});
 

@@ -16,7 +16,7 @@ inline std::int64_t rows_of(const Tensor& x) {
   return x.dim(0) * x.dim(2) * x.dim(3);
 }
 
-/// Throws what batch_norm() documents, in the name of `op`.
+/// Throws  what batch_norm() documents, in the name of `op`.
 void check_batch_norm(std::string_view op, const Tensor& x, const Tensor& weight,
                       const Tensor& bias, const Tensor& running_mean, const Tensor& running_var,
                       const BatchNormOptions& options);

@@ -11,7 +11,7 @@
 
 namespace resgrad {
 
-/// Throws what conv2d() documents, in its name.
+/// Throws  what conv2d() documents, in its name.
 void check_conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
                   const Conv2dOptions& options);
 

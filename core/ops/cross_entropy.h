@@ -15,10 +15,11 @@ Tensor log_softmax(const Tensor& x);
 ///   t = (1 - label_smoothing) * onehot(label) + label_smoothing / c.
 /// Shapes  logits [n, c], n >= 1; labels int64 [n] in [0, c); returns rank 0.
 /// Grad    dlogits = (softmax(logits) - t) / n; labels get none.  Saves log_softmax(logits),
-/// labels. Throws  ShapeError when shapes do not fit; ValueError for a label out of range, a wrong
-/// dtype or
+///         labels.
+/// Throws  ShapeError when shapes do not fit; ValueError for a label out of range, a wrong dtype or
 ///         label_smoothing outside [0, 1].
-/// Source  label smoothing: Szegedy et al. 2016, arXiv:1512.00567, section 7.  Differs: none.
+/// Source  label smoothing: Szegedy et al. 2016, arXiv:1512.00567, section 7.
+/// Differs  none.
 Tensor cross_entropy(const Tensor& logits, const Tensor& labels, double label_smoothing = 0);
 
 }  // namespace resgrad

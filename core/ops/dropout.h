@@ -9,8 +9,8 @@ namespace resgrad {
 ///   y = x * mask, mask in {0, 1 / (1 - p)}
 /// Grad    dx = dy * mask.  Saves the mask.
 /// Throws  ValueError unless 0 <= p < 1.
-/// Source  Srivastava et al. 2014, "Dropout".  Differs: scales in training ("inverted dropout"), as
-///         every framework does.
+/// Source  Srivastava et al. 2014, "Dropout".
+/// Differs  scales in training ("inverted dropout"), as every framework does.
 Tensor dropout(const Tensor& x, double p, Random& random);
 
 }  // namespace resgrad

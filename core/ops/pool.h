@@ -22,7 +22,8 @@ struct Pool2dOptions {
 Tensor max_pool2d(const Tensor& x, const Pool2dOptions& options);
 
 /// Average of each window, padding counted as zeros (PyTorch's count_include_pad).
-/// Shapes, Throws  as max_pool2d.  Saves nothing.
+/// Shapes  as max_pool2d.  Saves nothing.
+/// Throws  as max_pool2d.
 Tensor avg_pool2d(const Tensor& x, const Pool2dOptions& options);
 
 /// Average over all positions: [n, c, h, w] to [n, c, 1, 1].

@@ -14,8 +14,15 @@ execute_process(COMMAND readelf -d ${work}/moved/bin/resgrad OUTPUT_VARIABLE dyn
 if(NOT dynamic MATCHES "runpath: [^\n]*openblas-openmp")
   message(FATAL_ERROR "bin/resgrad: expected a RUNPATH to the OpenMP variant of OpenBLAS, got none")
 endif()
-run(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR} -B ${work}/build -G ${GENERATOR}
-    -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH=${work}/moved
-    -DCMAKE_CXX_FLAGS=-Werror)
+set(configure ${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR} -G ${GENERATOR} -DCMAKE_CXX_COMPILER=${CXX}
+    -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH=${work}/moved -DCMAKE_CXX_FLAGS=-Werror)
+
+execute_process(COMMAND ${configure} -B ${work}/refused -DCOMPONENTS=nosuch RESULT_VARIABLE code
+                OUTPUT_QUIET ERROR_VARIABLE errors)
+if(code EQUAL 0 OR NOT errors MATCHES "expected[^:]*got[ \n]+nosuch")
+  message(FATAL_ERROR "COMPONENTS nosuch: expected an error that says it, got ${code}: ${errors}")
+endif()
+
+run(${configure} -B ${work}/build "-DCOMPONENTS=nn;data;resgrad")
 run(${CMAKE_COMMAND} --build ${work}/build)
-run(${CMAKE_COMMAND} -E chdir ${work}/build ./consumer)
+run(${CMAKE_CTEST_COMMAND} --test-dir ${work}/build --output-on-failure)

@@ -13,10 +13,12 @@ namespace resgrad::golden {
 
 using Json = nlohmann::json;
 
-/// The cases of tests/golden/<group>.json. Throws IoError when the file is not there.
+/// The cases of tests/golden/<group>.json.
+/// Throws  IoError when the file is not there.
 Json load_cases(std::string_view group);
 
-/// The text of a file below tests/golden. Throws IoError when it is not there.
+/// The text of a file below tests/golden.
+/// Throws  IoError when it is not there.
 std::string read_text(std::string_view path);
 
 /// Element i (row-major) of the tensor called `name` in `case_name` is

@@ -46,8 +46,7 @@ void for_each_index(const Shape& shape, F&& f) {
   for (std::int64_t i = 0; i < numel(shape); ++i) f(unravel(i, shape));
 }
 
-// ---- convolution
-// ---------------------------------------------------------------------------------
+// ---- convolution --------------------------------------------------------------------------------
 
 // Calls f(x index, w index, y index) for every product of a convolution.
 template <class F>
@@ -93,8 +92,7 @@ inline Array naive_conv2d_backward_weight(const Array& dy, const Array& x,
   return dw;
 }
 
-// ---- pooling
-// -------------------------------------------------------------------------------------
+// ---- pooling ------------------------------------------------------------------------------------
 
 // Calls f(x index) for the positions of the window of y index `o` that lie inside the image.
 template <class F>
@@ -145,8 +143,7 @@ inline Array naive_avg_pool_backward(const Array& dy, const kernels::Pool2dDims&
   return dx;
 }
 
-// ---- batch normalisation
-// -------------------------------------------------------------------------
+// ---- batch normalisation ------------------------------------------------------------------------
 
 struct Moments {
   std::vector<double> mean, var;  // per channel, biased
@@ -203,8 +200,7 @@ inline BatchNormGrads naive_batch_norm_backward(const Array& dy, const Array& x,
   return grads;
 }
 
-// ---- rows of logits
-// ------------------------------------------------------------------------------
+// ---- rows of logits -----------------------------------------------------------------------------
 
 inline Array naive_log_softmax(const Array& x) {
   Array y(x.shape);
@@ -216,8 +212,7 @@ inline Array naive_log_softmax(const Array& x) {
   return y;
 }
 
-// ---- elementwise, reductions, shaping
-// ------------------------------------------------------------
+// ---- elementwise, reductions, shaping -----------------------------------------------------------
 
 /// f(a, b) under NumPy's broadcasting rules.
 template <class F>

@@ -207,10 +207,9 @@ Settings settings(BenchFlags& flags) {
 
 void add_bench(CLI::App& app, Action& action) {
   auto flags = std::make_shared<BenchFlags>();
-  CLI::App* command =
-      app.add_subcommand("bench", "measures training and inference on random images");
-  add_flags(*command, settings(*flags));
-  command->callback([flags, &action] { action = [flags] { return run_bench(*flags); }; });
+  CLI::App& command = add_command(app, "bench", "measures training and inference on random images");
+  add_flags(command, settings(*flags));
+  on_chosen(command, [flags, &action] { action = [flags] { return run_bench(*flags); }; });
 }
 
 }  // namespace resgrad::cli

@@ -2,9 +2,11 @@
 // after parsing, returns the exit code: 0 done, 1 failed, 128 + n stopped by signal n.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
-#include <string>
+
+namespace CLI {
+class App;
+}
 
 namespace resgrad::cli {
 
@@ -22,13 +24,5 @@ void add_summary(CLI::App& app, Action& action);
 void add_gradcheck(CLI::App& app, Action& action);
 void add_models(CLI::App& app, Action& action);
 void add_info(CLI::App& app, Action& action);
-
-/// Parses the arguments and runs the subcommand. Prints errors as one line on standard error.
-/// Returns the exit code; 2 for a wrong flag, value or subcommand.
-int run(int argc, const char* const* argv);
-
-/// The command line of this run(), quoted for a shell, with `--resume auto` in the place of its own
-/// --resume.
-std::string resume_command();
 
 }  // namespace resgrad::cli

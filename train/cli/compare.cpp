@@ -235,18 +235,19 @@ Settings settings(CompareFlags& flags) {
 void add_compare(CLI::App& app, Action& action) {
   auto flags = std::make_shared<CompareFlags>();
   auto given = std::make_shared<Settings>(settings(*flags));
-  CLI::App* command =
-      app.add_subcommand("compare", "trains variants over seeds and compares how they converge");
-  add_config_flag(*command, given);
-  add_flags(*command, given);
-  command->callback([given, flags, &action] {
+  CLI::App& command =
+      add_command(app, "compare", "trains variants over seeds and compares how they converge");
+  add_config_flag(command, given);
+  add_flags(command, given);
+  on_chosen(command, [given, flags, &action] {
     if (!flags->vary.empty() && !find(*given, "variants")->given) flags->orders.clear();
     flags->lr_given = find(*given, "lr")->given;
     flags->weight_decay_given = find(*given, "weight-decay")->given;
     try {
       flags->variants = make_variants(flags->run, *given, flags->orders, flags->vary);
     } catch (const ValueError& error) {
-      throw CLI::ValidationError(flags->vary.empty() ? "--variants" : "--vary", error.what());
+      validation_error(
+          fmt::format("{}: {}", flags->vary.empty() ? "--variants" : "--vary", error.what()));
     }
     for (const Variant& variant : flags->variants) check_settings(variant.options);
     action = [flags] { return run_compare(*flags); };

@@ -130,9 +130,9 @@ Settings settings(EvalFlags& flags) {
 
 void add_eval(CLI::App& app, Action& action) {
   auto flags = std::make_shared<EvalFlags>();
-  CLI::App* command = app.add_subcommand("eval", "evaluates a weights file on the test set");
-  add_flags(*command, settings(*flags));
-  command->callback([flags, &action] { action = [flags] { return run_eval(*flags); }; });
+  CLI::App& command = add_command(app, "eval", "evaluates a weights file on the test set");
+  add_flags(command, settings(*flags));
+  on_chosen(command, [flags, &action] { action = [flags] { return run_eval(*flags); }; });
 }
 
 }  // namespace resgrad::cli

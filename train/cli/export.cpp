@@ -49,10 +49,10 @@ Settings settings(ExportFlags& flags) {
 
 void add_export(CLI::App& app, Action& action) {
   auto flags = std::make_shared<ExportFlags>();
-  CLI::App* command = app.add_subcommand(
-      "export", "writes the weights under the names of torchvision and other PyTorch code");
-  add_flags(*command, settings(*flags));
-  command->callback([flags, &action] { action = [flags] { return run_export(*flags); }; });
+  CLI::App& command = add_command(
+      app, "export", "writes the weights under the names of torchvision and other PyTorch code");
+  add_flags(command, settings(*flags));
+  on_chosen(command, [flags, &action] { action = [flags] { return run_export(*flags); }; });
 }
 
 }  // namespace resgrad::cli

@@ -2,6 +2,7 @@
 
 #include <omp.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
@@ -30,6 +31,23 @@ const models::FieldInfo& field_info(std::string_view name) {
 }
 
 }  // namespace
+
+CLI::App& add_command(CLI::App& app, const std::string& name, const std::string& description) {
+  return *app.add_subcommand(name, description);
+}
+
+void add_words(CLI::App& command, const std::string& name, std::vector<std::string>& words,
+               const std::string& help, const std::string& placeholder) {
+  command.add_option(name, words, help)->option_text(placeholder);
+}
+
+void on_chosen(CLI::App& command, std::function<void()> f) {
+  command.callback(std::move(f));
+}
+
+void validation_error(const std::string& text) {
+  throw CLI::ValidationError(text);
+}
 
 NetworkWords network_words() {
   return {.models = models::names,

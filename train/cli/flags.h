@@ -1,7 +1,7 @@
 // Settings as flags of the subcommands, and what several subcommands do with them.
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -11,7 +11,27 @@
 #include "train/run_options.h"
 #include "train/settings.h"
 
+namespace CLI {
+class App;
+}
+
 namespace resgrad::cli {
+
+// Subcommands use CLI11 through these functions alone: it is inline throughout, and each source
+// that includes it compiles all of its parser.
+
+/// A new subcommand of `app`.
+CLI::App& add_command(CLI::App& app, const std::string& name, const std::string& description);
+
+/// Words without a flag in front of them; --help shows them as `placeholder`.
+void add_words(CLI::App& command, const std::string& name, std::vector<std::string>& words,
+               const std::string& help, const std::string& placeholder);
+
+/// Calls `f` when the command was chosen, after parsing.
+void on_chosen(CLI::App& command, std::function<void()> f);
+
+/// Throws  CLI::ValidationError: what was given is not what the command takes.
+[[noreturn]] void validation_error(const std::string& text);
 
 /// The names of networks, and what their fields are.
 NetworkWords network_words();
@@ -44,13 +64,13 @@ void require_effect(const Settings& given, Settings now);
 int at_most(std::string_view flag, int asked, int most);
 
 /// Sets threads (0: OMP_NUM_THREADS, else one per core), instruction set and convolution engine.
-/// Throws ValueError for what this machine
-/// or build does not have.
+/// Throws  ValueError for what this machine or build does not have.
 void apply_machine_options(const MachineOptions& options);
 
 /// The folder of the data: `path`, else $RESGRAD_DATA, else data-cache/ if it holds the data set.
-/// Empty for the synthetic data set. Throws IoError that says how to get the data otherwise,
-/// ValueError for a data set that is none of ours.
+/// Empty for the synthetic data set.
+/// Throws  IoError that says how to get the data otherwise, ValueError for a data set that is none
+///         of ours.
 std::string find_data(const std::string& dataset, const std::string& path);
 
 /// What models::make takes; `image_size` decides on the default stem. The weights are those of

@@ -85,10 +85,10 @@ Settings settings(GradcheckFlags& flags) {
 
 void add_gradcheck(CLI::App& app, Action& action) {
   auto flags = std::make_shared<GradcheckFlags>();
-  CLI::App* command =
-      app.add_subcommand("gradcheck", "compares analytic with numeric gradients of all operations");
-  add_flags(*command, settings(*flags));
-  command->callback([flags, &action] { action = [flags] { return run_gradcheck(*flags); }; });
+  CLI::App& command =
+      add_command(app, "gradcheck", "compares analytic with numeric gradients of all operations");
+  add_flags(command, settings(*flags));
+  on_chosen(command, [flags, &action] { action = [flags] { return run_gradcheck(*flags); }; });
 }
 
 }  // namespace resgrad::cli

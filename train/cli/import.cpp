@@ -128,10 +128,10 @@ Settings settings(ImportFlags& flags) {
 
 void add_import(CLI::App& app, Action& action) {
   auto flags = std::make_shared<ImportFlags>();
-  CLI::App* command = app.add_subcommand(
-      "import", "reads weights under the names of torchvision and other PyTorch code");
-  add_flags(*command, settings(*flags));
-  command->callback([flags, &action] { action = [flags] { return run_import(*flags); }; });
+  CLI::App& command = add_command(
+      app, "import", "reads weights under the names of torchvision and other PyTorch code");
+  add_flags(command, settings(*flags));
+  on_chosen(command, [flags, &action] { action = [flags] { return run_import(*flags); }; });
 }
 
 }  // namespace resgrad::cli

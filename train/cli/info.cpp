@@ -63,10 +63,9 @@ int print_info(const MachineOptions& options) {
 
 void add_info(CLI::App& app, Action& action) {
   auto options = std::make_shared<MachineOptions>();
-  CLI::App* command =
-      app.add_subcommand("info", "prints build, libraries, CPU features and threads");
-  add_flags(*command, machine_settings(*options));
-  command->callback([options, &action] { action = [options] { return print_info(*options); }; });
+  CLI::App& command = add_command(app, "info", "prints build, libraries, CPU features and threads");
+  add_flags(command, machine_settings(*options));
+  on_chosen(command, [options, &action] { action = [options] { return print_info(*options); }; });
 }
 
 }  // namespace resgrad::cli

@@ -1,4 +1,4 @@
-#include "train/cli/commands.h"
+#include "train/cli/run.h"
 
 int main(int argc, char** argv) {
   return resgrad::cli::run(argc, argv);

@@ -4,6 +4,7 @@
 #include "core/parallel.h"
 #include "models/models.h"
 #include "train/cli/commands.h"
+#include "train/cli/flags.h"
 #include "train/cli/output.h"
 
 namespace resgrad::cli {
@@ -27,8 +28,8 @@ int print_models() {
 }  // namespace
 
 void add_models(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("models", "lists the networks with their sizes");
-  command->callback([&action] { action = print_models; });
+  CLI::App& command = add_command(app, "models", "lists the networks with their sizes");
+  on_chosen(command, [&action] { action = print_models; });
 }
 
 }  // namespace resgrad::cli

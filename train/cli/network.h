@@ -17,9 +17,9 @@ struct LoadedNetwork {
   data::Normalisation normalisation;
 };
 
-/// Builds the network that `checkpoint` names and loads its weights. Throws what read_checkpoint(),
-/// models::make() and Module::load_state_dict() throw; of a file of another kind the error says
-/// what to do.
+/// Builds the network that `checkpoint` names and loads its weights.
+/// Throws  what read_checkpoint(), models::make() and Module::load_state_dict() throw; of a file of
+///         another kind the error says what to do.
 LoadedNetwork load_network(const std::filesystem::path& checkpoint);
 
 /// What to do about a file that is not the weights file that was expected, as the end of a

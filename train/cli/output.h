@@ -40,8 +40,9 @@ void print_error(fmt::format_string<Args...> format, Args&&... args) {
 /// Writes out what waits; nothing when all that was ever printed has arrived, else the reason.
 std::optional<std::string> output_error();
 
-/// Throws ValueError when `output` is one of the files `inputs`, or a file in one that is a folder:
-/// `op` would write over what it reads. `flag` is the one that names `output`.
+/// `flag` is the one that names `output`.
+/// Throws  ValueError when `output` is one of the files `inputs`, or a file in one that is a
+///         folder: `op` would write over what it reads.
 void require_not_read(std::string_view op, std::string_view flag, const std::string& output,
                       const std::vector<std::string>& inputs);
 

@@ -265,16 +265,16 @@ Settings settings(PredictFlags& flags) {
 
 void add_predict(CLI::App& app, Action& action) {
   auto flags = std::make_shared<PredictFlags>();
-  CLI::App* command = app.add_subcommand(
-      "predict", "prints the likeliest classes of image files, images of a data set, or tensors");
-  command->add_option("images", flags->images, "PNG or JPEG files of any size")
-      ->option_text("IMAGE ...");
-  const auto given = add_flags(*command, settings(*flags));
-  command->callback([given, flags, &action] {
+  CLI::App& command =
+      add_command(app, "predict",
+                  "prints the likeliest classes of image files, images of a data set, or tensors");
+  add_words(command, "images", flags->images, "PNG or JPEG files of any size", "IMAGE ...");
+  const auto given = add_flags(command, settings(*flags));
+  on_chosen(command, [given, flags, &action] {
     const int kinds = !flags->images.empty() + !flags->indices.empty() + !flags->input.empty();
     if (kinds != 1) {
-      throw CLI::ValidationError(
-          "predict", fmt::format("expected one of IMAGE ..., --index and --input, got {}", kinds));
+      validation_error(
+          fmt::format("predict: expected one of IMAGE ..., --index and --input, got {}", kinds));
     }
     require_effect(*given, settings(*flags));
     action = [flags] { return run_predict(*flags); };

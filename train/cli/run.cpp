@@ -1,3 +1,6 @@
+#include "train/cli/run.h"
+
+#include <CLI/CLI.hpp>
 #include <csignal>
 #include <exception>
 #include <new>

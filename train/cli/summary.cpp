@@ -105,16 +105,16 @@ Settings settings(SummaryFlags& flags) {
 
 void add_summary(CLI::App& app, Action& action) {
   auto flags = std::make_shared<SummaryFlags>();
-  CLI::App* command = app.add_subcommand("summary", "prints the layers of a network or block");
-  const auto given = add_flags(*command, settings(*flags));
-  command->callback([given, flags, &action] {
+  CLI::App& command = add_command(app, "summary", "prints the layers of a network or block");
+  const auto given = add_flags(command, settings(*flags));
+  on_chosen(command, [given, flags, &action] {
     require_effect(*given, settings(*flags));
     if (!flags->input_size.empty() && flags->input_size.size() != 4) {
-      throw CLI::ValidationError(
-          "--input-size", fmt::format("expected four sizes N,C,H,W, got {}", flags->input_size));
+      validation_error(
+          fmt::format("--input-size: expected four sizes N,C,H,W, got {}", flags->input_size));
     }
     if (!flags->block.empty() && (flags->in_channels == 0 || flags->out_channels == 0)) {
-      throw CLI::ValidationError("--block", "expected --in-channels and --out-channels with it");
+      validation_error("--block: expected --in-channels and --out-channels with it");
     }
     action = [flags] { return print_summary(*flags); };
   });

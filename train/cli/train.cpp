@@ -11,6 +11,7 @@
 #include "train/cli/config.h"
 #include "train/cli/flags.h"
 #include "train/cli/output.h"
+#include "train/cli/run.h"
 #include "train/cli/train_flags.h"
 #include "train/make_optimizer.h"
 #include "train/optim/adamw.h"
@@ -34,7 +35,7 @@ void check_settings(const RunOptions& o) {
     Tensor parameter = Tensor::zeros({1});
     make_optimizer({{"parameter", parameter.set_requires_grad()}}, o);
   } catch (const ValueError& error) {
-    throw CLI::ValidationError(error.what());
+    validation_error(error.what());
   }
 }
 
@@ -115,10 +116,10 @@ int run_train(RunOptions o) {
 void add_train(CLI::App& app, Action& action) {
   auto options = std::make_shared<RunOptions>();
   auto given = std::make_shared<Settings>(settings(*options, network_words()));
-  CLI::App* command = app.add_subcommand("train", "trains a network");
-  add_config_flag(*command, given);
-  add_flags(*command, given);
-  command->callback([given, options, &action] {
+  CLI::App& command = add_command(app, "train", "trains a network");
+  add_config_flag(command, given);
+  add_flags(command, given);
+  on_chosen(command, [given, options, &action] {
     set_optimizer_defaults(*given, *options);
     check_settings(*options);
     action = [options] { return run_train(*options); };

@@ -17,8 +17,8 @@ struct Variant {
 /// All combinations of the activation orders, if there are any, and of the values of each setting
 /// in `vary`: the words of SETTING=A,B,... split at the commas, one setting after another. They
 /// differ from `base` in these alone, and in what depends on the optimiser; `given` are the rows of
-/// the settings that were given for all. Throws  ValueError for a setting that does not exist,
-/// belongs to all runs of a comparison or is
+/// the settings that were given for all.
+/// Throws  ValueError for a setting that does not exist, belongs to all runs of a comparison or is
 ///         given twice, for a value that it cannot have, and for one twice.
 std::vector<Variant> make_variants(const RunOptions& base, Settings given,
                                    const std::vector<std::string>& orders,

@@ -23,7 +23,8 @@ class AtomicFile {
 
   /// Appends all of `bytes`; throws IoError, such as on a full disk.
   void write(std::span<const std::byte> bytes);
-  /// Flushes the contents to the disk. Throws IoError.
+  /// Flushes the contents to the disk.
+  /// Throws  IoError.
   void flush();
   /// Flushes the file to the disk, renames it to `path` and flushes the folder, so that after a
   /// power failure there is the old or the new file, never a part. Call once, last.

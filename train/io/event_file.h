@@ -16,7 +16,8 @@ namespace resgrad {
 std::uint32_t crc32c(std::string_view bytes);
 
 /// The checksum as TFRecord stores it: rotated and offset, so that a checksum of data that holds
-/// checksums is no trivial one. Source: TensorFlow, core/lib/hash/crc32c.h.
+/// checksums is no trivial one.
+/// Source  TensorFlow, core/lib/hash/crc32c.h.
 std::uint32_t masked_crc32c(std::string_view bytes);
 
 struct Scalar {
@@ -35,7 +36,8 @@ class EventFile {
   /// Throws  IoError when it cannot be written.
   explicit EventFile(const std::filesystem::path& folder, std::int64_t first_step = 0);
 
-  /// One record with all `scalars` at `step`. Throws IoError as AppendFile::append().
+  /// One record with all `scalars` at `step`.
+  /// Throws  IoError as AppendFile::append().
   void append(std::int64_t step, const std::vector<Scalar>& scalars);
 
   const std::filesystem::path& path() const { return path_; }

@@ -65,8 +65,7 @@ struct Header {
   std::map<std::string, std::string> metadata;
 };
 
-// ---- reading the header
-// --------------------------------------------------------------------------
+// ---- reading the header -------------------------------------------------------------------------
 
 // Reads the JSON event by event. A parser that builds a document would keep the last of two equal
 // keys and so hide one of them.
@@ -292,8 +291,7 @@ Header parse_header(std::string_view text, std::uint64_t data_bytes, std::string
   return header;
 }
 
-// ---- checksum
-// ------------------------------------------------------------------------------------
+// ---- checksum -----------------------------------------------------------------------------------
 
 // CRC-32 of bytes as they come.
 class Crc32 {
@@ -323,8 +321,7 @@ std::span<char> checksum_digits(std::string& header,
                                    kNoDigits.size());
 }
 
-// ---- reading
-// -------------------------------------------------------------------------------------
+// ---- reading ------------------------------------------------------------------------------------
 
 // Copies the next bytes of a file, in order, or throws.
 using ReadNext = std::function<void(std::span<std::byte>)>;
@@ -423,8 +420,7 @@ auto with_file(const std::filesystem::path& path, F&& f) {
   }
 }
 
-// ---- writing
-// -------------------------------------------------------------------------------------
+// ---- writing ------------------------------------------------------------------------------------
 
 std::vector<NamedTensor> in_file_order(std::vector<NamedTensor> tensors) {
   for (const NamedTensor& t : tensors) {

@@ -2,7 +2,7 @@
 //   u64 N (little-endian) | N bytes of JSON, padded with spaces | data
 // Built on tensors and atomic files. There are no other element types.
 //
-// Source: https://github.com/huggingface/safetensors, "Format" in the README.
+// Source  https://github.com/huggingface/safetensors, "Format" in the README.
 #pragma once
 
 #include <cstddef>
@@ -34,8 +34,8 @@ using WantedTensor = std::function<bool(std::string_view name)>;
 
 /// Reads a file: all of it, or the tensors that are `wanted`, which takes memory for those alone.
 /// The others are passed over; a checksum counts them as well. Tensors are contiguous and come in
-/// the order of their data; F32, F64 and I64 become float32, float64 and int64. Throws  IoError
-/// that names the file and the tensor or key when the file cannot be read or breaks
+/// the order of their data; F32, F64 and I64 become float32, float64 and int64.
+/// Throws  IoError that names the file and the tensor or key when the file cannot be read or breaks
 ///         a rule: the header has 2 to 100,000,000 bytes, starts with `{` and is JSON without
 ///         duplicate keys; each entry has exactly dtype, shape and data_offsets, with as many bytes
 ///         as shape and dtype need; the entries cover the data without hole or overlap up to the
@@ -43,13 +43,14 @@ using WantedTensor = std::function<bool(std::string_view name)>;
 TensorFile read_safetensors(const std::filesystem::path& path, const WantedTensor& wanted = {});
 
 /// The metadata alone, the field `checksum` included. The tensors are not looked at, and so no
-/// checksum is compared. Throws  IoError for a header that breaks a rule.
+/// checksum is compared.
+/// Throws  IoError for a header that breaks a rule.
 std::map<std::string, std::string> read_safetensors_metadata(const std::filesystem::path& path);
 
 /// Writes a file atomically, byte for byte the same for the same contents: tensors by dtype (int64,
 /// float64, float32), then name; metadata by key; the header padded to a multiple of 8 bytes;
-/// values in logical (row-major) order, whatever the memory format. Throws  ValueError for an
-/// undefined tensor, a name that is given twice, `__metadata__` or not
+/// values in logical (row-major) order, whatever the memory format.
+/// Throws  ValueError for an undefined tensor, a name that is given twice, `__metadata__` or not
 ///         UTF-8, and a header above 100,000,000 bytes; IoError when the file cannot be written.
 void write_safetensors(const std::filesystem::path& path, const TensorFile& contents);
 /// The same to an open file, which the caller commits.

@@ -66,7 +66,8 @@ std::vector<EpochMetrics> parse_metrics_csv(std::string_view text, const std::st
 /// Throws  IoError.
 void write_metrics_csv(const std::filesystem::path& path, const std::vector<EpochMetrics>& epochs);
 
-/// Reads such a file. Throws  IoError as parse_metrics_csv() and when it cannot be read.
+/// Reads such a file.
+/// Throws  IoError as parse_metrics_csv() and when it cannot be read.
 std::vector<EpochMetrics> read_metrics_csv(const std::filesystem::path& path);
 
 }  // namespace resgrad

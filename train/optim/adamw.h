@@ -32,7 +32,8 @@ class Adamw final : public Optimizer {
   /// All parameters in one group.
   explicit Adamw(const std::vector<NamedTensor>& parameters, AdamwOptions options = {});
 
-  /// Sets beta1. Throws  ValueError unless it is in [0, 1).
+  /// Sets beta1.
+  /// Throws  ValueError unless it is in [0, 1).
   void set_momentum(double beta1) override;
 
  private:

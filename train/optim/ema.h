@@ -25,7 +25,8 @@ class Ema {
 
   /// The averages under the names of Module::state_dict(). The tensors are the average's own.
   const std::vector<NamedTensor>& state() const { return averages_; }
-  /// Copies averages by name. Throws as copy_state().
+  /// Copies averages by name.
+  /// Throws  as copy_state().
   void load_state(const std::vector<NamedTensor>& state);
 
   /// While it lives, the network holds the averages, to be evaluated: values change places.

@@ -40,7 +40,8 @@ class Optimizer {
   void set_lr(double lr);
   double lr() const { return lr_; }
   /// The share of the running mean of the gradients that is kept at a step: SGD's momentum, Adam's
-  /// beta1. Throws  ValueError for what the optimiser cannot take.
+  /// beta1.
+  /// Throws  ValueError for what the optimiser cannot take.
   virtual void set_momentum(double momentum) = 0;
 
   /// The state of the parameters that were updated, each tensor as the parameter's name and a
@@ -65,9 +66,10 @@ class Optimizer {
     std::vector<Tensor> state;  ///< in the order of the layout; empty before the first step
   };
 
-  /// `name` begins the messages. Throws  ValueError for lr or a weight decay out of range, no or an
-  /// empty group, and a parameter that is undefined, not floating, not a leaf, or given twice (the
-  /// same tensor or the same name).
+  /// `name` begins the messages.
+  /// Throws  ValueError for lr or a weight decay out of range, no or an empty group, and a
+  ///         parameter that is undefined, not floating, not a leaf, or given twice (the same tensor
+  ///         or the same name).
   Optimizer(std::string_view name, std::vector<StateTensor> layout,
             const std::vector<ParameterGroup>& groups, double lr, double weight_decay);
 

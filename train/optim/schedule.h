@@ -54,22 +54,23 @@ void validate(const ScheduleOptions& options);
 ///   linear     warmup_factor + (1 - warmup_factor) * t / W
 ///   constant   warmup_factor
 /// onecycle and triangular have a warm-up of their own and take no other. Milestones and step sizes
-/// count from the start of training, as papers give them. Throws  ValueError as validate(), or when
-/// step is negative. Source  cosine: Loshchilov & Hutter 2017, arXiv:1608.03983, equation 5,
-/// without restarts.
+/// count from the start of training, as papers give them.
+/// Throws  ValueError as validate(), or when step is negative.
+/// Source  cosine: Loshchilov & Hutter 2017, arXiv:1608.03983, equation 5, without restarts.
 ///         onecycle: Smith & Topin 2018, arXiv:1708.07120, in the two phases of PyTorch's
 ///         OneCycleLR, with its defaults. triangular: Jordan 2024, arXiv:2404.00498, listing 4
 ///         (factors 0.2 and 0, a rise of 0.2 or so). Warm-up: He et al. 2015, arXiv:1512.03385,
 ///         section 4.2 (constant 0.01 for 400 iterations); Goyal et al. 2017, arXiv:1706.02677
 ///         (linear).
-/// Differs torchvision's scripts start counting the schedule after the warm-up; and PyTorch's
+/// Differs  torchvision's scripts start counting the schedule after the warm-up; and PyTorch's
 ///         CosineAnnealingLR goes up again beyond T.
 double learning_rate(const ScheduleOptions& options, std::int64_t step);
 
 /// The momentum of step t: base_momentum, but for onecycle, where it mirrors the learning rate:
 /// from base_momentum + momentum_cycle down to base_momentum - momentum_cycle while the rate rises,
-/// and back, with the same interpolation. High rates thus meet low momentum. Throws  ValueError as
-/// learning_rate(). Source  Smith & Topin 2018, section 3; 0.85 to 0.95 as in PyTorch's OneCycleLR.
+/// and back, with the same interpolation. High rates thus meet low momentum.
+/// Throws  ValueError as learning_rate().
+/// Source  Smith & Topin 2018, section 3; 0.85 to 0.95 as in PyTorch's OneCycleLR.
 double momentum(const ScheduleOptions& options, std::int64_t step);
 
 }  // namespace resgrad

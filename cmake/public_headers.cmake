@@ -1,0 +1,19 @@
+# The public headers as users see them, in ${PROJECT_BINARY_DIR}/include/resgrad and once installed:
+# where "core/shape.h" stands in the repository, <resgrad/core/shape.h> stands there, so that no header
+# of theirs can be taken for one of ours.
+file(GLOB_RECURSE RESGRAD_PUBLIC_HEADERS CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
+     core/*.h nn/*.h models/*.h data/*.h train/*.h)
+# Not for users: the command line, vector code, and what needs xtensor.
+list(FILTER RESGRAD_PUBLIC_HEADERS EXCLUDE
+     REGEX "^train/cli/|_isa\\.h$|^core/xtensor\\.h$|^core/ops/adapt\\.h$")
+
+set(public_headers ${RESGRAD_PUBLIC_HEADERS})
+list(TRANSFORM public_headers PREPEND ${PROJECT_BINARY_DIR}/include/resgrad/)
+foreach(header public IN ZIP_LISTS RESGRAD_PUBLIC_HEADERS public_headers)
+  add_custom_command(OUTPUT ${public}
+                     COMMAND ${CMAKE_COMMAND} -DFROM=${PROJECT_SOURCE_DIR}/${header} -DTO=${public}
+                             -P ${PROJECT_SOURCE_DIR}/cmake/public_header.cmake
+                     DEPENDS ${header} ${PROJECT_SOURCE_DIR}/cmake/public_header.cmake
+                     COMMENT "Public header ${header}" VERBATIM)
+endforeach()
+add_custom_target(resgrad_public_headers DEPENDS ${public_headers})

@@ -1,0 +1,2 @@
+// As core/check.h.
+#error "core/tensor.h of the consumer"
