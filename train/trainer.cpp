@@ -130,6 +130,7 @@ class Run {
     log_->info("{} threads, kernels {}, convolution {}, seed {}; best is chosen by {} top-1",
                num_threads(), name(kernels::active_isa()), kernels::conv2d_engine_setting(),
                o_.seed, data_.test_name);
+    for (const std::string& warning : data_.warnings) log_->warn("{}", warning);
     if (found) log_resumed(*found, here);
     write_metrics();
     unsaved_ = !here;
