@@ -50,13 +50,13 @@ def read_metrics(path, columns):
     return {c: np.array(v) for c, v in data.items()}
 
 
-def panels(count, size):
-    """A figure of `count` axes side by side."""
+def panels(count, size, rows=1):
+    """A figure of `count` axes side by side, in each of the rows."""
     plt.rcParams.update({
         "font.size": 10, "axes.titlesize": 11, "axes.titleweight": "bold", "axes.edgecolor": GREY,
         "axes.labelcolor": GREY, "xtick.color": GREY, "ytick.color": GREY, "svg.fonttype": "none",
         "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "resgrad"})
-    return plt.subplots(1, count, figsize=size)
+    return plt.subplots(rows, count, figsize=size)
 
 
 def finish_axes(axes, title, unit, across="epoch"):

@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "core/check.h"
 #include "train/io/atomic_file.h"
@@ -135,6 +136,10 @@ void write_checkpoint(const fs::path& file, const Checkpoint& checkpoint, int ke
                                    {"step", std::to_string(info.step)}},
                       .checksum = true};
   if (!info.network.empty()) contents.metadata["network"] = info.network;
+  if (!info.class_names.empty()) {
+    contents.metadata["class_names"] = fmt::format("{}", fmt::join(info.class_names, "/"));
+    contents.metadata["image_size"] = std::to_string(info.image_size);
+  }
   if (checkpoint.state) contents.metadata["training"] = to_text(*checkpoint.state);
   add_tensors(contents, kModelPrefix, checkpoint.model);
   add_tensors(contents, kOptimizerPrefix, checkpoint.optimizer);
@@ -175,6 +180,17 @@ Checkpoint read_checkpoint(const fs::path& file, CheckpointPart part) {
   checkpoint.ema = tensors_under(kEmaPrefix, contents);
   const auto network = contents.metadata.find("network");
   if (network != contents.metadata.end()) checkpoint.info.network = network->second;
+  if (contents.metadata.contains("class_names")) {
+    // the names of folders, which have no slash
+    std::istringstream names(fields.text("class_names"));
+    for (std::string name; std::getline(names, name, '/');) {
+      checkpoint.info.class_names.push_back(name);
+    }
+    checkpoint.info.image_size = fields.integer("image_size");
+    require<IoError>(std::ssize(checkpoint.info.class_names) == checkpoint.info.num_classes,
+                     "checkpoint: {}: class_names: expected {} names, got {}", file.string(),
+                     checkpoint.info.num_classes, checkpoint.info.class_names.size());
+  }
   const auto training = contents.metadata.find("training");
   if (part != CheckpointPart::network && training != contents.metadata.end()) {
     checkpoint.state = parse_state(training->second, file);

@@ -22,8 +22,11 @@ struct CheckpointInfo {
   /// What data::normalisation() takes; empty: that of the data set.
   std::string normalisation = {};
   std::int64_t num_classes = 10;
-  std::int64_t epoch = 0;  ///< epochs that are finished, evaluation included
-  std::int64_t step = 0;   ///< updates done
+  /// Where the data set was the user's own; else none and 0: those of the data set.
+  std::vector<std::string> class_names = {};
+  std::int64_t image_size = 0;  ///< height and width
+  std::int64_t epoch = 0;       ///< epochs that are finished, evaluation included
+  std::int64_t step = 0;        ///< updates done
 };
 
 /// Where a training run stands, beside its tensors. Nothing here depends on time once an epoch is

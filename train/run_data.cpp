@@ -7,6 +7,16 @@
 
 namespace resgrad {
 
+data::LoadOptions load_options(const RunOptions& o, const std::string& path) {
+  return {.name = o.dataset,
+          .path = path,
+          .val_split = o.val_split,
+          .split_seed = o.seed,
+          .folder = {.image_size = o.image_size,
+                     .skip_damaged = o.skip_damaged,
+                     .exif_transpose = !o.no_exif_transpose}};
+}
+
 data::LoaderOptions eval_loader_options(const data::DataSplits& data, const RunOptions& o) {
   return {.batch_size = o.batch_size,
           .normalisation = data.normalisation,

@@ -7,6 +7,9 @@
 
 namespace resgrad {
 
+/// The data of the run, which lie in the folder `path`.
+data::LoadOptions load_options(const RunOptions& options, const std::string& path);
+
 /// Of the images that are evaluated.
 data::LoaderOptions eval_loader_options(const data::DataSplits& data, const RunOptions& options);
 

@@ -52,6 +52,7 @@ std::vector<std::string> stop_or_skip() {
 }
 
 Settings augmentation_settings(RunOptions& o) {
+  const Condition own_images{"with --dataset folder", o.dataset == "folder"};
   const Condition augmented{"without --no-augment and --overfit-batch",
                             !o.no_augment && !o.overfit_batch};
   const Condition not_overfit{"without --overfit-batch", !o.overfit_batch};
@@ -60,6 +61,23 @@ Settings augmentation_settings(RunOptions& o) {
        .group = Group::data,
        .help = "training images to hold out, which are evaluated instead of the test set",
        .value = &o.val_split},
+      {.name = "image-size",
+       .group = Group::data,
+       .help = "height and width in pixels that the images of a folder get",
+       .value = &o.image_size,
+       .limits = IntegerRange{8, 1024},
+       .only_with = own_images},
+      {.name = "skip-damaged",
+       .group = Group::data,
+       .help = "leave out the images of a folder that cannot be read, instead of stopping",
+       .value = &o.skip_damaged,
+       .only_with = own_images},
+      {.name = "no-exif-transpose",
+       .group = Group::data,
+       .help = "take the photographs of a folder as they are stored, not as their EXIF orientation "
+               "turns them",
+       .value = &o.no_exif_transpose,
+       .only_with = own_images},
       {.name = "no-augment",
        .group = Group::data,
        .help = "neither crop nor flip the training images",

@@ -73,6 +73,9 @@ struct RunOptions : NetworkOptions, MachineOptions {
   std::string dataset = "cifar10";
   std::string data_path;
   std::int64_t val_split = 0;
+  int image_size = 32;
+  bool skip_damaged = false;
+  bool no_exif_transpose = false;
   bool no_augment = false;
   int pad = 4;
   std::string pad_mode = "zero";

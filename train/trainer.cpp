@@ -131,6 +131,7 @@ class Run {
                num_threads(), name(kernels::active_isa()), kernels::conv2d_engine_setting(),
                o_.seed, data_.test_name);
     for (const std::string& text : settings_without_effect(o_)) log_->warn("{}", text);
+    for (const std::string& warning : data_.warnings) log_->warn("{}", warning);
     if (found) log_resumed(*found, here);
     write_metrics();
     unsaved_ = !here;

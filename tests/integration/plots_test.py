@@ -1,9 +1,13 @@
 """The plot scripts on made-up runs: pictures that are there, and errors in one sentence."""
+import json
 import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 HEADER = "epoch,step,lr,train_loss,train_top1,test_loss,test_top1,images_per_s,seconds\n"
@@ -116,6 +120,26 @@ class Plots(unittest.TestCase):
             self.assertEqual(result.stderr.count("\n"), 1)
             self.assertRegex(result.stderr, rf"^{script.stem}: needs (matplotlib|torch|numpy), which "
                                             r"\S+ does not have: apt-get install python3-\S+ gives it")
+
+
+    def test_predictions(self):
+        rgb = (255, 0, 0)
+        png = self.root / "a.png"
+        plt.imsave(png, np.full((4, 4, 3), rgb, dtype=np.uint8))
+        entries = [{"input": "0", "image": str(png), "label": "cat",
+                    "top": [{"class": 0, "name": name, "probability": 0.75}]}
+                   for name in ("cat", "dog")]
+        del entries[0]["label"]
+        file = self.root / "predictions.json"
+        file.write_text(json.dumps({"predictions": entries}))
+        svg = self.check_pictures(run("plot_predictions.py", file), self.root / "predictions")
+        for text in ("cat 75 %", "dog 75 %", "(is cat)"):
+            self.assertIn(f">{text}<", svg)
+        png.write_bytes(b"nothing")
+        self.check_error(run("plot_predictions.py", file), "cannot be read as an image")
+        file.write_text('{"predictions": [{"input": "0"}]}')
+        self.check_error(run("plot_predictions.py", file), "expected what `resgrad predict")
+        self.check_error(run("plot_predictions.py", self.root / "none.json"), "cannot be read")
 
 
 if __name__ == "__main__":

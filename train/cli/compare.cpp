@@ -20,6 +20,7 @@
 #include "train/compare.h"
 #include "train/io/atomic_file.h"
 #include "train/resume.h"
+#include "train/run_data.h"
 #include "train/run_folder.h"
 #include "train/signals.h"
 
@@ -138,10 +139,7 @@ int run_compare(CompareFlags flags) {
   if (flags.run.output_dir.empty()) flags.run.output_dir = "runs/compare-" + flags.run.model;
   const fs::path folder = flags.run.output_dir;
   const data::DataSplits data =
-      data::load_data({.name = flags.run.dataset,
-                       .path = find_data(flags.run.dataset, flags.run.data_path),
-                       .val_split = flags.run.val_split,
-                       .split_seed = flags.run.seed});
+      data::load_data(load_options(flags.run, find_data(flags.run.dataset, flags.run.data_path)));
   std::vector<Run> runs = plan(flags, folder);
   const std::string settings = to_json(flags);
   const bool go_on = !flags.run.resume.empty();

@@ -76,12 +76,10 @@ int run_eval(const EvalFlags& flags) {
   apply_machine_options(flags);
   const LoadedNetwork loaded = load_network(flags.checkpoint);
   const CheckpointInfo& info = loaded.info;
-  const std::string name = flags.dataset.empty() ? info.dataset : flags.dataset;
-  const auto dataset =
-      data::load_test_set({.name = name, .path = find_data(name, flags.data_path)});
+  const auto dataset = load_test_set(info, flags.dataset, flags.data_path);
   require<ValueError>(dataset->num_classes == info.num_classes,
                       "eval: dataset: expected {} classes as in {}, got {} with {}",
-                      info.num_classes, flags.checkpoint, name, dataset->num_classes);
+                      info.num_classes, flags.checkpoint, dataset->name, dataset->num_classes);
   data::Loader loader(dataset,
                       {.batch_size = flags.batch_size,
                        .normalisation = loaded.normalisation,

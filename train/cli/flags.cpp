@@ -160,6 +160,9 @@ std::string find_data(const std::string& dataset, const std::string& path) {
                       "--dataset: expected one of {}, got {}", fmt::join(known, ", "),
                       dataset.empty() ? "none" : dataset);
   if (dataset == "synthetic" || !path.empty()) return path;
+  require<ValueError>(dataset != "folder",
+                      "--data-path: expected the folder of the images, with train/CLASS/*.png or "
+                      ".jpg in it, got none");
   const char* from_environment = std::getenv("RESGRAD_DATA");
   if (from_environment != nullptr && *from_environment != '\0') return from_environment;
   const std::string cached =

@@ -3,7 +3,10 @@
 #include <fmt/ranges.h>
 
 #include "core/check.h"
+#include "data/class_names.h"
+#include "data/datasets.h"
 #include "train/cli/flags.h"
+#include "train/cli/output.h"
 #include "train/io/file_kind.h"
 #include "train/resume.h"
 
@@ -60,6 +63,25 @@ LoadedNetwork load_network(const std::filesystem::path& checkpoint) {
   loaded.net->load_state_dict(read.model);
   loaded.net->eval();
   return loaded;
+}
+
+std::shared_ptr<const data::Dataset> load_test_set(const CheckpointInfo& info,
+                                                   const std::string& dataset,
+                                                   const std::string& data_path) {
+  const std::string name = dataset.empty() ? info.dataset : dataset;
+  data::LoadOptions options{.name = name, .path = find_data(name, data_path)};
+  if (name == "folder") {
+    options.folder.classes = info.class_names;
+    if (info.image_size > 0) options.folder.image_size = static_cast<int>(info.image_size);
+  }
+  auto images = data::load_test_set(options);
+  for (const std::string& warning : images->warnings) print_error("resgrad: {}\n", warning);
+  return images;
+}
+
+std::vector<std::string> class_names(const CheckpointInfo& info) {
+  return info.class_names.empty() ? data::class_names(info.dataset, info.num_classes)
+                                  : info.class_names;
 }
 
 std::string to_text(const data::Normalisation& normalisation) {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "data/dataset.h"
 #include "data/normalise.h"
 #include "models/resnet.h"
 #include "train/checkpoint.h"
@@ -21,6 +22,15 @@ struct LoadedNetwork {
 /// Throws  what read_checkpoint(), models::make() and Module::load_state_dict() throw; of a file of
 ///         another kind the error says what to do.
 LoadedNetwork load_network(const std::filesystem::path& checkpoint);
+
+/// The test set that `dataset` and `data_path` name, by default that of the training: own images as
+/// the network takes them, with its classes. Prints the warnings about it on standard error.
+std::shared_ptr<const data::Dataset> load_test_set(const CheckpointInfo& info,
+                                                   const std::string& dataset,
+                                                   const std::string& data_path);
+
+/// The names of the classes of the network's outputs.
+std::vector<std::string> class_names(const CheckpointInfo& info);
 
 /// What to do about a file that is not the weights file that was expected, as the end of a
 /// sentence:

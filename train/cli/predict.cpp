@@ -9,11 +9,11 @@
 #include "core/ops/arithmetic.h"
 #include "core/ops/cross_entropy.h"
 #include "core/ops/shaping.h"
-#include "data/class_names.h"
 #include "data/datasets.h"
 #include "data/image.h"
 #include "data/loader.h"
 #include "data/resize.h"
+#include "data/write_png.h"
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
 #include "train/cli/network.h"
@@ -25,7 +25,7 @@ namespace resgrad::cli {
 namespace {
 
 struct PredictFlags : MachineOptions {
-  std::string checkpoint, dataset, data_path, input, logits_output;
+  std::string checkpoint, dataset, data_path, input, logits_output, save_images;
   std::vector<std::string> images;
   std::vector<std::int64_t> indices;
   std::int64_t top_k = 5;
@@ -39,6 +39,7 @@ struct PredictFlags : MachineOptions {
 struct Input {
   std::string name;
   std::string label = {};  // empty where there is none
+  std::string image = {};  // the file that shows what the network saw, if it was asked for
 };
 
 // An input that could not be read.
@@ -83,19 +84,41 @@ void append(data::Dataset& dataset, const data::Image& image) {
   dataset.labels.push_back(0);
 }
 
+// Writes the images, which are those of `inputs`, as PNG files if flags say so.
+void save_images(const data::Dataset& images, const PredictFlags& flags,
+                 std::vector<Input>& inputs) {
+  if (flags.save_images.empty()) return;
+  const std::filesystem::path folder = flags.save_images;
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  const std::size_t pixels = static_cast<std::size_t>(images.height * images.width);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    data::Image image{.height = images.height, .width = images.width};
+    const std::uint8_t* planes = images.images.data() + 3 * pixels * i;
+    for (std::size_t p = 0; p < 3 * pixels; ++p) {
+      image.pixels.push_back(planes[p % 3 * pixels + p / 3]);
+    }
+    const std::filesystem::path file = folder / fmt::format("image{:03}.png", i);
+    require_not_read("predict", "--save-images", file.string(), flags.images);
+    write_png(file, image);
+    inputs[i].image = file.string();
+  }
+}
+
 // Resized and cropped as torchvision's presets for evaluation. A file that is damaged does not keep
 // the others from being predicted.
 Predictions predict_images(const LoadedNetwork& loaded, const PredictFlags& flags) {
   const bool small = loaded.info.stem == "cifar" || loaded.info.dataset.starts_with("cifar") ||
                      loaded.info.dataset == "synthetic";
-  const int crop = flags.crop_size > 0 ? flags.crop_size : small ? 32 : 224;
-  const int resize = flags.resize_size > 0 ? flags.resize_size : small ? 32 : 256;
+  const int own = static_cast<int>(loaded.info.image_size);
+  const int crop = flags.crop_size > 0 ? flags.crop_size : own > 0 ? own : small ? 32 : 224;
+  const int resize = flags.resize_size > 0 ? flags.resize_size : own > 0 ? own : small ? 32 : 256;
   Predictions result;
   data::Dataset dataset{.name = "images", .height = crop, .width = crop};
   for (const std::string& file : flags.images) {
     data::Image image;
     try {
-      image = data::read_image(file);
+      image = data::read_image(file, {.exif_transpose = own > 0});
     } catch (const IoError& error) {
       print_error("resgrad: {}\n", error.what());
       result.unread.push_back({.name = file, .reason = error.what()});
@@ -104,15 +127,16 @@ Predictions predict_images(const LoadedNetwork& loaded, const PredictFlags& flag
     append(dataset, centre_crop(resize_shorter_side(image, resize), crop));
     result.inputs.push_back({.name = file});
   }
+  save_images(dataset, flags, result.inputs);
   if (!result.inputs.empty()) result.logits = logits_of(loaded, flags, std::move(dataset));
   return result;
 }
 
 Predictions predict_indices(const LoadedNetwork& loaded, const PredictFlags& flags) {
   const std::string name = flags.dataset.empty() ? loaded.info.dataset : flags.dataset;
-  const std::string folder = find_data(name, flags.data_path);
-  require_not_read("predict", "--logits-output", flags.logits_output, {folder});
-  const auto all = data::load_test_set({.name = name, .path = folder});
+  require_not_read("predict", "--logits-output", flags.logits_output,
+                   {find_data(name, flags.data_path)});
+  const auto all = load_test_set(loaded.info, name, flags.data_path);
   data::Dataset chosen = subset(*all, flags.indices);
   Predictions result;
   for (const std::int64_t index : flags.indices) {
@@ -120,6 +144,7 @@ Predictions predict_indices(const LoadedNetwork& loaded, const PredictFlags& fla
     result.inputs.push_back(
         {.name = fmt::format("{} test image {}", name, index), .label = all->class_names[label]});
   }
+  save_images(chosen, flags, result.inputs);
   result.logits = logits_of(loaded, flags, std::move(chosen));
   return result;
 }
@@ -163,7 +188,7 @@ void print(const Predictions& predictions, const LoadedNetwork& loaded, const Pr
   const std::vector<double> probabilities =
       exp(log_softmax(predictions.logits)).to_vector<double>();
   const std::int64_t classes = loaded.info.num_classes;
-  const std::vector<std::string> names = data::class_names(loaded.info.dataset, classes);
+  const std::vector<std::string> names = class_names(loaded.info);
   nlohmann::ordered_json json = {{"model", loaded.info.model}, {"dataset", loaded.info.dataset}};
   std::string text;
   auto row = probabilities.begin();
@@ -171,6 +196,7 @@ void print(const Predictions& predictions, const LoadedNetwork& loaded, const Pr
     text += input.name + (input.label.empty() ? "" : fmt::format(" (label: {})", input.label));
     nlohmann::ordered_json entry = {{"input", input.name}};
     if (!input.label.empty()) entry["label"] = input.label;
+    if (!input.image.empty()) entry["image"] = input.image;
     for (const auto& [index, p] : top_classes({row, row + classes}, input, flags.top_k)) {
       const std::string& name = names[static_cast<std::size_t>(index)];
       text += fmt::format("\n  {:<20}{:>8.2f} %", name, 100 * p);
@@ -227,14 +253,14 @@ Settings settings(PredictFlags& flags) {
                  .help = "shorter side in pixels of image files after resizing",
                  .value = &flags.resize_size,
                  .limits = IntegerRange{1, 65536},
-                 .default_text = "32; networks for ImageNet: 256",
+                 .default_text = "that of the training, else 32; networks for ImageNet: 256",
                  .only_with = images},
                 {.name = "crop-size",
                  .group = Group::data,
                  .help = "side in pixels of the square then cut from the middle",
                  .value = &flags.crop_size,
                  .limits = IntegerRange{1, 65536},
-                 .default_text = "32; networks for ImageNet: 224",
+                 .default_text = "that of the training, else 32; networks for ImageNet: 224",
                  .only_with = images},
                 tta_setting(flags.tta),
                 {.name = "batch-size",
@@ -256,7 +282,14 @@ Settings settings(PredictFlags& flags) {
                  .group = Group::output,
                  .help = "also write the logits [n, classes] to this safetensors file",
                  .value = &flags.logits_output,
-                 .placeholder = "FILE"}});
+                 .placeholder = "FILE"},
+                {.name = "save-images",
+                 .group = Group::output,
+                 .help = "write the images as the network sees them to image000.png, ... in this "
+                         "folder",
+                 .value = &flags.save_images,
+                 .only_with = {"with IMAGE ... or --index", flags.input.empty()},
+                 .placeholder = "FOLDER"}});
   append(rows, machine_settings(flags));
   return rows;
 }

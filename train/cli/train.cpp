@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "data/loader.h"
 #include "models/whitening.h"
@@ -49,6 +50,27 @@ std::string other_fields(models::Fields fields) {
   return models::to_text(fields);
 }
 
+bool is_utf8(const std::string& text) {
+  try {
+    nlohmann::json(text).dump();
+    return true;
+  } catch (const nlohmann::json::type_error&) {
+    return false;
+  }
+}
+
+// Found out before the training, not when its first checkpoint is written.
+std::vector<std::string> names_for_files(const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    require<ValueError>(
+        is_utf8(name),
+        "folder: {}: expected a class with a name in UTF-8, as weights files have it, "
+        "got this one",
+        name);
+  }
+  return names;
+}
+
 // By a sample of the training images as evaluation takes them.
 void whiten_stem_for(ResNet& net, const data::DataSplits& data, const RunOptions& o) {
   data::LoaderOptions sample = eval_loader_options(data, o);
@@ -68,17 +90,21 @@ TrainResult train_one(const RunOptions& o, const data::DataSplits& data, std::st
   const ResNetConfig config = models::configure(o.model, model);
   const auto net = models::make(o.model, model);
   if (config.whiten_stem) whiten_stem_for(*net, data, o);
+  const bool own_images = o.dataset == "folder";
   net->set_recompute_blocks(o.recompute);
-  return run_training(*net, data, o,
-                      {.model = o.model,
-                       .activation = name(config.activation),
-                       .shortcut = name(config.shortcut),
-                       .stem = name(config.stem),
-                       .dataset = o.dataset,
-                       .network = other_fields(model.fields),
-                       .num_classes = config.num_classes},
-                      std::move(stop),
-                      [&images](RunOptions& run) { resolve_network(run, images.height); });
+  return run_training(
+      *net, data, o,
+      {.model = o.model,
+       .activation = name(config.activation),
+       .shortcut = name(config.shortcut),
+       .stem = name(config.stem),
+       .dataset = o.dataset,
+       .network = other_fields(model.fields),
+       .normalisation = own_images ? to_setting(data.normalisation) : "",
+       .num_classes = config.num_classes,
+       .class_names = own_images ? names_for_files(images.class_names) : std::vector<std::string>(),
+       .image_size = own_images ? images.height : 0},
+      std::move(stop), [&images](RunOptions& run) { resolve_network(run, images.height); });
 }
 
 int stopped(int signal) {
@@ -103,10 +129,7 @@ int run_train(RunOptions o) {
   o.workers = at_most("--workers", o.workers, data::kMostWorkers);
   if (o.output_dir.empty()) o.output_dir = default_folder(o).lexically_normal().string();
   const StopSignals signals;
-  const data::DataSplits data = data::load_data({.name = o.dataset,
-                                                 .path = find_data(o.dataset, o.data_path),
-                                                 .val_split = o.val_split,
-                                                 .split_seed = o.seed});
+  const data::DataSplits data = data::load_data(load_options(o, find_data(o.dataset, o.data_path)));
   const TrainResult result = train_one(o, data, signals.token());
   return stopped(result.stopped ? StopSignals::received() : 0);
 }

@@ -52,7 +52,7 @@ void set(Settings& rows, const std::string& name, const std::string& value) {
                       "comparison",
                       name);
   try {
-    assign(*row, {value});
+    assign(*row, std::vector<std::string>{value});
   } catch (const ValueError& error) {
     throw ValueError(fmt::format("{}: {}", name, error.what()));
   }
