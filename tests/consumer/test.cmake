@@ -19,10 +19,10 @@ set(configure ${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR} -G ${GENERATOR} -DCM
 
 execute_process(COMMAND ${configure} -B ${work}/refused -DCOMPONENTS=nosuch RESULT_VARIABLE code
                 OUTPUT_QUIET ERROR_VARIABLE errors)
-if(code EQUAL 0 OR NOT errors MATCHES "expected[^:]*got[ \n]+nosuch")
+if(code EQUAL 0 OR NOT errors MATCHES "expected[^:]*got[^:]*nosuch")
   message(FATAL_ERROR "COMPONENTS nosuch: expected an error that says it, got ${code}: ${errors}")
 endif()
 
-run(${configure} -B ${work}/build "-DCOMPONENTS=nn;data;resgrad")
+run(${configure} -B ${work}/build)
 run(${CMAKE_COMMAND} --build ${work}/build)
 run(${CMAKE_CTEST_COMMAND} --test-dir ${work}/build --output-on-failure)
