@@ -1,19 +1,22 @@
 #!/usr/bin/env bash
-# From a fresh clone to a trained residual network: sets up, builds, trains.
-#   scripts/quickstart.sh [flags of resgrad train]      e.g. --epochs 3
-# Trains on CIFAR-10 when it is found in --data-path, $RESGRAD_DATA or data-cache/, else on the
-# synthetic data set.
+# From a fresh clone to a trained residual network with its pictures: sets up, builds, trains, predicts.
+#   scripts/quickstart.sh [--download] [flags of resgrad train]      e.g. --epochs 5
+# Trains on CIFAR-10 when it is found in --data-path, $RESGRAD_DATA or data-cache/, or with --download,
+# which gets it into data-cache/ first; else on the synthetic data set, which is part of the program.
 set -euo pipefail
 
-# What is trained unless the flags say otherwise: at most ten minutes with the build, on two cores.
-model=resnet20
-epochs=1
-scheduler=onecycle
-print_freq=10
+# What is trained unless the flags say otherwise: minutes on two cores.
+synthetic_recipe=scripts/recipes/quickstart.toml
+cifar_recipe=scripts/recipes/fastresnet8.toml
+cifar_epochs=2
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-cached=data-cache/cifar-10-batches-bin
-user_flags=("$@")
+cached="data-cache/cifar-10-batches-bin"
+download=false
+user_flags=()
+for flag in "$@"; do
+  if [[ $flag == --download ]]; then download=true; else user_flags+=("$flag"); fi
+done
 flags=()
 
 # given NAME...: whether the user gave one of these flags, as "--flag value" or "--flag=value".
@@ -42,8 +45,9 @@ value_of() {
 add_default() { given "$1" || flags+=("$1" "$2"); }
 
 if given -h --help; then
-  echo "usage: scripts/quickstart.sh [flags of resgrad train]"
-  echo "  Installs what is missing, builds build/resgrad and trains $model for $epochs epoch(s)."
+  echo "usage: scripts/quickstart.sh [--download] [flags of resgrad train]"
+  echo "  Installs what is missing, builds build/resgrad, trains a small residual network and draws its"
+  echo "  curves and ten of its predictions. --download gets CIFAR-10 (170 MB) first when it is not there."
   echo "  All flags: build/resgrad train --help"
   exit 0
 fi
@@ -60,34 +64,59 @@ elif [[ -n ${RESGRAD_DATA:-} ]]; then
     exit 1
   fi
   flags+=(--data-path "$RESGRAD_DATA")
-elif [[ -d $root/$cached ]]; then
-  flags+=(--data-path "$root/$cached")
 else
-  on_real_data=false
-  flags+=(--dataset synthetic)
+  if [[ ! -d $root/$cached && $download == false && -t 0 ]]; then
+    read -r -p "quickstart: CIFAR-10 is not here. Download it now (170 MB)? [y/N] " answer
+    [[ $answer == [yY]* ]] && download=true
+  fi
+  if [[ ! -d $root/$cached && $download == true ]]; then
+    bash "$root/scripts/setup.sh"
+    bash "$root/scripts/download_cifar10.sh"
+  fi
+  if [[ -d $root/$cached ]]; then
+    flags+=(--data-path "$root/$cached")
+  else
+    on_real_data=false
+    flags+=(--dataset synthetic)
+    echo "quickstart: training on the synthetic data set; CIFAR-10 (170 MB) comes with --download"
+  fi
 fi
-add_default --model "$model"
-add_default --epochs "$epochs"
-add_default --lr-scheduler "$scheduler"
-add_default --print-freq "$print_freq"
+if ! given --config; then
+  if [[ $on_real_data == true ]]; then
+    flags+=(--config "$root/$cifar_recipe")
+    add_default --epochs "$cifar_epochs"
+  else
+    flags+=(--config "$root/$synthetic_recipe")
+  fi
+fi
+add_default --print-freq 50
 add_default --output-dir "$root/runs/quickstart"
 output_dir=$(given --output-dir && value_of --output-dir || echo "$root/runs/quickstart")
 
-echo "quickstart: 1 of 3: packages"
+echo "quickstart: 1 of 4: packages"
 bash "$root/scripts/setup.sh"
 
-echo "quickstart: 2 of 3: build (a few minutes the first time)"
+echo "quickstart: 2 of 4: build (a few minutes the first time)"
 (cd "$root" && cmake --preset release >/dev/null && cmake --build build --target resgrad)
 
-if [[ $on_real_data == true ]]; then
-  echo "quickstart: 3 of 3: training"
-else
-  echo "quickstart: 3 of 3: training on the synthetic data set"
-  echo "quickstart: to train on CIFAR-10 get it first: bash scripts/download_cifar10.sh"
-fi
+echo "quickstart: 3 of 4: training"
 train=("$root/build/resgrad" train "${flags[@]}" "${user_flags[@]}")
 echo "  ${train[*]}"
 "${train[@]}"
+
+echo "quickstart: 4 of 4: pictures"
+data=()
+for ((i = 0; i < ${#train[@]}; ++i)); do
+  case "${train[i]}" in
+    --data-path) data=(--data-path "${train[i + 1]}") ;;
+    --data-path=*) data=("${train[i]}") ;;
+  esac
+done
+# Debian's Python is the one that has Debian's matplotlib.
+/usr/bin/python3 -B "$root/scripts/plot_run.py" "$output_dir" -o "$output_dir/curves"
+"$root/build/resgrad" predict --checkpoint "$output_dir/last.safetensors" "${data[@]}" \
+  --index 0,1,2,3,4,5,6,7,8,9 --save-images "$output_dir/images" --json >"$output_dir/predictions.json"
+/usr/bin/python3 -B "$root/scripts/plot_predictions.py" "$output_dir/predictions.json"
 
 # The last row's test_top1, by the name of its column.
 accuracy=$(awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) if ($i == "test_top1") column = i }
@@ -95,11 +124,16 @@ accuracy=$(awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) if ($i == "test_top1") c
                     END { print last }' "$output_dir/metrics.csv")
 echo
 echo "quickstart: test accuracy: $accuracy %"
-echo "quickstart: the run's log, metrics and weights are in $output_dir"
+if [[ $on_real_data == true ]]; then
+  echo "quickstart: that is after $cifar_epochs epochs, unless you said otherwise; the whole recipe takes more:"
+  echo "  build/resgrad train --config $cifar_recipe --data-path DATA"
+fi
+echo "quickstart: curves: $output_dir/curves.png"
+echo "quickstart: ten test images with their predictions: $output_dir/predictions.png"
 echo "quickstart: next, in $root:"
 if [[ $on_real_data == false ]]; then
-  echo "  bash scripts/download_cifar10.sh && bash scripts/quickstart.sh"
+  echo "  bash scripts/quickstart.sh --download"
 fi
 echo "  build/resgrad train --help"
-echo "  build/resgrad summary --model $model"
-echo "  build/resgrad compare --model $model --variants post,pre --seeds 3 --epochs 3"
+echo "  build/resgrad summary --model resnet20"
+echo "  build/resgrad compare --model resnet20 --variants post,pre --seeds 3 --epochs 3"

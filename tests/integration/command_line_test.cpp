@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "data/write_png.h"
 #include "tests/integration/program.h"
 #include "tests/support/temporary_folder.h"
 #include "train/checkpoint.h"
@@ -610,4 +611,96 @@ TEST_CASE("gradcheck checks one engine in float32") {
   CHECK(r.code == 1);
   CHECK(contains(r.out, "expected conv2d with --conv-engine grouped"));
   CHECK(run("gradcheck --conv-engine fft").code == 2);
+}
+
+namespace {
+
+// Two classes that the brightness tells apart, of images that differ in size.
+void write_own_images(const fs::path& root) {
+  for (const auto& [part, count] : {std::pair{"train", 12}, {"val", 4}}) {
+    for (const auto& [name, value] : {std::pair{"dark", 30}, {"light", 220}}) {
+      fs::create_directories(root / part / name);
+      for (int i = 0; i < count; ++i) {
+        data::Image image{.height = 16 + i, .width = 20 + i % 3};
+        for (int p = 0; p < 3 * image.height * image.width; ++p) {
+          image.pixels.push_back(static_cast<std::uint8_t>(value + (p * 7 + i) % 30));
+        }
+        data::write_png(root / part / name / fmt::format("{}.png", i), image);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("own images: damaged ones are named or left out, and the weights know the classes") {
+  const TemporaryFolder folder;
+  const fs::path images = folder.path() / "images", out = folder.path() / "run";
+  write_own_images(images);
+  std::ofstream(images / "train" / "dark" / "bad.png") << "\x89PNG\r\n\x1a\n";
+  const std::string train = fmt::format(
+      "train --dataset folder --data-path {} --image-size 16 --model resnet20 -b 8 --epochs 1 "
+      "--no-augment --threads 1 --output-dir {}",
+      images.string(), out.string());
+  Result r = run(train);
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, "bad.png"));
+  CHECK_FALSE(fs::exists(out));
+  r = run(train + " --skip-damaged");
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+  CHECK(contains(r.out, "bad.png"));
+  const std::string weights = (out / "last.safetensors").string();
+  const CheckpointInfo info = read_checkpoint_info(weights);
+  CHECK(info.class_names == std::vector<std::string>{"dark", "light"});
+  CHECK(info.image_size == 16);
+  CHECK(info.num_classes == 2);
+
+  r = run("eval --json --checkpoint " + weights + " --data-path " + images.string());
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+  const auto evaluation = nlohmann::json::parse(r.out);
+  CHECK(evaluation["images"] == 8);
+  CHECK(evaluation["classes"][1]["name"] == "light");
+  r = run("eval --checkpoint " + weights);
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, "--data-path: expected the folder of the images"));
+
+  const fs::path shown = folder.path() / "shown";
+  r = run(fmt::format("predict --json --checkpoint {} --data-path {} --index 0,7 --save-images {}",
+                      weights, images.string(), shown.string()));
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+  const auto predictions = nlohmann::json::parse(r.out)["predictions"];
+  REQUIRE(predictions.size() == 2);
+  CHECK(predictions[0]["label"] == "dark");
+  CHECK(predictions[1]["label"] == "light");
+  CHECK(predictions[1]["image"] == (shown / "image001.png").string());
+  const data::Image seen = data::read_image(shown / "image001.png");
+  CHECK(seen.height == 16);
+  CHECK(seen.at(8, 8, 0) >= 220);
+  const fs::path one = images / "val" / "light" / "0.png";
+  r = run(fmt::format("predict --json --checkpoint {} {}", weights, one.string()));
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+  CHECK(nlohmann::json::parse(r.out)["predictions"][0]["top"].size() == 2);
+  CHECK(contains(r.out, "\"light\""));
+}
+
+TEST_CASE("a network by its fields is known to its weights file") {
+  const TemporaryFolder folder;
+  const std::string out = (folder.path() / "run").string();
+  Result r = run(
+      "train --block bottleneck --blocks 1,1,1 --channels 16,32,64 --groups 4 --bottleneck-ratio 2 "
+      "--activation pre --dataset synthetic --max-steps 2 -b 8 --limit-eval-batches 1 --threads 1 "
+      "--output-dir " +
+      out);
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+  r = run("eval --limit-eval-batches 1 --checkpoint " + out + "/last.safetensors");
+  CHECK_MESSAGE(r.code == 0, r.out);
+  r = run("predict --index 0 --checkpoint " + out + "/last.safetensors");
+  CHECK_MESSAGE(r.code == 0, r.out);
+  r =
+      run("train --block bottleneck --blocks 1,1 --channels 16,30 --groups 4 --bottleneck-ratio 2 "
+          "--dataset synthetic --output-dir " +
+          out + "2");
+  CHECK(r.code == 2);
+  CHECK(contains(r.out, "groups"));
+  CHECK(contains(r.out, "30"));
 }
