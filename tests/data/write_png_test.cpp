@@ -8,7 +8,7 @@
 using namespace resgrad;
 
 TEST_CASE("an image that is written is read back pixel for pixel") {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   data::Image image{.height = 5, .width = 7};
   for (int i = 0; i < 5 * 7 * 3; ++i) {
     image.pixels.push_back(static_cast<std::uint8_t>(i * 37 % 256));
@@ -28,7 +28,7 @@ TEST_CASE("what is no image, and a folder that is not there, are errors") {
   CHECK_THROWS_AS(
       data::write_png("/nonexistent/x.png", {.height = 1, .width = 1, .pixels = {1, 2, 3}}),
       IoError);
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const data::Image image{.height = 64, .width = 64, .pixels = std::vector<std::uint8_t>(12288)};
   CHECK_THROWS_AS(data::write_png("/dev/full", image), IoError);
 }
