@@ -53,7 +53,7 @@ TEST_CASE("the biases of norms have a rate and a decay of their own") {
                                       one("fc.weight", {1, 1}), one("fc.bias", {1})};
   for (const bool no_norm_decay : {false, true}) {
     CAPTURE(no_norm_decay);
-    for (const NamedTensor& t : p) Tensor(t.tensor).copy_(Tensor::ones(t.tensor.shape()));
+    for (const NamedTensor& t : p) t.tensor.detach().copy_(Tensor::ones(t.tensor.shape()));
     RunOptions o;
     o.lr = 0.125;
     o.momentum = 0;

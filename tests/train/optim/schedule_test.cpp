@@ -225,10 +225,10 @@ TEST_CASE("schedules rise in the warm-up, fall after it and hold the last value"
 }
 
 TEST_CASE("unknown names are reported with the known ones") {
-  CHECK_THROWS_WITH_AS(
-      validate({.name = "linear", .total_steps = 1}),
-      "schedule: name: expected one of constant, step, multistep, cosine, onecycle, got linear",
-      ValueError);
+  CHECK_THROWS_WITH_AS(validate({.name = "linear", .total_steps = 1}),
+                       "schedule: name: expected one of constant, step, multistep, cosine, "
+                       "onecycle, triangular, got linear",
+                       ValueError);
   CHECK_THROWS_WITH_AS(validate({.total_steps = 1, .warmup_method = "exp"}),
                        "schedule: warmup_method: expected linear or constant, got exp", ValueError);
 }
