@@ -56,6 +56,19 @@ int print_request(const CLI::App& app, const CLI::Success& request) {
 
 std::vector<std::string> arguments;  // of run()
 
+// "--flag=" as the two words "--flag" and "", since CLI11 takes it for a flag without a value. In
+// the order that CLI11 takes words: the last one first, without the program's name.
+std::vector<std::string> with_empty_values(const std::vector<std::string>& words) {
+  std::vector<std::string> reversed;
+  for (std::size_t i = words.size(); i-- > 1;) {
+    const std::string& word = words[i];
+    const bool empty_value = word.starts_with("--") && word.find('=') == word.size() - 1;
+    if (empty_value) reversed.emplace_back();
+    reversed.push_back(empty_value ? word.substr(0, word.size() - 1) : word);
+  }
+  return reversed;
+}
+
 std::string shell_quoted(const std::string& argument) {
   constexpr const char* kPlain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
@@ -65,7 +78,7 @@ std::string shell_quoted(const std::string& argument) {
   return text + "'";
 }
 
-int parse_and_act(int argc, const char* const* argv) {
+int parse_and_act() {
   CLI::App app("Trains residual networks on CIFAR-10: autograd, layers and models in C++20.",
                "resgrad");
   app.set_version_flag("--version", std::string("resgrad ") + kVersion);
@@ -84,7 +97,7 @@ int parse_and_act(int argc, const char* const* argv) {
   add_models(app, action);
   add_info(app, action);
   try {
-    app.parse(argc, argv);
+    app.parse(with_empty_values(arguments));
   } catch (const CLI::Success& done) {  // --help, --version
     return print_request(app, done);
   } catch (const CLI::ParseError& error) {
@@ -119,7 +132,7 @@ int run(int argc, const char* const* argv) {
   arguments.assign(argv, argv + argc);
   std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit is an error of write(), as a full disk is
   open_standard_streams();
-  const int code = parse_and_act(argc, argv);
+  const int code = parse_and_act();
   const std::optional<std::string> error = output_error();
   if (!error) return code;
   print_error("resgrad: standard output: expected to write all of it, got: {}\n", *error);
