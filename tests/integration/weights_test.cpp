@@ -84,7 +84,7 @@ TEST_CASE("export and import say what does not fit, and leave no file") {
   refused("import --layout torchvision --model resnet20 --weights " + trained.path("w.safetensors"),
           "expected a tensor fc.weight, found none");
   refused("import --layout akamaster --model resnet32 --weights " + trained.path("w.safetensors"),
-          "missing: layer3.4.bn2.running_var");
+          "missing: layer1.3.bn1.running_var\n  and 55 more");
   refused("import --layout akamaster --model preact_resnet20 --weights " +
               trained.path("w.safetensors"),
           "expected post-activation blocks");
@@ -181,8 +181,7 @@ TEST_CASE("predict takes image files of any size and names the one that is damag
   Result r = run(predict + trained.path("cut.png"));
   CHECK(r.code == 1);
   CHECK(r.out == "resgrad: image: " + trained.path("cut.png") +
-                     ": expected a PNG that ends in an IEND chunk, got one that is cut off or goes "
-                     "on\n");
+                     ": expected a PNG without errors, got: the file is cut off\n");
   r = run(predict + "--crop-size 40 " + trained.path("a.png"));
   CHECK(r.code == 1);
   CHECK(contains(r.out, "centre_crop: size"));
