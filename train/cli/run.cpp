@@ -115,17 +115,23 @@ int parse_and_act() {
 
 }  // namespace
 
-std::string resume_command() {
+std::string resume_command(const RunOptions& o) {
+  const auto given_anew = [](std::string_view flag) {
+    return flag == "--resume" || flag == "--output-dir" || flag == "--data-path";
+  };
   std::string command;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
-    if (arguments[i].starts_with("--resume=")) continue;
-    if (arguments[i] == "--resume") {
-      ++i;
-      continue;
-    }
-    command += shell_quoted(arguments[i]) + ' ';
+    const std::string flag = arguments[i].substr(0, arguments[i].find('='));
+    if (flag == "--overwrite") continue;
+    if (!given_anew(flag)) command += shell_quoted(arguments[i]) + ' ';
+    if (given_anew(flag) && flag == arguments[i]) ++i;  // its value is the next
   }
-  return command + "--resume auto";
+  const auto setting = [](const std::string& flag, const std::string& value) {
+    return value.starts_with('-') ? shell_quoted(flag + '=' + value)
+                                  : flag + ' ' + shell_quoted(value);
+  };
+  if (!o.data_path.empty()) command += setting("--data-path", o.data_path) + ' ';
+  return command + setting("--output-dir", o.output_dir) + " --resume auto";
 }
 
 int run(int argc, const char* const* argv) {
