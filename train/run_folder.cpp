@@ -19,6 +19,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int kMostAttempts = 10;
+
 bool is_weights(std::string_view name) {
   return (name.starts_with("last.") || name.starts_with("best.") || name.starts_with("ema.") ||
           name.starts_with("nonfinite.")) &&
@@ -93,7 +95,7 @@ void RunFolder::unlock() {
 }
 
 void RunFolder::create_and_lock() {
-  for (;;) {
+  for (int attempt = 1;; ++attempt) {
     std::error_code error;
     fs::create_directories(path_, error);
     require<IoError>(fs::is_directory(path_),
@@ -112,8 +114,8 @@ void RunFolder::create_and_lock() {
     }, now{};
     const bool same = ::fstat(fd_, &locked) == 0 && ::stat(path_.c_str(), &now) == 0 &&
                       locked.st_dev == now.st_dev && locked.st_ino == now.st_ino;
-    if (same) return;
-    unlock();  // another process has just moved it away
+    if (same || attempt == kMostAttempts) return;  // some file systems number anew each time
+    unlock();                                      // another process has just moved it away
   }
 }
 

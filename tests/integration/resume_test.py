@@ -11,6 +11,7 @@ does not.
 import csv
 import os
 import random
+import re
 import resource
 import shlex
 import shutil
@@ -158,13 +159,13 @@ def test_closed_terminal(resgrad, folder, rng):
         if pid == 0:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_DFL)
+            os.chdir(folder)  # where nohup leaves its output
             prefix = ["nohup"] if nohup else []
             os.execvp((prefix or [resgrad.path])[0], [*prefix, resgrad.path, "train", *flags, str(out)])
         steps = rng.randint(2, 20)
         while not (out / "metrics.jsonl").exists() or (
                 (out / "metrics.jsonl").read_text().count("\n") < steps):
-            if os.read(terminal, 65536) == b"":
-                break
+            time.sleep(0.02)  # the output fits in the terminal's buffer, and nohup has none
         os.close(terminal)
         status = os.waitpid(pid, 0)[1]
         code = os.waitstatus_to_exitcode(status)
@@ -173,6 +174,42 @@ def test_closed_terminal(resgrad, folder, rng):
             check((out / "last.safetensors").exists(), "no checkpoint")
             resgrad.run("train", out, "--resume", "auto")
         check_same(folder / "whole", out)
+
+
+def test_terminal_style(resgrad, folder, rng):
+    """Lines are drawn anew and coloured on a terminal, unless TERM or NO_COLOR forbid it."""
+    del rng
+
+    def shown(**variables):
+        pid, terminal = os.forkpty()
+        if pid == 0:
+            for name in ("NO_COLOR", "COLORTERM"):
+                os.environ.pop(name, None)
+            os.environ.update(variables)
+            os.execv(resgrad.path, [resgrad.path, "train", *RUN, "--max-steps", "2",
+                                    "--output-dir", str(folder / "run")])
+        out = b""
+        try:
+            while chunk := os.read(terminal, 65536):
+                out += chunk
+        except OSError:  # the other side is closed
+            pass
+        os.close(terminal)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        check(code == 0, f"exit code {code}: {out}")
+        return out
+
+    def coloured(out):
+        return re.search(rb"\x1b\[[0-9;]*m", out) is not None
+
+    out = shown(TERM="xterm")
+    check(coloured(out) and b"\x1b[K" in out, out)
+    check(re.search(rb"\revaluation \[[=> ]+\] [12]/2\x1b\[K", out), out)
+    out = shown(TERM="xterm", NO_COLOR="1")
+    check(not coloured(out) and b"\x1b[K" in out, out)
+    out = shown(TERM="dumb")
+    check(b"\x1b" not in out and b"\r" not in out.replace(b"\r\n", b"\n"), out)
+    check(b"epoch 1/4 2/12" in out, out)
 
 
 def test_go_on_line(resgrad, folder, rng):
@@ -190,9 +227,10 @@ def test_go_on_line(resgrad, folder, rng):
         steps, text = rng.randint(1, 10), ""
         for line in process.stdout:
             text += line
-            steps -= "images/s" in line
-            if steps == 0:
-                process.send_signal(signal.SIGTERM)
+            if "images/s" in line:
+                steps -= 1
+                if steps == 0:
+                    process.send_signal(signal.SIGTERM)
         check(process.wait() == 143, text)
         line = text.rstrip().splitlines()[-1]
         check(line.startswith("go on with: "), text)

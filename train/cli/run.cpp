@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <cstdlib>
 #include <exception>
 #include <new>
 #include <sstream>
@@ -9,6 +10,7 @@
 #include "train/cli/commands.h"
 #include "train/cli/help.h"
 #include "train/cli/output.h"
+#include "train/log/terminal.h"
 #include "train/version.h"
 
 namespace resgrad::cli {
@@ -113,6 +115,15 @@ int parse_and_act() {
   return kFailed;
 }
 
+// Source  https://no-color.org
+TerminalStyle style_from_environment() {
+  const auto variable = [](const char* name) {
+    const char* const value = std::getenv(name);
+    return value == nullptr ? std::string_view() : value;
+  };
+  return {.redraw = variable("TERM") != "dumb", .colour = variable("NO_COLOR").empty()};
+}
+
 }  // namespace
 
 std::string resume_command(const RunOptions& o) {
@@ -136,6 +147,7 @@ std::string resume_command(const RunOptions& o) {
 
 int run(int argc, const char* const* argv) {
   arguments.assign(argv, argv + argc);
+  set_terminal_style(style_from_environment());
   std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit is an error of write(), as a full disk is
   open_standard_streams();
   const int code = parse_and_act();

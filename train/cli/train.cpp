@@ -129,7 +129,6 @@ int run_train(RunOptions o) {
   o.workers = at_most("--workers", o.workers, data::kMostWorkers);
   if (o.output_dir.empty()) o.output_dir = default_folder(o).lexically_normal().string();
   o.data_path = find_data(o.dataset, o.data_path);
-  o.data_path = find_data(o.dataset, o.data_path);
   const StopSignals signals;
   const data::DataSplits data = data::load_data(load_options(o, o.data_path));
   const TrainResult result = train_one(o, data, signals.token());

@@ -2,25 +2,29 @@
 
 #include <unistd.h>
 
-#include <cstdlib>
-#include <string_view>
+#include <atomic>
 
 namespace resgrad {
 namespace {
 
-std::string_view environment(const char* name) {
-  const char* const value = std::getenv(name);
-  return value == nullptr ? std::string_view() : value;
-}
+std::atomic<TerminalStyle> style;
 
 }  // namespace
 
+void set_terminal_style(TerminalStyle wanted) {
+  style = wanted;
+}
+
+TerminalStyle terminal_style() {
+  return style;
+}
+
 bool can_redraw(std::FILE* stream) {
-  return ::isatty(::fileno(stream)) == 1 && environment("TERM") != "dumb";
+  return ::isatty(::fileno(stream)) == 1 && terminal_style().redraw;
 }
 
 bool can_colour(std::FILE* stream) {
-  return can_redraw(stream) && environment("NO_COLOR").empty();
+  return can_redraw(stream) && terminal_style().colour;
 }
 
 }  // namespace resgrad

@@ -214,7 +214,7 @@ TEST_CASE("a line that was erased leaves the terminal free and comes back") {
 }
 
 TEST_CASE("an evaluation has a line of its own, fitted to the width") {
-  CHECK_EQ(format_evaluation(3, 12, 40), "evaluation [====>               ] 3/12");
+  CHECK_EQ(format_evaluation(3, 12, 40), "evaluation [=====>                ] 3/12");
   CHECK_EQ(format_evaluation(12, 12, 79), "evaluation [============================] 12/12");
   CHECK_EQ(format_evaluation(3, 12, 16), "evaluation 3/12");
   for (int width = 1; width < 100; ++width) {
