@@ -7,6 +7,7 @@
 #include "core/autograd/grad_mode.h"
 #include "core/ops/cross_entropy.h"
 #include "nn/eval_guard.h"
+#include "train/nonfinite.h"
 
 namespace resgrad {
 namespace {
@@ -44,8 +45,8 @@ std::int64_t count_hits(const Tensor& logits, const Tensor& labels, std::int64_t
   return hits;
 }
 
-Evaluation evaluate(Module& net, data::Loader& loader, int classes, std::int64_t limit_batches,
-                    Tta tta, const std::stop_token& stop) {
+Evaluation evaluate(Module& net, data::Loader& loader, int classes,
+                    const EvaluateOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   const EvalGuard evaluation(net);
   const NoGradGuard no_grad;
@@ -53,29 +54,35 @@ Evaluation evaluate(Module& net, data::Loader& loader, int classes, std::int64_t
   result.classes = classes;
   result.confusion.resize(static_cast<std::size_t>(classes) * static_cast<std::size_t>(classes));
   double loss_sum = 0;
-  std::int64_t hits1 = 0, hits5 = 0, batches = 0;
+  std::int64_t hits1 = 0, hits5 = 0;
+  const std::int64_t batches = options.limit_batches == 0
+                                   ? loader.batches()
+                                   : std::min(loader.batches(), options.limit_batches);
   loader.start_epoch(0);
-  while (limit_batches == 0 || batches < limit_batches) {
-    if (stop.stop_requested()) {
+  for (std::int64_t done = 0; done < batches; ++done) {
+    if (options.stop.stop_requested()) {
       result.interrupted = true;
       break;
     }
-    const std::optional<data::Batch> batch = loader.next();
-    if (!batch) break;
-    ++batches;
-    const Tensor logits = infer(net, batch->images, tta);
+    const data::Batch batch = loader.next().value();
+    const Tensor logits = infer(net, batch.images, options.tta);
     const std::int64_t n = logits.dim(0);
-    loss_sum += cross_entropy(logits, batch->labels).item() * static_cast<double>(n);
-    hits5 += count_hits(logits, batch->labels, 5);
-    for_each_row(logits, batch->labels, [&](const std::vector<double>& row, std::int64_t label) {
+    const double loss = cross_entropy(logits, batch.labels).item();
+    if (!std::isfinite(loss) && result.nonfinite.empty()) {
+      result.nonfinite = describe_nonfinite(net, batch.images, loss);
+    }
+    loss_sum += loss * static_cast<double>(n);
+    hits5 += count_hits(logits, batch.labels, 5);
+    for_each_row(logits, batch.labels, [&](const std::vector<double>& row, std::int64_t label) {
       const auto predicted = std::ranges::max_element(row) - row.begin();
       ++result.confusion[static_cast<std::size_t>(label * classes + predicted)];
       hits1 += rank_of(row, label) == 0;
     });
     result.samples += n;
+    options.progress(done + 1, batches);
   }
   const double n = static_cast<double>(std::max<std::int64_t>(1, result.samples));
-  result.loss = loss_sum / n;
+  result.loss = std::isnan(loss_sum) ? std::nan("") : loss_sum / n;  // without a sign of its own
   result.top1 = 100 * static_cast<double>(hits1) / n;
   result.top5 = 100 * static_cast<double>(hits5) / n;
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

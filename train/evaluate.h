@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include "data/loader.h"
@@ -26,12 +28,23 @@ struct Evaluation {
   /// The stop token ended it early: the figures cover what was seen.
   bool interrupted = false;
   double seconds = 0;  ///< spent
+  /// Where the values of the first batch with a NaN or infinite loss stop being finite, as
+  /// describe_nonfinite() says; empty when all are finite.
+  std::string nonfinite;
+};
+
+struct EvaluateOptions {
+  std::int64_t limit_batches = 0;  ///< 0: all
+  Tta tta = Tta::none;
+  std::stop_token stop = {};
+  /// Called after each batch with how many are done and how many there are.
+  std::function<void(std::int64_t, std::int64_t)> progress = [](std::int64_t, std::int64_t) {};
 };
 
 /// Runs `net` in evaluation mode, without gradients, over one epoch of `loader`, at most
-/// `limit_batches` (0: all), until a `stop` is requested. Every module of `net` is back in its own
-/// mode afterwards.
-Evaluation evaluate(Module& net, data::Loader& loader, int classes, std::int64_t limit_batches = 0,
-                    Tta tta = Tta::none, const std::stop_token& stop = {});
+/// options.limit_batches, until a stop is requested. Every module of
+/// `net` is back in its own mode afterwards.
+Evaluation evaluate(Module& net, data::Loader& loader, int classes,
+                    const EvaluateOptions& options = {});
 
 }  // namespace resgrad

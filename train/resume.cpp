@@ -20,6 +20,15 @@ FoundCheckpoint read_state(const fs::path& file) {
   return found;
 }
 
+// Nothing when there is no such file, or it cannot be read.
+std::optional<std::int64_t> step_of(const fs::path& file) {
+  try {
+    return read_checkpoint_info(file).step;
+  } catch (const IoError&) {
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 std::optional<FoundCheckpoint> newest_checkpoint(const fs::path& folder) {
@@ -54,6 +63,26 @@ std::optional<FoundCheckpoint> find_checkpoint(const std::string& resume,
   require<IoError>(found.has_value(), "resume: {}: expected a folder with {}, found none", resume,
                    kLastFile);
   return found;
+}
+
+bool restore_best(const fs::path& from, const fs::path& folder, std::int64_t step) {
+  std::error_code error;
+  const bool here = fs::equivalent(from / ".", folder / ".", error);
+  const fs::path best = from / kBestFile, before = previous_file(best, 1);
+  if (step_of(best) == step) {
+    if (!here) fs::copy_file(best, folder / kBestFile, error);
+    return !error;
+  }
+  if (step_of(before) == step) {
+    if (here) {
+      fs::rename(before, best, error);
+    } else {
+      fs::copy_file(before, folder / kBestFile, error);
+    }
+    return !error;
+  }
+  if (here) fs::rename(best, before, error);
+  return false;
 }
 
 std::string differing_settings(const std::string& saved, const RunOptions& options,

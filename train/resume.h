@@ -18,6 +18,7 @@ namespace resgrad {
 constexpr std::string_view kLastFile = "last.safetensors";
 constexpr std::string_view kBestFile = "best.safetensors";
 constexpr std::string_view kEmaFile = "ema.safetensors";
+constexpr std::string_view kNonfiniteFile = "nonfinite.safetensors";
 
 struct FoundCheckpoint {
   std::filesystem::path file;
@@ -36,6 +37,13 @@ std::optional<FoundCheckpoint> newest_checkpoint(const std::filesystem::path& fo
 /// Throws  IoError when a file or folder is missing, damaged or holds weights only.
 std::optional<FoundCheckpoint> find_checkpoint(const std::string& resume,
                                                const std::filesystem::path& output_folder);
+
+/// Makes best.safetensors in `folder` the file of the evaluation after update `step`, if it or
+/// best.1.safetensors in `from` is that: it is renamed where both folders are the same, else
+/// copied. A best.safetensors of another evaluation becomes best.1.safetensors. Returns whether it
+/// is there.
+bool restore_best(const std::filesystem::path& from, const std::filesystem::path& folder,
+                  std::int64_t step);
 
 /// Gives the settings that were left to the network's family the values that it chooses. Leaves
 /// alone what it cannot tell, such as the settings of an unknown network.

@@ -335,6 +335,11 @@ Settings output_settings(RunOptions& o) {
        .default_text = "that of --resume, else runs/MODEL",
        .scope = Scope::run,
        .placeholder = "FOLDER"},
+      {.name = "overwrite",
+       .group = Group::output,
+       .help = "delete the results of an earlier run in the folder instead of moving them aside",
+       .value = &o.overwrite,
+       .scope = Scope::start},
       {.name = "checkpoint-minutes",
        .group = Group::output,
        .help =

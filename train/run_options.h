@@ -122,6 +122,7 @@ struct RunOptions : NetworkOptions, MachineOptions {
   std::uint64_t seed = 1;
   std::string output_dir;
   std::string resume;
+  bool overwrite = false;
   double checkpoint_minutes = 10;
   int keep = 2;
   std::string on_nonfinite = "stop";

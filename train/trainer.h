@@ -29,19 +29,20 @@ struct TrainResult {
 /// checkpoint_minutes within one, and at the end; `keep` earlier ones beside it) and
 /// best.safetensors (highest accuracy on data.test); with ema_decay the averaged weights are
 /// evaluated too and written to ema.safetensors whenever last.safetensors is. Results of an earlier
-/// run in that folder are moved aside to a folder with the suffix `.previous-N`, unless
+/// run in that folder are moved aside or deleted as RunFolder says, unless
 /// options.resume says to go on from them. `info` describes `net` for the files. A request to
 /// `stop` ends it after the current step or batch of the evaluation, with a checkpoint written. A
 /// checkpoint that cannot be written is a warning, as long as the last one at the end can. For a
 /// given seed and number of threads, two runs agree bit for bit, times apart, whether they were
 /// interrupted and resumed or not: last.safetensors of finished runs are the same bytes. Loss and
-/// gradients are checked before each update; when one is not finite, on_nonfinite `stop` writes
-/// nonfinite.safetensors (the checkpoint, the batch and, if there are, gradients) and throws,
-/// `skip` leaves network and velocities as they were before the step. `resolve` gives the defaults
-/// of the network's family, so that a resumed run may name them.
+/// gradients are checked before each update, and the loss of evaluations; when one is not finite,
+/// on_nonfinite `stop` writes nonfinite.safetensors (the checkpoint, the batch and, if there are,
+/// gradients) and throws, `skip` leaves network and velocities as they were before the step.
+/// `resolve` gives the defaults of the network's family, so that a resumed run may name them.
 /// Throws  ValueError for settings out of range, or those of another run than the checkpoint's;
-///         IoError when files cannot be read or written; DivergenceError when loss or a gradient is
-///         not finite, naming step, layer and tensor, or when a whole epoch was skipped.
+///         IoError when files cannot be read or written; DivergenceError when the loss of a step or
+///         an evaluation or a gradient is not finite, naming step, layer and tensor, or when a
+///         whole epoch was skipped.
 TrainResult run_training(Module& net, const data::DataSplits& data, const RunOptions& options,
                          CheckpointInfo info, std::stop_token stop = {},
                          const ResolveDefaults& resolve = {});

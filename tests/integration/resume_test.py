@@ -11,7 +11,9 @@ does not.
 import csv
 import os
 import random
+import re
 import resource
+import shlex
 import shutil
 import signal
 import struct
@@ -44,15 +46,18 @@ class Program:
         self.path = path
 
     def start(self, command, folder, *flags, file_limit=None):
-        def limit():
-            resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
+        def prepare():
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)  # whatever the tests were started under
+            if file_limit:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
 
         given = RUN + list(flags)
         options = dict(zip(given[::2], given[1::2]))  # later ones count
         return subprocess.Popen(
             [self.path, command, *sum(options.items(), ()), "--output-dir", str(folder)],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            preexec_fn=limit if file_limit else None,
+            preexec_fn=prepare,
             env={**os.environ, "OMP_WAIT_POLICY": "passive"})
 
     def run(self, command, folder, *flags, expect=0, **limits):
@@ -129,18 +134,180 @@ def test_kill_all_on(resgrad, folder, rng):
 
 
 def test_stop(resgrad, folder, rng):
-    """SIGTERM and SIGINT in mid-epoch: a checkpoint, how to resume, 143 and 130; then the same."""
+    """SIGTERM, SIGINT and SIGHUP in mid-epoch: a checkpoint, how to resume, 143, 130 and 129; then
+    the same."""
     resgrad.run("train", folder / "whole")
-    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)):
         for workers in ("1", "2"):
             out = folder / f"stopped{code}-{workers}"
             steps = rng.randint(14, 20)  # in the second epoch of four
             got, text = resgrad.interrupt(number, "train", out, "--checkpoint-minutes", "0",
                                           "--workers", workers, steps=steps)
             check(got == code, f"expected exit code {code}, got {got}:\n{text}")
-            check(f"--output-dir {out} --resume auto" in text and text.rstrip().endswith("--resume auto"), f"no hint:\n{text}")
+            check(text.rstrip().endswith(f"--output-dir {out} --resume auto"), f"no hint:\n{text}")
             resgrad.run("train", out, "--resume", "auto", "--workers", workers)
             check_same(folder / "whole", out)
+
+
+def test_closed_terminal(resgrad, folder, rng):
+    """The terminal goes: a checkpoint is left. Under nohup the run goes on."""
+    resgrad.run("train", folder / "whole")
+    flags = [*RUN, *EVERY_STEP, "--output-dir"]
+    for nohup in (False, True):
+        out = folder / f"run{nohup}"
+        pid, terminal = os.forkpty()
+        if pid == 0:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
+            os.chdir(folder)  # where nohup leaves its output
+            prefix = ["nohup"] if nohup else []
+            os.execvp((prefix or [resgrad.path])[0], [*prefix, resgrad.path, "train", *flags, str(out)])
+        steps = rng.randint(2, 20)
+        while not (out / "metrics.jsonl").exists() or (
+                (out / "metrics.jsonl").read_text().count("\n") < steps):
+            time.sleep(0.02)  # the output fits in the terminal's buffer, and nohup has none
+        os.close(terminal)
+        status = os.waitpid(pid, 0)[1]
+        code = os.waitstatus_to_exitcode(status)
+        check(code == (0 if nohup else 129), f"nohup {nohup}: exit code {code}")
+        if not nohup:
+            check((out / "last.safetensors").exists(), "no checkpoint")
+            resgrad.run("train", out, "--resume", "auto")
+        check_same(folder / "whole", out)
+
+
+def test_terminal_style(resgrad, folder, rng):
+    """Lines are drawn anew and coloured on a terminal, unless TERM or NO_COLOR forbid it."""
+    del rng
+
+    def shown(**variables):
+        pid, terminal = os.forkpty()
+        if pid == 0:
+            for name in ("NO_COLOR", "COLORTERM"):
+                os.environ.pop(name, None)
+            os.environ.update(variables)
+            os.execv(resgrad.path, [resgrad.path, "train", *RUN, "--max-steps", "2",
+                                    "--output-dir", str(folder / "run")])
+        out = b""
+        try:
+            while chunk := os.read(terminal, 65536):
+                out += chunk
+        except OSError:  # the other side is closed
+            pass
+        os.close(terminal)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        check(code == 0, f"exit code {code}: {out}")
+        return out
+
+    def coloured(out):
+        return re.search(rb"\x1b\[[0-9;]*m", out) is not None
+
+    out = shown(TERM="xterm")
+    check(coloured(out) and b"\x1b[K" in out, out)
+    check(re.search(rb"\revaluation \[[=> ]+\] [12]/2\x1b\[K", out), out)
+    out = shown(TERM="xterm", NO_COLOR="1")
+    check(not coloured(out) and b"\x1b[K" in out, out)
+    out = shown(TERM="dumb")
+    check(b"\x1b" not in out and b"\r" not in out.replace(b"\r\n", b"\n"), out)
+    check(b"epoch 1/4 2/12" in out, out)
+
+
+def test_go_on_line(resgrad, folder, rng):
+    """The line that a stopped run prints goes on, pasted into the same shell, wherever its folder
+    came from."""
+    resgrad.run("train", folder / "whole")
+    shell = {**os.environ, "OMP_WAIT_POLICY": "passive"}
+    every_step = " ".join(EVERY_STEP)
+    run = " ".join(RUN)
+
+    def stopped(command):
+        """Stops the command line after some steps; what it prints last."""
+        process = subprocess.Popen(["bash", "-c", "exec " + command], cwd=folder, env=shell,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        steps, text = rng.randint(1, 10), ""
+        for line in process.stdout:
+            text += line
+            if "images/s" in line:
+                steps -= 1
+                if steps == 0:
+                    process.send_signal(signal.SIGTERM)
+        check(process.wait() == 143, text)
+        line = text.rstrip().splitlines()[-1]
+        check(line.startswith("go on with: "), text)
+        return line.removeprefix("go on with: ")
+
+    def pasted(command):
+        result = subprocess.run(["bash", "-c", command], cwd=folder, env=shell, text=True,
+                                capture_output=True, check=False)
+        check(result.returncode == 0 and "resumed from" in result.stdout,
+              f"{command}: {result.returncode}: {result.stdout}{result.stderr}")
+
+    def start(name):
+        line = stopped(f"{resgrad.path} train {run} {every_step} --output-dir '{name}'")
+        return line, folder / name
+
+    for name in ("plain", "a b'c\"$HOME", "-dash"):
+        line = stopped(f"{resgrad.path} train {run} {every_step} "
+                       f"--overwrite --output-dir={shlex.quote(name)}")
+        pasted(line)
+        check_same(folder / "whole", folder / name)
+    for resume in ("--resume given", "--resume=given", "--resume given/last.safetensors",
+                   "--config resume.toml", "--resume auto --config output.toml"):
+        (folder / "resume.toml").write_text('resume = "given"\n')
+        (folder / "output.toml").write_text('output_dir = "given"\n')
+        shutil.rmtree(folder / "given", ignore_errors=True)
+        start("given")
+        pasted(stopped(f"{resgrad.path} train {run} {every_step} {resume}"))
+        check_same(folder / "whole", folder / "given")
+        check(not (folder / "runs").exists(), f"{resume}: a run was begun anew")
+    line, _ = start("first")
+    pasted(stopped(f"{resgrad.path} train {run} {every_step} --resume first --output-dir second"))
+    check_same(folder / "whole", folder / "second")
+    pasted(line)  # the first is as it was
+    check_same(folder / "whole", folder / "first")
+
+
+def test_max_steps(resgrad, folder, rng):
+    """A run that --max-steps ended within an epoch ends as one without it when it goes further."""
+    resgrad.run("train", folder / "whole")
+    for number in range(4):
+        out = folder / f"run{number}"
+        resgrad.run("train", out, "--max-steps", str(rng.randint(1, 47)))
+        resgrad.run("train", out, "--resume", "auto")
+        check_same(folder / "whole", out)
+
+
+def test_garbage(resgrad, folder, rng):
+    """A line that cannot be read in a file that only records does not keep a run from going on."""
+    resgrad.run("train", folder / "whole")
+    out = folder / "run"
+    code, text = resgrad.interrupt(signal.SIGTERM, "train", out, steps=rng.randint(14, 20))
+    check(code == 143, text)
+    for name in ("metrics.jsonl", "metrics.csv", "train.log", "args.json"):
+        with open(out / name, "ab") as file:
+            file.write(b"\0\xffgarbage\n")
+    text = resgrad.run("train", out, "--resume", "auto")
+    check("metrics.jsonl: dropped 1 lines" in text, text)
+    check_same(folder / "whole", out)
+
+
+def test_two_runs(resgrad, folder, rng):
+    """A run works in runs/b: one that starts in runs, where results are, leaves it alone."""
+    del rng
+    resgrad.run("train", folder / "whole")
+    runs = folder / "runs"
+    resgrad.run("train", runs, "--max-steps", "1")
+    best = (runs / "best.safetensors").read_bytes()
+    below = resgrad.start("train", runs / "b", *EVERY_STEP)
+    for line in below.stdout:
+        if " 3/12 " in line:
+            break
+    text = resgrad.run("train", runs, "--max-steps", "1")
+    check(f"moved the earlier run in {runs} to {runs}/previous-1" in text, text)
+    check((runs / "previous-1" / "best.safetensors").read_bytes() == best, "other bytes")
+    rest = below.stdout.read()
+    check(below.wait() == 0, rest)
+    check_same(folder / "whole", runs / "b")
 
 
 def test_disk_full(resgrad, folder, rng):

@@ -51,7 +51,7 @@ TEST_CASE("evaluate counts every sample once and agrees with its confusion matri
   CHECK(e.top5 >= e.top1);
   CHECK(std::isfinite(e.loss));
   CHECK(net->is_training());
-  CHECK(evaluate(*net, loader, 10, 2).samples == 32);
+  CHECK(evaluate(*net, loader, 10, {.limit_batches = 2}).samples == 32);
 }
 
 TEST_CASE("evaluate leaves frozen layers frozen, also when it fails") {
@@ -84,7 +84,7 @@ TEST_CASE("evaluate with mirror images differs from without, and says so of the 
   const auto net = tiny_net();
   data::Loader loader(tiny_data(50), {.batch_size = 16});
   const Evaluation plain = evaluate(*net, loader, 10),
-                   flip = evaluate(*net, loader, 10, 0, Tta::flip);
+                   flip = evaluate(*net, loader, 10, {.tta = Tta::flip});
   CHECK(flip.samples == plain.samples);
   CHECK(flip.loss != plain.loss);
 }
@@ -119,8 +119,35 @@ TEST_CASE("a request to stop ends an evaluation, with what was seen so far") {
     int batches_ = 0;
   };
   StopAtSecond stop(net.get());
-  const Evaluation e = evaluate(*net, loader, 10, 0, Tta::none, stop.source.get_token());
+  const Evaluation e = evaluate(*net, loader, 10, {.stop = stop.source.get_token()});
   CHECK(e.interrupted);
   CHECK(e.samples == 32);
   CHECK(net->is_training());
+}
+
+TEST_CASE("an evaluation that is not finite says where its values come from") {
+  const auto net = tiny_net();
+  data::Loader loader(tiny_data(20), {.batch_size = 10});
+  CHECK(evaluate(*net, loader, 10).nonfinite.empty());
+  const NamedTensor bias = net->named_parameters().back();
+  Tensor(bias.tensor).data<float>()[0] = -std::numeric_limits<float>::quiet_NaN();
+  const Evaluation e = evaluate(*net, loader, 10);
+  CHECK(e.nonfinite ==
+        "layer fc (Linear), tensor bias: float32 [10] with 1 NaN and 0 infinite of 10 values");
+  CHECK(std::isnan(e.loss));
+  CHECK_FALSE(std::signbit(e.loss));  // printed as nan
+}
+
+TEST_CASE("an evaluation tells of its progress, up to its limit") {
+  const auto net = tiny_net();
+  data::Loader loader(tiny_data(50), {.batch_size = 16});
+  std::vector<std::pair<std::int64_t, std::int64_t>> told;
+  const auto progress = [&](std::int64_t done, std::int64_t total) {
+    told.emplace_back(done, total);
+  };
+  evaluate(*net, loader, 10, {.limit_batches = 2, .progress = progress});
+  CHECK(told == std::vector<std::pair<std::int64_t, std::int64_t>>{{1, 2}, {2, 2}});
+  told.clear();
+  evaluate(*net, loader, 10, {.limit_batches = 99, .progress = progress});
+  CHECK(told.back() == std::pair<std::int64_t, std::int64_t>{4, 4});
 }

@@ -212,6 +212,38 @@ TEST_CASE("results of an earlier run in the folder are kept under another name")
   CHECK_FALSE(fs::exists(folder.path() / "run.previous-3"));
 }
 
+TEST_CASE("weights without settings are an earlier run too, for auto as well") {
+  for (const char* resume : {"", "auto"}) {
+    const TemporaryFolder folder;
+    const fs::path run = folder.path() / "run";
+    RunOptions o = tiny_options(run);
+    o.epochs = 1;
+    run_training(*tiny_net(), tiny_splits(), o, {});
+    const std::string best = text_of(run / "best.safetensors");
+    fs::remove(run / "args.json");
+    fs::remove(run / "last.safetensors");
+    o.seed = 2;
+    o.resume = resume;
+    run_training(*tiny_net(), tiny_splits(), o, {});
+    CHECK(text_of(folder.path() / "run.previous-1" / "best.safetensors") == best);
+    CHECK(fs::exists(run / "last.safetensors"));
+  }
+}
+
+TEST_CASE("earlier results are deleted if asked for, but not by a run that goes on") {
+  const TemporaryFolder folder;
+  RunOptions o = tiny_options(folder.path() / "run");
+  o.overwrite = true;
+  o.epochs = 1;
+  run_training(*tiny_net(), tiny_splits(), o, {});
+  run_training(*tiny_net(), tiny_splits(), o, {});
+  CHECK_FALSE(fs::exists(folder.path() / "run.previous-1"));
+  const std::string log = text_of(folder.path() / "run" / "train.log");
+  o.resume = "auto";
+  run_training(*tiny_net(), tiny_splits(), o, {});
+  CHECK(text_of(folder.path() / "run" / "train.log").starts_with(log));
+}
+
 TEST_CASE("a loss that is not finite ends the run with an error that names the step") {
   const TemporaryFolder folder;
   RunOptions o = tiny_options(folder.path() / "run");
@@ -283,6 +315,27 @@ TEST_CASE("an epoch without a finite update is an error") {
                        "train: epoch 1: expected an update with finite values, got none: all 5 "
                        "were skipped",
                        StateError);
+}
+
+TEST_CASE("an evaluation that is not finite stops the run, or is never the best") {
+  const TemporaryFolder folder;
+  RunOptions o = tiny_options(folder.path() / "run");
+  o.epochs = 1;
+  o.limit_train_batches = 1;
+  o.lr_scheduler = "constant";
+  o.lr = 1e30;
+  CHECK_THROWS_WITH_AS(
+      run_training(*tiny_net(), tiny_splits(), o, {}),
+      doctest::Contains("train: epoch 1: expected an evaluation with a finite loss, got "),
+      StateError);
+  const fs::path run = folder.path() / "run";
+  CHECK(read_checkpoint(run / "nonfinite.safetensors").info.step == 1);
+  CHECK_FALSE(fs::exists(run / "last.safetensors"));
+  o.on_nonfinite = "skip";
+  const TrainResult result = run_training(*tiny_net(), tiny_splits(), o, {});
+  CHECK_FALSE(std::isfinite(result.epochs.at(0).test_loss));
+  CHECK(fs::exists(run / "last.safetensors"));
+  CHECK_FALSE(fs::exists(run / "best.safetensors"));
 }
 
 TEST_CASE("a request to stop ends the run after the step, with the weights written") {
@@ -396,6 +449,78 @@ TEST_CASE("a finished run can be made longer, and goes on as if it had been so f
         without_times(folder.path() / "long" / "metrics.csv"));
   CHECK(same_tensors(read_checkpoint(folder.path() / "short" / "last.safetensors").model,
                      read_checkpoint(folder.path() / "long" / "last.safetensors").model));
+}
+
+TEST_CASE("an evaluation that max_steps brought leaves no trace when the run goes further") {
+  const auto make_net = [] {  // one that is better after each epoch
+    const init::InitScope scope(1);
+    return std::make_shared<Sequential>(std::initializer_list<ModulePtr>{
+        std::make_shared<Flatten>(), std::make_shared<Linear>(3 * 32 * 32, 10)});
+  };
+  const TemporaryFolder folder;
+  int displaced = 0;
+  for (const std::uint64_t seed : {1U, 2U, 3U}) {
+    const auto options = [&](const std::string& name) {
+      RunOptions o = tiny_options(folder.path() / (name + std::to_string(seed)));
+      o.epochs = 3;
+      o.seed = seed;
+      o.lr = 0.001;
+      o.no_augment = true;
+      return o;
+    };
+    const fs::path whole = options("whole").output_dir;
+    run_training(*make_net(), tiny_splits(), options("whole"), {});
+    for (const std::int64_t max_steps : {1, 3, 6, 7, 8, 9, 11, 12, 13, 14}) {
+      CAPTURE(seed);
+      CAPTURE(max_steps);
+      RunOptions o = options("cut" + std::to_string(max_steps) + "-");
+      const fs::path run = o.output_dir;
+      o.max_steps = max_steps;
+      run_training(*make_net(), tiny_splits(), o, {});
+      displaced += fs::exists(run / "best.1.safetensors");
+      o.max_steps = 0;
+      o.resume = "auto";
+      {  // stopped before an evaluation could take the place of the one that is gone
+        const StopAfter stop(1);
+        const TrainResult stopped = run_training(*make_net(), tiny_splits(), o, {}, stop.token());
+        if (stopped.epochs.empty()) {
+          CHECK_FALSE(fs::exists(run / "best.safetensors"));
+        } else {
+          const std::int64_t best = read_checkpoint_info(run / "best.safetensors").step;
+          CHECK(std::ranges::count(stopped.epochs, best, &EpochMetrics::step) == 1);
+        }
+      }
+      run_training(*make_net(), tiny_splits(), o, {});
+      CHECK(text_of(run / "last.safetensors") == text_of(whole / "last.safetensors"));
+      CHECK(text_of(run / "best.safetensors") == text_of(whole / "best.safetensors"));
+      CHECK(without_times(run / "metrics.csv") == without_times(whole / "metrics.csv"));
+      CHECK_FALSE(fs::exists(run / "best.1.safetensors"));
+    }
+  }
+  CHECK(displaced > 0);  // an earlier best that had to come back
+}
+
+TEST_CASE("a run that lost the weights of its best epoch says so and takes the next") {
+  const TemporaryFolder folder;
+  RunOptions o = tiny_options(folder.path() / "run");
+  o.max_steps = 5;
+  const fs::path best = folder.path() / "run" / "best.safetensors";
+  run_training(*tiny_net(), tiny_splits(), o, {});
+  const std::string first = text_of(best);
+  fs::remove(best);
+  o.resume = "auto";
+  run_training(*tiny_net(), tiny_splits(), o, {});  // its state is still there: written anew
+  CHECK(text_of(best) == first);
+  o.max_steps = 0;
+  {
+    const StopAfter stop(2);
+    run_training(*tiny_net(), tiny_splits(), o, {}, stop.token());
+  }
+  fs::remove(best);
+  run_training(*tiny_net(), tiny_splits(), o, {});
+  CHECK(read_checkpoint_info(best).step == 10);
+  CHECK(text_of(folder.path() / "run" / "train.log")
+            .find("the weights of the best epoch, 1, are not there") != std::string::npos);
 }
 
 TEST_CASE("a run goes on in another folder, and leaves the first as it is") {

@@ -137,9 +137,9 @@ int run_compare(CompareFlags flags) {
   flags.run.workers = at_most("--workers", flags.run.workers, data::kMostWorkers);
   const StopSignals signals;
   if (flags.run.output_dir.empty()) flags.run.output_dir = "runs/compare-" + flags.run.model;
+  flags.run.data_path = find_data(flags.run.dataset, flags.run.data_path);
   const fs::path folder = flags.run.output_dir;
-  const data::DataSplits data =
-      data::load_data(load_options(flags.run, find_data(flags.run.dataset, flags.run.data_path)));
+  const data::DataSplits data = data::load_data(load_options(flags.run, flags.run.data_path));
   std::vector<Run> runs = plan(flags, folder);
   const std::string settings = to_json(flags);
   const bool go_on = !flags.run.resume.empty();
@@ -149,7 +149,7 @@ int run_compare(CompareFlags flags) {
                         "compare: --output-dir: expected a folder for a comparison, got {} with {}",
                         folder.string(), file);
   }
-  const RunFolder held(folder, true);
+  const RunFolder held(folder, EarlierRun::keep);
   const std::optional<fs::path> moved = go_on ? std::nullopt : move_earlier_comparison(folder);
   if (moved && !flags.run.quiet) {
     print_out("moved the earlier comparison in {} to {}\n", folder.string(), moved->string());
@@ -171,7 +171,7 @@ int run_compare(CompareFlags flags) {
     try {
       apply_machine_options(run.options);
       const TrainResult trained = train_one(run.options, data, signals.token());
-      if (trained.stopped) return stopped(StopSignals::received());
+      if (trained.stopped) return stopped(StopSignals::received(), flags.run);
       run.epochs = trained.epochs;
     } catch (const DivergenceError& error) {
       run.result = "diverged";
@@ -194,7 +194,8 @@ int run_compare(CompareFlags flags) {
 
 Settings settings(CompareFlags& flags) {
   const NetworkWords words = network_words();
-  Settings rows = without(resgrad::settings(flags.run, words), {"activation", "resume"});
+  Settings rows =
+      without(resgrad::settings(flags.run, words), {"activation", "resume", "overwrite"});
   find(rows, "output-dir")->default_text = "runs/compare-MODEL";
   append(rows,
          {{.name = "variants",

@@ -34,7 +34,8 @@ std::optional<fs::path> move_earlier_comparison(const fs::path& folder) {
   std::vector<fs::path> found;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     const std::vector<fs::path> runs = runs_of(entry.path());
-    for (const fs::path& run : runs) const RunFolder held(run, true);  // which must be free
+    for (const fs::path& run : runs)
+      const RunFolder held(run, EarlierRun::keep);  // which must be free
     if (!runs.empty() ||
         std::ranges::find(kFiles, entry.path().filename().string()) != kFiles.end())
       found.push_back(entry.path());

@@ -85,9 +85,12 @@ int run_eval(const EvalFlags& flags) {
                        .normalisation = loaded.normalisation,
                        .workers = at_most("--workers", flags.workers, data::kMostWorkers)});
   const StopSignals signals;
-  const Evaluation evaluation =
-      evaluate(*loaded.net, loader, dataset->num_classes, flags.limit_eval_batches,
-               parse_in(kTtaNames, "--tta", flags.tta), signals.token());
+  const Evaluation evaluation = evaluate(*loaded.net, loader, dataset->num_classes,
+                                         {.limit_batches = flags.limit_eval_batches,
+                                          .tta = parse_in(kTtaNames, "--tta", flags.tta),
+                                          .stop = signals.token()});
+  require<StateError>(evaluation.nonfinite.empty(), "eval: {}: expected a finite loss, got {}: {}",
+                      flags.checkpoint, evaluation.loss, evaluation.nonfinite);
   if (evaluation.interrupted) {
     print_error("resgrad: eval: stopped by a signal after {} of {} images\n", evaluation.samples,
                 dataset->size());

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <cstdlib>
 #include <exception>
 #include <new>
 #include <sstream>
@@ -9,6 +10,7 @@
 #include "train/cli/commands.h"
 #include "train/cli/help.h"
 #include "train/cli/output.h"
+#include "train/log/terminal.h"
 #include "train/version.h"
 
 namespace resgrad::cli {
@@ -113,23 +115,39 @@ int parse_and_act() {
   return kFailed;
 }
 
+// Source  https://no-color.org
+TerminalStyle style_from_environment() {
+  const auto variable = [](const char* name) {
+    const char* const value = std::getenv(name);
+    return value == nullptr ? std::string_view() : value;
+  };
+  return {.redraw = variable("TERM") != "dumb", .colour = variable("NO_COLOR").empty()};
+}
+
 }  // namespace
 
-std::string resume_command() {
+std::string resume_command(const RunOptions& o) {
+  const auto given_anew = [](std::string_view flag) {
+    return flag == "--resume" || flag == "--output-dir" || flag == "--data-path";
+  };
   std::string command;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
-    if (arguments[i].starts_with("--resume=")) continue;
-    if (arguments[i] == "--resume") {
-      ++i;
-      continue;
-    }
-    command += shell_quoted(arguments[i]) + ' ';
+    const std::string flag = arguments[i].substr(0, arguments[i].find('='));
+    if (flag == "--overwrite") continue;
+    if (!given_anew(flag)) command += shell_quoted(arguments[i]) + ' ';
+    if (given_anew(flag) && flag == arguments[i]) ++i;  // its value is the next
   }
-  return command + "--resume auto";
+  const auto setting = [](const std::string& flag, const std::string& value) {
+    return value.starts_with('-') ? shell_quoted(flag + '=' + value)
+                                  : flag + ' ' + shell_quoted(value);
+  };
+  if (!o.data_path.empty()) command += setting("--data-path", o.data_path) + ' ';
+  return command + setting("--output-dir", o.output_dir) + " --resume auto";
 }
 
 int run(int argc, const char* const* argv) {
   arguments.assign(argv, argv + argc);
+  set_terminal_style(style_from_environment());
   std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit is an error of write(), as a full disk is
   open_standard_streams();
   const int code = parse_and_act();

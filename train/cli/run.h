@@ -3,14 +3,16 @@
 
 #include <string>
 
+#include "train/run_options.h"
+
 namespace resgrad::cli {
 
 /// Parses the arguments and runs the subcommand. Prints errors as one line on standard error.
 /// Returns the exit code; 2 for a wrong flag, value or subcommand.
 int run(int argc, const char* const* argv);
 
-/// The command line of this run(), quoted for a shell, with `--resume auto` in the place of its own
-/// --resume.
-std::string resume_command();
+/// The command line of this run() as it goes on, quoted for a shell: with the folders of `options`,
+/// wherever they came from, and `--resume auto` in the place of its own.
+std::string resume_command(const RunOptions& options);
 
 }  // namespace resgrad::cli

@@ -107,9 +107,9 @@ TrainResult train_one(const RunOptions& o, const data::DataSplits& data, std::st
       std::move(stop), [&images](RunOptions& run) { resolve_network(run, images.height); });
 }
 
-int stopped(int signal) {
+int stopped(int signal, const RunOptions& o) {
   if (signal == 0) return 0;
-  print_error("go on with: {}\n", resume_command());
+  print_error("go on with: {}\n", resume_command(o));
   return 128 + signal;
 }
 
@@ -128,10 +128,11 @@ int run_train(RunOptions o) {
   apply_machine_options(o);
   o.workers = at_most("--workers", o.workers, data::kMostWorkers);
   if (o.output_dir.empty()) o.output_dir = default_folder(o).lexically_normal().string();
+  o.data_path = find_data(o.dataset, o.data_path);
   const StopSignals signals;
-  const data::DataSplits data = data::load_data(load_options(o, find_data(o.dataset, o.data_path)));
+  const data::DataSplits data = data::load_data(load_options(o, o.data_path));
   const TrainResult result = train_one(o, data, signals.token());
-  return stopped(result.stopped ? StopSignals::received() : 0);
+  return stopped(result.stopped ? StopSignals::received() : 0, o);
 }
 
 }  // namespace

@@ -17,8 +17,8 @@ void check_settings(const RunOptions& options);
 TrainResult train_one(const RunOptions& options, const data::DataSplits& data,
                       std::stop_token stop);
 
-/// The exit code of runs that were ended by `signal` (0: they were not). Prints on standard error
-/// how to go on.
-int stopped(int signal);
+/// The exit code of runs in options.output_dir that were ended by `signal` (0: they were not).
+/// Prints on standard error how to go on.
+int stopped(int signal, const RunOptions& options);
 
 }  // namespace resgrad::cli

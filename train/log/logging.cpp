@@ -4,13 +4,17 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 
 #include "core/check.h"
+#include "train/log/terminal.h"
 
 namespace resgrad {
 namespace {
 
 class ConsoleSink final : public spdlog::sinks::stdout_color_sink_mt {
  public:
-  explicit ConsoleSink(std::function<void()> before_line) : before_line_(std::move(before_line)) {}
+  explicit ConsoleSink(std::function<void()> before_line)
+      : spdlog::sinks::stdout_color_sink_mt(can_colour(stdout) ? spdlog::color_mode::always
+                                                               : spdlog::color_mode::never),
+        before_line_(std::move(before_line)) {}
   void log(const spdlog::details::log_msg& message) override {
     if (before_line_) before_line_();
     spdlog::sinks::stdout_color_sink_mt::log(message);

@@ -23,7 +23,8 @@ double rounded(double value, double steps_per_unit) {
 }
 
 // The lines of `path` that stay when it goes on behind `last_step`; none of a file that is missing.
-std::string lines_up_to(const fs::path& path, std::int64_t last_step) {
+std::string lines_up_to(const fs::path& path, std::int64_t last_step,
+                        MetricsJsonl::Unreadable& unreadable) {
   std::error_code error;
   if (last_step <= 0 || !fs::exists(path, error)) return "";
   std::ifstream file(path, std::ios::binary);
@@ -33,16 +34,18 @@ std::string lines_up_to(const fs::path& path, std::int64_t last_step) {
   // without its end of line, the last one may be a part
   for (std::int64_t number = 1; std::getline(file, line) && !file.eof(); ++number) {
     const auto json = nlohmann::json::parse(line, nullptr, false);
-    require<IoError>(json.is_object() && json.contains("step") && json["step"].is_number_integer(),
-                     "metrics: {}: line {}: expected a JSON object with a step, got {}",
-                     path.string(), number, line);
-    if (json["step"].get<std::int64_t>() <= last_step) kept += line + '\n';
+    if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer()) {
+      if (++unreadable.count == 1) unreadable.first = number;
+    } else if (json["step"].get<std::int64_t>() <= last_step) {
+      kept += line + '\n';
+    }
   }
   return kept;
 }
 
-fs::path started(const fs::path& path, std::int64_t last_step) {
-  const std::string lines = lines_up_to(path, last_step);
+fs::path started(const fs::path& path, std::int64_t last_step,
+                 MetricsJsonl::Unreadable& unreadable) {
+  const std::string lines = lines_up_to(path, last_step, unreadable);
   write_file_atomically(path, std::as_bytes(std::span(lines)));
   return path;
 }
@@ -50,7 +53,7 @@ fs::path started(const fs::path& path, std::int64_t last_step) {
 }  // namespace
 
 MetricsJsonl::MetricsJsonl(const fs::path& path, std::int64_t last_step)
-    : file_("metrics", started(path, last_step)) {}
+    : file_("metrics", started(path, last_step, unreadable_)) {}
 
 void MetricsJsonl::append(const StepMetrics& m) {
   const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();

@@ -30,14 +30,22 @@ struct StepMetrics {
 /// seconds since 1970, and null for what is not finite; without grad_norm when that is nothing.
 class MetricsJsonl {
  public:
-  /// Starts the file anew or, with a `last_step` above 0, goes on with it: lines of later steps and
-  /// a last line without its end are dropped.
-  /// Throws  IoError when it cannot be read or written, or has a line that is not such an object.
+  /// Starts the file anew or, with a `last_step` above 0, goes on with it: lines of later steps, a
+  /// last line without its end and lines that are no objects with a step are dropped.
+  /// Throws  IoError when it cannot be read or written.
   explicit MetricsJsonl(const std::filesystem::path& path, std::int64_t last_step = 0);
+
+  /// Lines that were dropped since they are no objects with a step: how many, and the first.
+  struct Unreadable {
+    std::int64_t count = 0, first = 0;
+  };
+  const Unreadable& unreadable() const { return unreadable_; }
+
   /// Throws  IoError as AppendFile::append().
   void append(const StepMetrics& metrics);
 
  private:
+  Unreadable unreadable_;
   AppendFile file_;
 };
 

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "core/check.h"
+#include "train/log/terminal.h"
 
 namespace resgrad {
 namespace {
@@ -20,11 +21,10 @@ std::string of_total(std::int64_t done, std::int64_t total) {
 }
 
 // "[====>   ]" in `columns` columns, brackets included.
-std::string bar(const ProgressState& s, int columns) {
+std::string bar(std::int64_t done, std::int64_t total, int columns) {
   const auto inside = static_cast<std::size_t>(columns - 2);
   const double share =
-      s.steps > 0 ? std::clamp(static_cast<double>(s.step) / static_cast<double>(s.steps), 0., 1.)
-                  : 0;
+      total > 0 ? std::clamp(static_cast<double>(done) / static_cast<double>(total), 0., 1.) : 0;
   const auto filled = static_cast<std::size_t>(share * static_cast<double>(inside));
   std::string text(filled, '=');
   if (filled < inside) text += '>';
@@ -70,7 +70,7 @@ std::string format_progress(const ProgressState& s, int width) {
   const std::array<Part, 6> parts = parts_of(s);
   const auto line_with = [&](int ranks, int bar_columns) {
     std::string line = epoch + ' ';
-    if (bar_columns > 0) line += bar(s, bar_columns) + ' ';
+    if (bar_columns > 0) line += bar(s.step, s.steps, bar_columns) + ' ';
     line += steps;
     for (const Part& part : parts) {
       if (part.rank < ranks) line += "  " + part.text;
@@ -86,10 +86,16 @@ std::string format_progress(const ProgressState& s, int width) {
   return free >= kMinBar ? line_with(ranks, std::min(free, kMaxBar)) : line;
 }
 
+std::string format_evaluation(std::int64_t done, std::int64_t total, int width) {
+  std::string line = "evaluation ";
+  const std::string steps = of_total(done, total);
+  const int free = width - static_cast<int>(line.size() + steps.size()) - 1;
+  if (free >= kMinBar) line += bar(done, total, std::min(free, kMaxBar)) + ' ';
+  return (line + steps).substr(0, static_cast<std::size_t>(width));
+}
+
 Progress::Progress(std::FILE* stream, ProgressOptions options)
-    : stream_(stream),
-      options_(options),
-      terminal_(options.terminal.value_or(::isatty(::fileno(stream)) == 1)) {
+    : stream_(stream), options_(options), terminal_(options.terminal.value_or(can_redraw(stream))) {
   require<ValueError>(options.print_freq >= 1, "progress: print_freq: expected at least 1, got {}",
                       options.print_freq);
 }
@@ -108,10 +114,18 @@ void Progress::update(const ProgressState& state) {
   const bool last = state.step == state.steps;
   if (!terminal_) {
     if (last || state.step % options_.print_freq == 0) show();
-  } else if (last || !line_open_ ||
-             std::chrono::steady_clock::now() - last_draw_ >= kDrawInterval) {
+  } else if (last || draw_is_due()) {
     show();
   }
+}
+
+void Progress::update_evaluation(std::int64_t done, std::int64_t total) {
+  if (options_.quiet || !terminal_ || !draw_is_due()) return;
+  draw([&](int width) { return format_evaluation(done, total, width); });
+}
+
+bool Progress::draw_is_due() const {
+  return !line_open_ || std::chrono::steady_clock::now() - last_draw_ >= kDrawInterval;
 }
 
 void Progress::finish() {
@@ -131,17 +145,22 @@ void Progress::erase() {
 
 void Progress::show() {
   pending_ = false;
-  // stdio and not fmt::print, which throws when the stream is gone
   if (terminal_) {
-    // one column stays free: a full line would wrap on some terminals. ESC [ K erases the rest.
-    const int width = std::max(1, terminal_width(stream_) - 1);
-    std::fprintf(stream_, "\r%s\x1b[K", format_progress(state_, width).c_str());
-    last_draw_ = std::chrono::steady_clock::now();
-    line_open_ = true;
+    draw([this](int width) { return format_progress(state_, width); });
   } else {
+    // stdio and not fmt::print, which throws when the stream is gone
     std::fputs((format_progress(state_) + '\n').c_str(), stream_);
+    std::fflush(stream_);
   }
+}
+
+void Progress::draw(const std::function<std::string(int width)>& line) {
+  // one column stays free: a full line would wrap on some terminals. ESC [ K erases the rest.
+  const int width = std::max(1, terminal_width(stream_) - 1);
+  std::fprintf(stream_, "\r%s\x1b[K", line(width).c_str());
   std::fflush(stream_);
+  last_draw_ = std::chrono::steady_clock::now();
+  line_open_ = true;
 }
 
 }  // namespace resgrad

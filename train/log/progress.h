@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -25,7 +26,7 @@ struct ProgressState {
 struct ProgressOptions {
   std::int64_t print_freq = 50;       ///< steps between lines when the stream is not a terminal
   bool quiet = false;                 ///< write nothing
-  std::optional<bool> terminal = {};  ///< default: what isatty() says of the stream
+  std::optional<bool> terminal = {};  ///< default: can_redraw() of the stream
 };
 
 /// "0:07", "12:34", "1:02:03", rounded to seconds; "-:--" when negative, too large or not a number.
@@ -38,6 +39,9 @@ std::string format_duration(double seconds);
 /// columns; when space is short, first the bar goes, then data wait, lr, images/s, left, top-1 and
 /// loss, then the text is cut. Width 0: no limit and no bar.
 std::string format_progress(const ProgressState& state, int width = 0);
+
+/// The line of an evaluation, with the bar that fits in the width: evaluation [====>   ] 12/79
+std::string format_evaluation(std::int64_t done, std::int64_t total, int width);
 
 class Progress {
  public:
@@ -53,6 +57,9 @@ class Progress {
   /// fitted to the width that it has now; else at every print_freq-th and the last step. Errors of
   /// the stream are ignored: a lost terminal must not end a training run.
   void update(const ProgressState& state);
+  /// Shows the progress of an evaluation on a terminal, as often as update(), and nothing
+  /// elsewhere.
+  void update_evaluation(std::int64_t done, std::int64_t total);
   /// Shows the last state if it was not shown and ends the line. A later update() starts a new one.
   void finish();
   /// Takes the line off a terminal, to write something else there; the next update() draws it anew.
@@ -60,6 +67,8 @@ class Progress {
 
  private:
   void show();
+  bool draw_is_due() const;
+  void draw(const std::function<std::string(int width)>& line);
 
   std::FILE* stream_;
   ProgressOptions options_;

@@ -32,14 +32,28 @@ void add_norms(std::vector<Scalar>& scalars, const Module& net) {
 
 }  // namespace
 
-Recorders::Recorders(RecorderOptions options, RunLength length, std::int64_t last_step)
+double seconds_left(const RunLength& length, std::int64_t epoch, std::int64_t step, double per_step,
+                    double per_evaluation) {
+  const std::int64_t epochs_reached =
+      (length.total_steps + length.steps_per_epoch - 1) / length.steps_per_epoch;
+  return per_step * static_cast<double>(length.total_steps - step) +
+         per_evaluation * static_cast<double>(epochs_reached - epoch + 1);
+}
+
+Recorders::Recorders(RecorderOptions options, RunLength length, std::int64_t last_step,
+                     bool drop_evaluation)
     : o_(std::move(options)),
       length_(length),
       progress_(stdout, {.print_freq = o_.print_freq, .quiet = o_.quiet}),
       log_(make_run_logger(o_.folder, o_.quiet, [this] { progress_.erase(); })),
       jsonl_(o_.folder / "metrics.jsonl", last_step),
-      events_(o_.folder, last_step > 0 ? last_step + 1 : 0),
-      traced_(last_step > 0) {}
+      events_(o_.folder, last_step > 0 && !drop_evaluation ? last_step + 1 : last_step),
+      traced_(last_step > 0) {
+  if (const auto& dropped = jsonl_.file.unreadable(); dropped.count > 0) {
+    log_->warn("{}: dropped {} lines that are no JSON objects with a step, the first is line {}",
+               (o_.folder / "metrics.jsonl").string(), dropped.count, dropped.first);
+  }
+}
 
 void Recorders::begin_epoch() {
   epoch_ = interval_ = {.start = Clock::now()};
@@ -88,8 +102,6 @@ void Recorders::record(const StepResult& result, const Module& net) {
 
 void Recorders::show(const StepResult& result) {
   const double seconds = epoch_.seconds();
-  const std::int64_t steps_left = length_.total_steps - result.step;
-  const std::int64_t evaluations_left = length_.epochs - result.epoch + 1;
   progress_.update({.epoch = result.epoch,
                     .epochs = length_.epochs,
                     .step = result.epoch_step,
@@ -99,9 +111,9 @@ void Recorders::show(const StepResult& result) {
                     .lr = result.lr,
                     .images_per_s = static_cast<double>(epoch_.images) / seconds,
                     .wait_share = std::clamp(result.wait_seconds / seconds, 0., 1.),
-                    .seconds_left = seconds / static_cast<double>(epoch_.steps) *
-                                        static_cast<double>(steps_left) +
-                                    evaluation_seconds_ * static_cast<double>(evaluations_left)});
+                    .seconds_left = seconds_left(length_, result.epoch, result.step,
+                                                 seconds / static_cast<double>(epoch_.steps),
+                                                 evaluation_seconds_)});
 }
 
 void Recorders::end_training() {

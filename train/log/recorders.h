@@ -20,10 +20,16 @@
 
 namespace resgrad {
 
-/// The length of a run, for the progress.
+/// The length of a run.
 struct RunLength {
-  std::int64_t epochs = 0, steps_per_epoch = 0, total_steps = 0;
+  std::int64_t epochs = 0, steps_per_epoch = 0;
+  std::int64_t total_steps = 0;  ///< less than those of all epochs where max_steps ends it
 };
+
+/// What the rest of a run takes after `step` updates, the last of them in `epoch` (from 1): its
+/// updates, and an evaluation at the end of each epoch that it reaches.
+double seconds_left(const RunLength& length, std::int64_t epoch, std::int64_t step, double per_step,
+                    double per_evaluation);
 
 /// Where a run records, and how much.
 struct RecorderOptions {
@@ -58,9 +64,11 @@ struct StepResult {
 /// disk, is warned of once and does not end the run; what is missing is written as soon as it can.
 class Recorders {
  public:
-  /// With `last_step` above 0 the run goes on behind that step: later records are dropped.
+  /// With `last_step` above 0 the run goes on behind that step: later records are dropped, and with
+  /// `drop_evaluation` the events of that step too, those of an evaluation that comes later now.
   /// Throws  IoError when a file cannot be opened.
-  Recorders(RecorderOptions options, RunLength length, std::int64_t last_step = 0);
+  Recorders(RecorderOptions options, RunLength length, std::int64_t last_step = 0,
+            bool drop_evaluation = false);
 
   const std::shared_ptr<spdlog::logger>& log() const { return log_; }
 
@@ -73,6 +81,10 @@ class Recorders {
   void step(const StepResult& result, const Module& net);
   /// The training part of the epoch has ended, evaluation follows.
   void end_training();
+  /// So many batches of an evaluation are done.
+  void evaluation(std::int64_t done, std::int64_t total) {
+    progress_.update_evaluation(done, total);
+  }
   void epoch(const EpochMetrics& metrics);
 
  private:

@@ -76,16 +76,24 @@ TEST_CASE("a continued file keeps the lines up to the step, a new one none") {
   CHECK_EQ(read_text(path), "");
 }
 
-TEST_CASE("lines that are no records are errors that name the line") {
+TEST_CASE("lines that are no records do not keep a run from going on: they are dropped and told") {
   const TemporaryFolder folder;
   const fs::path path = folder.path() / "metrics.jsonl";
-  for (const char* line : {"", "step", "[1]", "{}", R"({"step":"1"})", R"({"step":1.5})"}) {
-    std::ofstream(path) << "{\"step\":1}\n" << line << "\n{\"step\":2}\n";
-    CHECK_THROWS_WITH_AS(MetricsJsonl(path, 5),
-                         doctest::Contains("line 2: expected a JSON object with a step, got"),
-                         IoError);
-    CHECK_NE(read_text(path), "");
+  for (const char* line : {"", "step", "[1]", "{}", R"({"step":"1"})", R"({"step":1.5})",
+                           "\xff\xfe\xba", "{\"step\":3"}) {
+    CAPTURE(line);
+    std::ofstream(path) << "{\"step\":1}\n" << line << "\n{\"step\":2}\n" << line << "\n";
+    const MetricsJsonl file(path, 5);
+    CHECK_EQ(read_text(path), "{\"step\":1}\n{\"step\":2}\n");
+    CHECK_EQ(file.unreadable().count, 2);
+    CHECK_EQ(file.unreadable().first, 2);
   }
+  std::ofstream(path) << std::string(7, '\0') << "\n";  // as a power failure leaves it
+  CHECK_EQ(MetricsJsonl(path, 5).unreadable().count, 1);
+}
+
+TEST_CASE("a file that cannot be written is an error") {
+  const TemporaryFolder folder;
   CHECK_THROWS_AS(MetricsJsonl(folder.path() / "missing" / "metrics.jsonl"), IoError);
 }
 

@@ -213,6 +213,31 @@ TEST_CASE("a line that was erased leaves the terminal free and comes back") {
   CHECK_EQ(contents(file.get()), line + "\r\x1b[K" + line);
 }
 
+TEST_CASE("an evaluation has a line of its own, fitted to the width") {
+  CHECK_EQ(format_evaluation(3, 12, 40), "evaluation [=====>                ] 3/12");
+  CHECK_EQ(format_evaluation(12, 12, 79), "evaluation [============================] 12/12");
+  CHECK_EQ(format_evaluation(3, 12, 16), "evaluation 3/12");
+  for (int width = 1; width < 100; ++width) {
+    CHECK_LE(std::ssize(format_evaluation(5, 79, width)), width);
+  }
+}
+
+TEST_CASE("an evaluation is shown on a terminal alone, and gives way to what is logged") {
+  for (const bool terminal : {false, true}) {
+    const File file(std::tmpfile());
+    Progress progress(file.get(), {.terminal = terminal});
+    progress.update_evaluation(1, 12);
+    progress.update_evaluation(2, 12);  // too soon after the other
+    progress.erase();
+    CHECK_EQ(contents(file.get()),
+             terminal ? '\r' + format_evaluation(1, 12, 79) + "\x1b[K\r\x1b[K" : "");
+  }
+  const File file(std::tmpfile());
+  Progress quiet(file.get(), {.quiet = true, .terminal = true});
+  quiet.update_evaluation(1, 12);
+  CHECK_EQ(contents(file.get()), "");
+}
+
 TEST_CASE("a stream that fails does not stop the run") {
   const File full(std::fopen("/dev/full", "we"));
   if (full == nullptr) return;

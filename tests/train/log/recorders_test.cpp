@@ -178,6 +178,38 @@ TEST_CASE("a continued run goes on with metrics.jsonl and starts a session of ev
   CHECK_EQ(second.at(2).step, 6);
 }
 
+TEST_CASE("a run that does an evaluation anew drops its events") {
+  const TemporaryFolder folder;
+  { Recorders recorders(recorder_options(folder.path()), {1, 10, 5}); }
+  { Recorders recorders(recorder_options(folder.path()), {1, 10, 10}, 5, true); }
+  const std::vector<Event> events = read_events(read_text(event_files(folder.path()).at(1)));
+  CHECK(events.at(1).session_start);
+  CHECK_EQ(events.at(1).step, 5);
+}
+
+TEST_CASE("a line of metrics.jsonl that cannot be read is told of in the log") {
+  const TemporaryFolder folder;
+  std::ofstream(folder.path() / "metrics.jsonl") << "{\"step\":1}\ngarbage\n";
+  { Recorders recorders(recorder_options(folder.path()), {1, 10, 10}, 5); }
+  CHECK_NE(read_text(folder.path() / "train.log")
+               .find("metrics.jsonl: dropped 1 lines that are no "
+                     "JSON objects with a step, the first is line 2"),
+           std::string::npos);
+}
+
+TEST_CASE("the time left counts the steps and the evaluations that the run reaches") {
+  CHECK_EQ(seconds_left({.epochs = 10, .steps_per_epoch = 100, .total_steps = 1000}, 1, 10, 2, 30),
+           990 * 2 + 10 * 30);
+  CHECK_EQ(
+      seconds_left({.epochs = 10, .steps_per_epoch = 100, .total_steps = 1000}, 10, 1000, 2, 30),
+      30);
+  // max_steps
+  CHECK_EQ(seconds_left({.epochs = 10, .steps_per_epoch = 100, .total_steps = 150}, 1, 10, 2, 30),
+           140 * 2 + 2 * 30);
+  CHECK_EQ(seconds_left({.epochs = 10, .steps_per_epoch = 100, .total_steps = 100}, 1, 10, 2, 30),
+           90 * 2 + 30);
+}
+
 TEST_CASE("the profile of a run is a table per epoch and a trace of the first steps") {
   const TemporaryFolder folder;
   const fs::path run = folder.path() / "run";

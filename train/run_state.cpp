@@ -1,0 +1,136 @@
+#include "train/run_state.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/check.h"
+#include "core/kernels/conv2d.h"
+#include "core/kernels/isa.h"
+#include "core/parallel.h"
+#include "train/make_optimizer.h"
+
+namespace resgrad {
+namespace {
+
+namespace fs = std::filesystem;
+
+TrainStepOptions step_options(const RunOptions& o, Ema* ema,
+                              std::function<void(std::string_view)> mark) {
+  require<ValueError>(o.on_nonfinite == "stop" || o.on_nonfinite == "skip",
+                      "train: on_nonfinite: expected stop or skip, got {}", o.on_nonfinite);
+  return {.label_smoothing = o.label_smoothing,
+          .clip_grad_norm = o.clip_grad_norm,
+          .on_nonfinite = o.on_nonfinite == "skip" ? OnNonfinite::skip : OnNonfinite::stop,
+          .ema = ema,
+          .mark = std::move(mark)};
+}
+
+// Takes the times of finished epochs, which checkpoints leave out, from an earlier metrics.csv.
+void add_times(std::vector<EpochMetrics>& epochs, const fs::path& csv) {
+  try {
+    for (const EpochMetrics& row : read_metrics_csv(csv)) {
+      for (EpochMetrics& epoch : epochs) {
+        if (epoch.epoch != row.epoch || epoch.step != row.step) continue;
+        epoch.images_per_s = row.images_per_s;
+        epoch.seconds = row.seconds;
+      }
+    }
+  } catch (const IoError&) {  // unknown times are empty cells
+  }
+}
+
+}  // namespace
+
+std::string machine_description() {
+  return fmt::format("{} threads, kernels {}, convolution {}", num_threads(),
+                     name(kernels::active_isa()), kernels::conv2d_engine_setting());
+}
+
+RunState::RunState(Module& network, const RunOptions& options, CheckpointInfo info,
+                   RunLength length, std::int64_t train_images,
+                   std::function<void(std::string_view)> mark)
+    : net(network),
+      optimizer(make_optimizer(net.named_parameters(), options)),
+      ema(options.ema_decay != 0 ? std::optional<Ema>(std::in_place, net, options.ema_decay)
+                                 : std::nullopt),
+      update(net, *optimizer, step_options(options, ema ? &*ema : nullptr, std::move(mark))),
+      options_(options),
+      info_(std::move(info)),
+      length_(length),
+      train_images_(train_images) {}
+
+void RunState::restore(const FoundCheckpoint& found, const ResolveDefaults& resolve) {
+  const Checkpoint& c = found.checkpoint;
+  std::string problems = differing_settings(c.state->settings, options_, resolve);
+  try {
+    net.load_state_dict(c.model);
+  } catch (const ValueError& error) {
+    problems += (problems.empty() ? "" : "; ") + std::string(error.what());
+  }
+  require<ValueError>(problems.empty(),
+                      "resume: {}: expected a checkpoint of this run, got one that differs: {}",
+                      found.file.string(), problems);
+  require<ValueError>(c.state->train_images == train_images_,
+                      "resume: {}: expected the {} training images that it was made with, got {}",
+                      found.file.string(), c.state->train_images, train_images_);
+  optimizer->load_state(c.optimizer);
+  if (ema) ema->load_state(c.ema);
+  now = *c.state;
+  update.set_steps(c.info.step);
+  epoch = (step() - now.epoch_step) / length_.steps_per_epoch;
+  dropped_ = !finished() && std::erase_if(now.epochs, [this](const EpochMetrics& row) {
+                              return row.epoch > epoch;
+                            }) > 0;
+  if (dropped_ && best() == nullptr) {  // it was the one that is gone
+    now.best_top1 = -1;
+    for (const EpochMetrics& row : now.epochs) {
+      if (is_better(row)) now.best_top1 = row.test_top1;
+    }
+  }
+  add_times(now.epochs, found.file.parent_path() / "metrics.csv");
+}
+
+Checkpoint RunState::capture() const {
+  Checkpoint checkpoint{
+      .info = info_, .model = net.state_dict(), .optimizer = optimizer->state(), .state = now};
+  if (ema) checkpoint.ema = ema->state();
+  checkpoint.info.epoch = epoch;
+  checkpoint.info.step = step();
+  TrainState& state = *checkpoint.state;
+  for (EpochMetrics& row : state.epochs) row.images_per_s = row.seconds = std::nan("");
+  state.train_images = train_images_;
+  state.settings = result_settings(options_);
+  state.machine = machine_description();
+  return checkpoint;
+}
+
+bool RunState::finished() const {
+  return step() >= length_.total_steps && !now.epochs.empty() && now.epochs.back().step == step();
+}
+
+bool RunState::add(const EpochMetrics& row) {
+  const bool better = is_better(row);
+  now.epochs.push_back(row);
+  if (better) now.best_top1 = row.test_top1;
+  if (now.epoch_step == length_.steps_per_epoch) {
+    ++epoch;
+    now.epoch_step = 0;
+    now.loss.reset();
+    now.top1.reset();
+    now.seconds = 0;
+  }
+  return better;
+}
+
+const EpochMetrics* RunState::best() const {
+  const auto found = std::ranges::find_if(now.epochs, [this](const EpochMetrics& row) {
+    return std::isfinite(row.test_loss) && row.test_top1 == now.best_top1;
+  });
+  return found == now.epochs.end() ? nullptr : &*found;
+}
+
+bool RunState::is_better(const EpochMetrics& row) const {
+  return std::isfinite(row.test_loss) && row.test_top1 > now.best_top1;
+}
+
+}  // namespace resgrad

@@ -1,0 +1,69 @@
+// What of a run its checkpoints hold: the network and what trains it, and where the run stands.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "nn/module.h"
+#include "train/checkpoint.h"
+#include "train/log/recorders.h"
+#include "train/optim/ema.h"
+#include "train/optim/optimizer.h"
+#include "train/resume.h"
+#include "train/run_options.h"
+#include "train/step.h"
+
+namespace resgrad {
+
+class RunState {
+ public:
+  /// At the beginning. `mark` is that of TrainStepOptions. `net` must outlive it.
+  /// Throws  ValueError for settings out of range.
+  RunState(Module& net, const RunOptions& options, CheckpointInfo info, RunLength length,
+           std::int64_t train_images, std::function<void(std::string_view)> mark);
+  RunState(const RunState&) = delete;
+  RunState& operator=(const RunState&) = delete;
+
+  /// Puts the run where the checkpoint left it. The row of an evaluation that max_steps brought
+  /// within an epoch is dropped if the run goes further now: as if it had not been.
+  /// Throws  ValueError when the checkpoint is one of another run, naming what differs;
+  ///         differing_settings() says what `resolve` is for.
+  void restore(const FoundCheckpoint& found, const ResolveDefaults& resolve = {});
+  /// What a checkpoint at this point holds. The tensors are the run's own.
+  Checkpoint capture() const;
+
+  /// Updates done, skipped ones included.
+  std::int64_t step() const { return update.steps(); }
+  /// Whether all steps are done and evaluated.
+  bool finished() const;
+  /// Whether restore() dropped the row of an evaluation.
+  bool dropped_evaluation() const { return dropped_; }
+  /// Takes in the row of an epoch or, at max_steps, of a part of one. Returns whether it is the
+  /// best so far; an evaluation that is not finite never is.
+  bool add(const EpochMetrics& row);
+  /// The row with the accuracy that is the best so far, or nullptr.
+  const EpochMetrics* best() const;
+
+  Module& net;
+  const std::unique_ptr<Optimizer> optimizer;
+  std::optional<Ema> ema;
+  TrainStep update;
+  TrainState now;          ///< of the epoch that has begun, and the rows so far
+  std::int64_t epoch = 0;  ///< epochs finished
+
+ private:
+  bool is_better(const EpochMetrics& row) const;
+
+  RunOptions options_;
+  CheckpointInfo info_;
+  RunLength length_;
+  std::int64_t train_images_;
+  bool dropped_ = false;
+};
+
+/// What the bits of a result depend on beside the settings, as checkpoints say it: "2 threads,
+/// kernels avx2, convolution auto".
+std::string machine_description();
+
+}  // namespace resgrad
