@@ -2,6 +2,11 @@
 
 #include <png.h>
 
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <vector>
+
 #include "core/check.h"
 
 namespace resgrad::data {
@@ -17,10 +22,18 @@ void write_png(const std::filesystem::path& file, const Image& image) {
   png.width = static_cast<png_uint_32>(image.width);
   png.height = static_cast<png_uint_32>(image.height);
   png.format = PNG_FORMAT_RGB;
-  if (png_image_write_to_file(&png, file.c_str(), 0, image.pixels.data(), 0, nullptr) == 0) {
-    throw IoError(fmt::format("write_png: {}: expected a file that can be written, got: {}",
-                              file.string(), png.message));
-  }
+  // Not libpng's own writing of files, which removes the file when it fails, were it a device.
+  std::vector<char> bytes(PNG_IMAGE_PNG_SIZE_MAX(png));
+  png_alloc_size_t size = bytes.size();
+  require<IoError>(
+      png_image_write_to_memory(&png, bytes.data(), &size, 0, image.pixels.data(), 0, nullptr) != 0,
+      "write_png: {}: expected an image that can be encoded, got: {}", file.string(), png.message);
+  errno = 0;
+  std::ofstream out(file, std::ios::binary);
+  out.write(bytes.data(), static_cast<std::streamsize>(size));
+  out.flush();
+  require<IoError>(out.good(), "write_png: {}: expected a file that can be written, got: {}",
+                   file.string(), std::strerror(errno));
 }
 
 }  // namespace resgrad::data

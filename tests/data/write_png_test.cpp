@@ -30,5 +30,9 @@ TEST_CASE("what is no image, and a folder that is not there, are errors") {
       IoError);
   const TemporaryFolder folder;
   const data::Image image{.height = 64, .width = 64, .pixels = std::vector<std::uint8_t>(12288)};
-  CHECK_THROWS_AS(data::write_png("/dev/full", image), IoError);
+  CHECK_THROWS_WITH_AS(data::write_png("/dev/full", image),
+                       "write_png: /dev/full: expected a file that can be written, got: No space "
+                       "left on device",
+                       IoError);
+  CHECK(std::filesystem::is_character_file("/dev/full"));  // and the device is still there
 }
