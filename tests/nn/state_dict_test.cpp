@@ -1,6 +1,8 @@
 // Module::state_dict and load_state_dict.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "nn/nn.h"
 #include "tests/support/compare.h"
 #include "tests/support/random_tensor.h"
