@@ -1,6 +1,12 @@
 #include "train/make_optimizer.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <utility>
 
 #include "core/check.h"
 #include "train/optim/adamw.h"
@@ -27,22 +33,60 @@ bool is_norm_bias(const NamedTensor& p, const std::vector<NamedTensor>& paramete
   });
 }
 
+// "stage1" of "stage1.0.conv1.weight"
+std::string child_of(const NamedTensor& p) {
+  return p.name.substr(0, p.name.find('.'));
+}
+
+std::pair<std::string, double> parse_lr_scale(const std::string& text) {
+  const std::size_t equals = std::min(text.find('='), text.size());
+  const std::size_t begin = std::min(equals + 1, text.size());
+  const char* const end = text.data() + text.size();
+  double factor = 0;
+  const auto [rest, error] = std::from_chars(text.data() + begin, end, factor);
+  require<ValueError>(
+      error == std::errc() && rest == end && std::isfinite(factor) && factor > 0,
+      "train: lr_scale: expected a part of the network and a factor above 0, such as fc=10, got {}",
+      text);
+  return {text.substr(0, equals), factor};
+}
+
+// Factors of the learning rate by the children of the network that hold the parameters.
+std::map<std::string, double> lr_scales(const std::vector<NamedTensor>& parameters,
+                                        const std::vector<std::string>& texts) {
+  std::vector<std::string> children;
+  for (const NamedTensor& p : parameters) {
+    if (children.empty() || children.back() != child_of(p)) children.push_back(child_of(p));
+  }
+  std::map<std::string, double> scales;
+  for (const std::string& text : texts) {
+    const auto& [child, factor] = parse_lr_scale(text);
+    require<ValueError>(std::ranges::find(children, child) != children.end(),
+                        "train: lr_scale: expected a part of the network ({}), got {}",
+                        fmt::join(children, ", "), text);
+    require<ValueError>(scales.emplace(child, factor).second,
+                        "train: lr_scale: expected each part once, got {} twice", child);
+  }
+  return scales;
+}
+
+// A group for each parameter.
 std::vector<ParameterGroup> make_groups(const std::vector<NamedTensor>& parameters,
                                         const RunOptions& o) {
-  ParameterGroup others, norm_biases;
-  for (const NamedTensor& p : parameters) {
-    const bool apart = o.norm_bias_lr_scale != 1 && is_norm_bias(p, parameters);
-    (apart ? norm_biases : others).parameters.push_back(p);
-  }
-  norm_biases.lr_scale = o.norm_bias_lr_scale;
-  norm_biases.weight_decay = o.no_norm_decay ? 0 : o.weight_decay / o.norm_bias_lr_scale;
+  const std::map<std::string, double> scales = lr_scales(parameters, o.lr_scale);
   std::vector<ParameterGroup> groups;
-  if (o.no_norm_decay) {
-    groups = split_no_decay(others.parameters);
-  } else if (!others.parameters.empty()) {
-    groups.push_back(others);
+  for (const NamedTensor& p : parameters) {
+    ParameterGroup& group = groups.emplace_back();
+    group.parameters = {p};
+    if (o.no_norm_decay && p.tensor.rank() <= 1) group.weight_decay = 0;
+    if (const auto found = scales.find(child_of(p)); found != scales.end()) {
+      group.lr_scale = found->second;
+    }
+    if (o.norm_bias_lr_scale != 1 && is_norm_bias(p, parameters)) {
+      group.lr_scale *= o.norm_bias_lr_scale;
+      group.weight_decay = o.no_norm_decay ? 0 : o.weight_decay / o.norm_bias_lr_scale;
+    }
   }
-  if (!norm_biases.parameters.empty()) groups.push_back(norm_biases);
   return groups;
 }
 

@@ -11,8 +11,9 @@ namespace resgrad {
 
 /// Sgd or Adamw for all `parameters`, those of rank 0 and 1 without decay if options.no_norm_decay.
 /// The biases of norms (those beside a weight of rank 1) learn at norm_bias_lr_scale times the
-/// rate, with the decay divided by it, as arXiv:2404.00498, section 3.3, does.
-/// Throws  ValueError when options.optimizer is unknown, a setting is out of range, or one that
+/// rate, with the decay divided by it, as arXiv:2404.00498, section 3.3, does. options.lr_scale
+/// multiplies the rate of the parameters below the children that it names; decay follows the rate.
+/// Throws  ValueError when options.optimizer or a child in lr_scale is unknown, a setting is out of range, or one that
 ///         belongs to the other optimiser is not at its default.
 std::unique_ptr<Optimizer> make_optimizer(const std::vector<NamedTensor>& parameters,
                                           const RunOptions& options);

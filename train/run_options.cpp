@@ -134,6 +134,29 @@ Settings augmentation_settings(RunOptions& o) {
   };
 }
 
+Settings fine_tuning_settings(RunOptions& o) {
+  return {
+      {.name = "weights",
+       .group = Group::network,
+       .help = "weights file of train or import to start from; its network, too, unless --model "
+               "names one",
+       .value = &o.weights,
+       .scope = Scope::run,
+       .placeholder = "FILE"},
+      {.name = "reset-head",
+       .group = Group::network,
+       .help = "of --weights all but the classifier, which starts anew, for other classes",
+       .value = &o.reset_head,
+       .only_with = {"with --weights", !o.weights.empty()},
+       .scope = Scope::run},
+      {.name = "freeze",
+       .group = Group::network,
+       .help = "parts that are not trained, such as stem,stage1: neither their parameters nor the "
+               "running statistics of their norms change",
+       .value = &o.freeze},
+  };
+}
+
 Settings optimisation_settings(RunOptions& o) {
   return {
       {.name = "epochs",
@@ -227,6 +250,11 @@ Settings optimisation_settings(RunOptions& o) {
            "it",
        .value = &o.norm_bias_lr_scale,
        .limits = kAboveZero},
+      {.name = "lr-scale",
+       .group = Group::optimisation,
+       .help = "factors of the learning rate for parts of the network, such as fc=10,stage3=0.5",
+       .value = &o.lr_scale,
+       .placeholder = "PART=X,..."},
   };
 }
 
@@ -473,6 +501,7 @@ Settings settings(RunOptions& o, const NetworkWords& words) {
   Settings all = network_settings(o, words);
   append(all, data_settings(o.dataset, o.data_path));
   append(all, augmentation_settings(o));
+  append(all, fine_tuning_settings(o));
   append(all, optimisation_settings(o));
   append(all, schedule_settings(o));
   append(all, machine_settings(o));

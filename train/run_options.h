@@ -86,6 +86,11 @@ struct RunOptions : NetworkOptions, MachineOptions {
   double cutmix = 0;
   int workers = 1;
 
+  // fine-tuning
+  std::string weights;
+  bool reset_head = false;
+  std::vector<std::string> freeze;
+
   // optimisation
   std::int64_t epochs = 10;
   std::int64_t max_steps = 0;
@@ -103,6 +108,7 @@ struct RunOptions : NetworkOptions, MachineOptions {
   double weight_decay = 5e-4;
   bool no_norm_decay = false;
   double norm_bias_lr_scale = 1;
+  std::vector<std::string> lr_scale;
   std::string lr_scheduler = "cosine";
   std::vector<std::int64_t> lr_milestones = {100, 150};
   bool lr_milestones_in_steps = false;

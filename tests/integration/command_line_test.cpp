@@ -608,10 +608,13 @@ TEST_CASE("gradcheck checks one engine in float32") {
 
 namespace {
 
-// Two classes that the brightness tells apart, of images that differ in size.
-void write_own_images(const fs::path& root) {
+using Brightness = std::vector<std::pair<std::string, int>>;
+
+// Classes that the brightness tells apart, of images that differ in size.
+void write_own_images(const fs::path& root,
+                      const Brightness& classes = {{"dark", 30}, {"light", 220}}) {
   for (const auto& [part, count] : {std::pair{"train", 12}, {"val", 4}}) {
-    for (const auto& [name, value] : {std::pair{"dark", 30}, {"light", 220}}) {
+    for (const auto& [name, value] : classes) {
       fs::create_directories(root / part / name);
       for (int i = 0; i < count; ++i) {
         data::Image image{.height = 16 + i, .width = 20 + i % 3};
@@ -674,6 +677,73 @@ TEST_CASE("own images: damaged ones are named or left out, and the weights know 
   REQUIRE_MESSAGE(r.code == 0, r.out);
   CHECK(nlohmann::json::parse(r.out)["predictions"][0]["top"].size() == 2);
   CHECK(contains(r.out, "\"light\""));
+}
+
+TEST_CASE("fine-tuning: weights of ten classes go on with three, and frozen parts stay") {
+  const TemporaryFolder folder;
+  const fs::path images = folder.path() / "images", base = folder.path() / "base";
+  write_own_images(images, {{"dark", 30}, {"grey", 120}, {"light", 220}});
+  const std::string common = " -b 8 --limit-eval-batches 1 --threads 1 --quiet --output-dir ";
+  Result r = run(
+      "train --blocks 1,1 --channels 8,16 --stem-channels 8 --activation pre --dataset synthetic "
+      "--max-steps 3" +
+      common + base.string());
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+
+  const std::string weights = (base / "last.safetensors").string();
+  const auto fine_tune = [&](const std::string& flags, const std::string& name) {
+    return run("train --dataset folder --image-size 16 --epochs 2 --data-path " + images.string() +
+               ' ' + flags + common + (folder.path() / name).string());
+  };
+  r = fine_tune("--weights " + weights, "none");
+  CHECK(r.code == 1);
+  CHECK(
+      contains(r.out, "expected weights for the 3 classes of the data, got 10; with --reset-head"));
+  CHECK_FALSE(fs::exists(folder.path() / "none"));
+  const std::string flags =
+      "--reset-head --freeze stem,stage1 --lr-scale fc=10,stage2=0.5 --weights ";
+  r = fine_tune(flags + weights, "tuned");
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+
+  const fs::path tuned_file = folder.path() / "tuned" / "last.safetensors";
+  const Checkpoint before = read_checkpoint(weights), tuned = read_checkpoint(tuned_file);
+  CHECK(tuned.info.class_names == std::vector<std::string>{"dark", "grey", "light"});
+  CHECK(tuned.info.activation == "pre");
+  REQUIRE(tuned.model.size() == before.model.size());
+  for (std::size_t i = 0; i < before.model.size(); ++i) {
+    const NamedTensor &was = before.model[i], &is = tuned.model[i];
+    CAPTURE(was.name);
+    REQUIRE(is.name == was.name);
+    const bool frozen = was.name.starts_with("stem.") || was.name.starts_with("stage1.");
+    const bool same = was.tensor.shape() == is.tensor.shape() &&
+                      std::equal(was.tensor.bytes(), was.tensor.bytes() + was.tensor.byte_size(),
+                                 is.tensor.bytes());
+    CHECK(same == frozen);
+  }
+  const auto args = nlohmann::json::parse(text_of(folder.path() / "tuned" / "args.json"));
+  CHECK(args["weights"] == weights);
+  CHECK(args["channels"] == "8,16");
+
+  // what goes on from its checkpoint has no need of the weights that it began with
+  const std::string bytes = text_of(tuned_file);
+  fs::remove_all(base);
+  r = fine_tune(flags + weights + " --resume auto", "tuned");
+  CHECK_MESSAGE(r.code == 0, r.out);
+  CHECK(text_of(tuned_file) == bytes);
+  r = fine_tune(flags + weights, "none");
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, weights));
+
+  // flags name another network than that of the weights
+  r = fine_tune("--channels 8,24 --weights " + tuned_file.string(), "none");
+  CHECK(r.code == 1);
+  CHECK(contains(r.out,
+                 "different: stage2.0.main_path.2.weight: expected float32 [24, 8, 3, 3], got"));
+  CHECK(contains(r.out, " more"));
+  r = fine_tune("--freeze stage7 --weights " + tuned_file.string(), "none");
+  CHECK(r.code == 2);
+  CHECK(contains(r.out, "expected parts of the network (stem, stage1, stage2, norm, fc), got"));
+  CHECK_FALSE(fs::exists(folder.path() / "none"));
 }
 
 TEST_CASE("a network by its fields is known to its weights file") {

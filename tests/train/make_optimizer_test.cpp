@@ -20,6 +20,14 @@ std::vector<NamedTensor> parameters() {
   return p;
 }
 
+// A parameter of ones with a gradient of 0.25.
+NamedTensor one(const char* name, Shape shape) {
+  NamedTensor p{name, Tensor::ones(std::move(shape))};
+  p.tensor.set_requires_grad();
+  p.tensor.set_grad(Tensor::full(p.tensor.shape(), 0.25));
+  return p;
+}
+
 TEST_CASE("a run gets the optimiser that it names, with its settings") {
   for (const char* name : {"sgd", "adamw"}) {
     for (const bool no_norm_decay : {false, true}) {
@@ -42,12 +50,6 @@ TEST_CASE("a run gets the optimiser that it names, with its settings") {
 }
 
 TEST_CASE("the biases of norms have a rate and a decay of their own") {
-  const auto one = [](const char* name, Shape shape) {
-    NamedTensor p{name, Tensor::ones(std::move(shape))};
-    p.tensor.set_requires_grad();
-    p.tensor.set_grad(Tensor::full(p.tensor.shape(), 0.25));
-    return p;
-  };
   const std::vector<NamedTensor> p = {one("stem.0.bias", {1}),  one("stem.0.weight", {1, 1, 1, 1}),
                                       one("norm.weight", {1}),  one("norm.bias", {1}),
                                       one("fc.weight", {1, 1}), one("fc.bias", {1})};
@@ -72,6 +74,42 @@ TEST_CASE("the biases of norms have a rate and a decay of their own") {
       CHECK(testing::all_close(p[i].tensor, {want[i]}));
     }
   }
+}
+
+TEST_CASE("parts of the network have factors of the learning rate") {
+  const std::vector<NamedTensor> p = {one("stem.0.weight", {1, 1, 1, 1}), one("stage1.weight", {1}),
+                                      one("stage1.bias", {1}), one("stage10.weight", {1, 1}),
+                                      one("fc.weight", {1, 1})};
+  RunOptions o;
+  o.lr = 0.125;
+  o.momentum = 0;
+  o.weight_decay = 0.5;
+  o.norm_bias_lr_scale = 4;
+  o.lr_scale = {"fc=2", "stage1=0.5"};
+  make_optimizer(p, o)->step();
+  // 1 - lr * (gradient + decay * 1), the decay of the norm's bias by norm_bias_lr_scale alone
+  const double plain = 1 - 0.125 * 0.75, twice = 1 - 0.25 * 0.75, half = 1 - 0.0625 * 0.75;
+  const double bias = 1 - 4 * 0.0625 * (0.25 + 0.5 / 4);
+  const std::vector<double> want = {plain, half, bias, plain, twice};
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    CAPTURE(p[i].name);
+    CHECK(testing::all_close(p[i].tensor, {want[i]}));
+  }
+}
+
+TEST_CASE("factors that are none, of unknown parts or of one part twice are errors") {
+  const auto rejects = [](std::vector<std::string> scales, const std::string& message) {
+    RunOptions o;
+    o.lr_scale = std::move(scales);
+    CHECK_THROWS_WITH_AS(make_optimizer(parameters(), o), ("train: lr_scale: " + message).c_str(),
+                         ValueError);
+  };
+  for (const std::string text : {"w", "w=", "w=ten", "w=1x", "w=0", "w=-1", "w=inf", "w=nan", ""}) {
+    rejects({text},
+            "expected a part of the network and a factor above 0, such as fc=10, got " + text);
+  }
+  rejects({"fc=1"}, "expected a part of the network (w, gamma), got fc=1");
+  rejects({"w=1", "w=2"}, "expected each part once, got w twice");
 }
 
 TEST_CASE("the cycle of the rate has the defaults of its schedule") {

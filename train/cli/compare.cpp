@@ -14,6 +14,7 @@
 #include "train/cli/config.h"
 #include "train/cli/earlier_comparison.h"
 #include "train/cli/flags.h"
+#include "train/cli/network.h"
 #include "train/cli/output.h"
 #include "train/cli/train_flags.h"
 #include "train/cli/variants.h"
@@ -242,8 +243,10 @@ void add_compare(CLI::App& app, Action& action) {
     if (!flags->vary.empty() && !find(*given, "variants")->given) flags->orders.clear();
     flags->lr_given = find(*given, "lr")->given;
     flags->weight_decay_given = find(*given, "weight-decay")->given;
+    RunOptions& base = flags->run;
+    if (!base.weights.empty()) take_network(base, read_network(base.weights).info, *given);
     try {
-      flags->variants = make_variants(flags->run, *given, flags->orders, flags->vary);
+      flags->variants = make_variants(base, *given, flags->orders, flags->vary);
     } catch (const ValueError& error) {
       validation_error(
           fmt::format("{}: {}", flags->vary.empty() ? "--variants" : "--vary", error.what()));

@@ -2,6 +2,8 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "core/check.h"
 #include "data/class_names.h"
 #include "data/datasets.h"
@@ -14,14 +16,6 @@ namespace resgrad::cli {
 namespace {
 
 constexpr std::int64_t kImageSize = 32;  // decides on the stem where the file does not say
-
-Checkpoint read_network(const std::filesystem::path& checkpoint) {
-  try {
-    return read_checkpoint(checkpoint, CheckpointPart::network);
-  } catch (const IoError& error) {
-    throw IoError(error.what() + advice(checkpoint));
-  }
-}
 
 }  // namespace
 
@@ -44,6 +38,33 @@ std::string advice(const std::filesystem::path& file) {
     }
   }
   return "";
+}
+
+Checkpoint read_network(const std::filesystem::path& checkpoint) {
+  try {
+    return read_checkpoint(checkpoint, CheckpointPart::network);
+  } catch (const IoError& error) {
+    throw IoError(error.what() + advice(checkpoint));
+  }
+}
+
+void take_network(NetworkOptions& options, const CheckpointInfo& info, Settings& given) {
+  if (find(given, "model")->given) return;
+  options.model = info.model;
+  models::Fields fields = models::parse_fields(info.network);
+  fields.insert(
+      {{"activation", info.activation}, {"shortcut", info.shortcut}, {"stem", info.stem}});
+  for (const NetworkField& field : kNetworkFields) {
+    std::string key(field.name);
+    std::ranges::replace(key, '-', '_');
+    const auto text = fields.extract(key);
+    const Setting* row = find(given, field.name);
+    if (!text.empty() && (row == nullptr || !row->given)) options.*field.value = text.mapped();
+  }
+  if (fields.empty()) return;
+  throw ValueError(
+      fmt::format("weights: network: expected fields that are flags of train, got {}={}",
+                  fields.begin()->first, fields.begin()->second));
 }
 
 LoadedNetwork load_network(const std::filesystem::path& checkpoint) {

@@ -8,6 +8,7 @@
 #include "data/normalise.h"
 #include "models/resnet.h"
 #include "train/checkpoint.h"
+#include "train/run_options.h"
 
 namespace resgrad::cli {
 
@@ -17,6 +18,15 @@ struct LoadedNetwork {
   std::shared_ptr<ResNet> net;  ///< in evaluation mode
   data::Normalisation normalisation;
 };
+
+/// Reads what `checkpoint` says about its network, and the weights.
+/// Throws  as read_checkpoint(); of a file of another kind the error says what to do.
+Checkpoint read_network(const std::filesystem::path& checkpoint);
+
+/// Gives `options` the network of a weights file, where neither its model nor the field is among
+/// what was `given`.
+/// Throws  ValueError for a field that train has no flag for.
+void take_network(NetworkOptions& options, const CheckpointInfo& info, Settings& given);
 
 /// Builds the network that `checkpoint` names and loads its weights.
 /// Throws  what read_checkpoint(), models::make() and Module::load_state_dict() throw; of a file of

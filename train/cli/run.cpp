@@ -100,13 +100,11 @@ int parse_and_act() {
   add_info(app, action);
   try {
     app.parse(with_empty_values(arguments));
+    return action();
   } catch (const CLI::Success& done) {  // --help, --version
     return print_request(app, done);
   } catch (const CLI::ParseError& error) {
     return usage_error(app, error);
-  }
-  try {
-    return action();
   } catch (const std::bad_alloc&) {
     print_error("resgrad: out of memory\n");
   } catch (const std::exception& error) {

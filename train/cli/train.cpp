@@ -11,9 +11,11 @@
 #include "train/cli/commands.h"
 #include "train/cli/config.h"
 #include "train/cli/flags.h"
+#include "train/cli/network.h"
 #include "train/cli/output.h"
 #include "train/cli/run.h"
 #include "train/cli/train_flags.h"
+#include "train/fine_tune.h"
 #include "train/make_optimizer.h"
 #include "train/optim/adamw.h"
 #include "train/run_data.h"
@@ -31,10 +33,11 @@ void set_optimizer_defaults(Settings& given, RunOptions& o) {
 void check_settings(const RunOptions& o) {
   constexpr std::int64_t kImageSize = 32, kClasses = 10;  // of the data set, which is not read yet
   try {
-    models::configure(o.model, model_options(o, kImageSize, kClasses));
+    const auto config = models::configure(o.model, model_options(o, kImageSize, kClasses));
+    const auto net = models::make(config, 0, /*initialise=*/false);
     make_schedule(o, 1);
-    Tensor parameter = Tensor::zeros({1});
-    make_optimizer({{"parameter", parameter.set_requires_grad()}}, o);
+    freeze(*net, o.freeze);
+    make_optimizer(net->named_parameters(), o);
   } catch (const ValueError& error) {
     validation_error(error.what());
   }
@@ -89,7 +92,13 @@ TrainResult train_one(const RunOptions& o, const data::DataSplits& data, std::st
   const models::Options model = model_options(o, images.height, images.num_classes, o.seed);
   const ResNetConfig config = models::configure(o.model, model);
   const auto net = models::make(o.model, model);
-  if (config.whiten_stem) whiten_stem_for(*net, data, o);
+  if (o.weights.empty()) {
+    if (config.whiten_stem) whiten_stem_for(*net, data, o);
+  } else if (!find_checkpoint(o.resume, o.output_dir)) {
+    const Checkpoint start = read_network(o.weights);
+    start_from(*net, start, config.num_classes, o.reset_head, o.weights);
+  }
+  freeze(*net, o.freeze);
   const bool own_images = o.dataset == "folder";
   net->set_recompute_blocks(o.recompute);
   return run_training(
@@ -124,6 +133,14 @@ fs::path default_folder(const RunOptions& o) {
                                              : fs::path(o.resume).parent_path() / ".";
 }
 
+// A run that goes on is the network of its checkpoint, wherever the weights are that it began with.
+CheckpointInfo starting_network(const RunOptions& o) {
+  if (o.resume != "auto" || !o.output_dir.empty()) {
+    if (const auto found = find_checkpoint(o.resume, o.output_dir)) return found->checkpoint.info;
+  }
+  return read_network(o.weights).info;
+}
+
 int run_train(RunOptions o) {
   apply_machine_options(o);
   o.workers = at_most("--workers", o.workers, data::kMostWorkers);
@@ -145,6 +162,7 @@ void add_train(CLI::App& app, Action& action) {
   add_flags(command, given);
   on_chosen(command, [given, options, &action] {
     set_optimizer_defaults(*given, *options);
+    if (!options->weights.empty()) take_network(*options, starting_network(*options), *given);
     check_settings(*options);
     action = [options] { return run_train(*options); };
   });
