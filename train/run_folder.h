@@ -27,8 +27,8 @@ class RunFolder {
   /// To move an earlier run aside, the folder is renamed to `path`.previous-N. Where that would
   /// take more along or cannot be (a symbolic link, the current folder, a mount point, a folder
   /// with subfolders, in which other runs may work), its run_files() go to `path`/previous-N one by
-  /// one. Temporaries of killed processes are removed. Throws  IoError when the folder cannot be
-  /// made, files cannot be moved or removed, or another
+  /// one. Temporaries of killed processes are removed.
+  /// Throws  IoError when the folder cannot be made, files cannot be moved or removed, or another
   ///         process works in it.
   RunFolder(std::filesystem::path path, EarlierRun earlier);
   ~RunFolder();
