@@ -40,7 +40,7 @@ TEST_CASE("diagonal, equal and zero eigenvalues") {
 }
 
 TEST_CASE("A v = l v with orthonormal vectors and falling values, for random matrices") {
-  for (const std::size_t n : {1, 2, 5, 27}) {
+  for (const std::size_t n : {1U, 2U, 5U, 27U}) {
     CAPTURE(n);
     Random random(1, Purpose::test, 0, n);
     std::vector<double> a(n * n);

@@ -53,9 +53,10 @@ TEST_CASE("other classes need a new head, which keeps the values that it has") {
   CHECK(values(*to) == before);
   start_from(*to, weights_of(*from, 10), 3, true, "w.safetensors");
   const auto loaded = values(*from);
-  for (const auto& [name, value] : values(*to)) {
-    CAPTURE(name);
-    CHECK(value == (name.starts_with("fc.") ? before : loaded).at(name));
+  for (const auto& tensor : values(*to)) {
+    CAPTURE(tensor.first);
+    const bool is_head = tensor.first.starts_with("fc.");
+    CHECK(tensor.second == (is_head ? before : loaded).at(tensor.first));
   }
 }
 

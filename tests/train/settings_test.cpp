@@ -39,11 +39,11 @@ std::vector<std::string> stop_or_skip() {
 TEST_CASE("integers are decimal, within their limits") {
   std::int64_t value = 7;
   Setting setting{.name = "n", .group = Group::run, .help = "", .value = &value};
-  for (const auto& [word, want] :
+  for (const auto& pair :
        {std::pair("010", 10L), {"08", 8L}, {"0", 0L}, {"9223372036854775807", INT64_MAX}}) {
-    CAPTURE(word);
-    CHECK(refusal(setting, word).empty());
-    CHECK(value == want);
+    CAPTURE(pair.first);
+    CHECK(refusal(setting, pair.first).empty());
+    CHECK(value == pair.second);
   }
   value = 7;
   for (const char* word : {"", " 1", "1 ", "+1", "1.0", "1e3", "0x10", "1_000", "nan", "-1", "ten",
@@ -81,10 +81,10 @@ TEST_CASE("integers of other types do not wrap either") {
 TEST_CASE("numbers are finite and decimal, within their limits") {
   double value = 7;
   Setting setting{.name = "x", .group = Group::run, .help = "", .value = &value};
-  for (const auto& [word, want] : {std::pair("010.5", 10.5), {"1e-3", 1e-3}, {"-2", -2.}}) {
-    CAPTURE(word);
-    CHECK(refusal(setting, word).empty());
-    CHECK(value == want);
+  for (const auto& pair : {std::pair("010.5", 10.5), {"1e-3", 1e-3}, {"-2", -2.}}) {
+    CAPTURE(pair.first);
+    CHECK(refusal(setting, pair.first).empty());
+    CHECK(value == pair.second);
   }
   for (const char* word : {"", "nan", "-nan", "inf", "1e999", "0x1p3", "1,5", " 1", "one"}) {
     CAPTURE(word);
