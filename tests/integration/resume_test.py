@@ -13,6 +13,7 @@ import os
 import random
 import re
 import resource
+import select
 import shlex
 import shutil
 import signal
@@ -43,7 +44,7 @@ class Program:
     """The resgrad executable."""
 
     def __init__(self, path):
-        self.path = path
+        self.path = os.path.abspath(path)
 
     def start(self, command, folder, *flags, file_limit=None):
         def prepare():
@@ -165,7 +166,13 @@ def test_closed_terminal(resgrad, folder, rng):
         steps = rng.randint(2, 20)
         while not (out / "metrics.jsonl").exists() or (
                 (out / "metrics.jsonl").read_text().count("\n") < steps):
-            time.sleep(0.02)  # the output fits in the terminal's buffer, and nohup has none
+            if select.select([terminal], [], [], 0.02)[0]:
+                try:
+                    os.read(terminal, 65536)  # or the terminal would be full
+                except OSError:  # nohup took the output elsewhere, or the run has ended
+                    time.sleep(0.02)
+            check(os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None,
+                  f"nohup {nohup}: ended before step {steps}")
         os.close(terminal)
         status = os.waitpid(pid, 0)[1]
         code = os.waitstatus_to_exitcode(status)
