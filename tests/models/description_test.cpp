@@ -5,20 +5,13 @@
 #include <set>
 
 #include "models/registry.h"
+#include "tests/support/error_of.h"
 
 using namespace resgrad;
 using models::Fields;
+using testing::error_of;
 
 namespace {
-
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const ValueError& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 std::string refusal(const char* model, const Fields& fields) {
   return error_of([&] { models::configure(model, {.fields = fields}); });

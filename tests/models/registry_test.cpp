@@ -7,6 +7,7 @@
 #include "models/summary.h"
 #include "tests/models/module_helpers.h"
 #include "tests/support/compare.h"
+#include "tests/support/error_of.h"
 
 using namespace resgrad;
 using namespace resgrad::testing;
@@ -19,15 +20,6 @@ struct Count {
   std::int64_t mult_adds;  ///< of one 3x32x32 image; 0: not published
   models::Options options = {};
 };
-
-std::string error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const ValueError& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 /// Weights of convolutions and of the classifier, in order.
 std::vector<Tensor> weights_of(const Module& net) {

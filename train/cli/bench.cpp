@@ -195,10 +195,7 @@ Settings settings(BenchFlags& flags) {
                  .group = Group::run,
                  .help = "seed of the weights and images",
                  .value = &flags.seed},
-                {.name = "json",
-                 .group = Group::output,
-                 .help = "print one JSON object",
-                 .value = &flags.json}});
+                json_setting(flags.json)});
   append(rows, machine_settings(flags));
   return rows;
 }

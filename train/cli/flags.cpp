@@ -70,6 +70,19 @@ Setting tta_setting(std::string& tta) {
       .limits = names_in<kTtaNames>};
 }
 
+Setting batch_size_setting(std::int64_t& batch_size) {
+  return {.name = "batch-size",
+          .group = Group::run,
+          .help = "images at a time",
+          .value = &batch_size,
+          .limits = IntegerRange{1},
+          .also = "-b"};
+}
+
+Setting json_setting(bool& json) {
+  return {.name = "json", .group = Group::output, .help = "print one JSON object", .value = &json};
+}
+
 Settings checkpoint_data_settings(std::string& dataset, std::string& data_path) {
   Settings rows = data_settings(dataset, data_path);
   rows[0].default_text = "the checkpoint's";

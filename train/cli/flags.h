@@ -39,6 +39,12 @@ NetworkWords network_words();
 /// --tta, one of the names of Tta.
 Setting tta_setting(std::string& tta);
 
+/// --batch-size of a subcommand that runs a network without training it.
+Setting batch_size_setting(std::int64_t& batch_size);
+
+/// --json.
+Setting json_setting(bool& json);
+
 /// --dataset and --data-path of a subcommand that uses a weights file.
 Settings checkpoint_data_settings(std::string& dataset, std::string& data_path);
 

@@ -292,13 +292,19 @@ void convolve_planes(float* y, const Conv2dInput<float>& x, const WinogradPlan& 
   });
 }
 
+// The source of every tile, in planes that the workers share.
+void all_sources_to_planes(const Conv2dInput<float>& x, const WinogradPlan& plan,
+                           float* workspace) {
+  for_each_worker(plan, workspace, [&](const Worker& worker) {
+    const Range own = worker.share({0, plan.tiles});
+    source_to_planes(worker.source + own.begin * plan.source.row, x, own, worker);
+  });
+}
+
 void convolve_columns(float* y, const Conv2dInput<float>& x, const float* w,
                       const WinogradPlan& plan, float* workspace) {
   const Range all{0, plan.tiles};
-  for_each_worker(plan, workspace, [&](const Worker& worker) {
-    const Range own = worker.share(all);
-    source_to_planes(worker.source + own.begin * plan.source.row, x, own, worker);
-  });
+  all_sources_to_planes(x, plan, workspace);
   for_each_worker(plan, workspace, [&](const Worker& worker) {
     for_each_block(worker, [&](Range columns) {
       weights_to_planes(worker.weight, w, {0, plan.c}, columns, plan);
@@ -360,10 +366,7 @@ void correlate_planes(const float* dy, const Conv2dInput<float>& x, const Winogr
 void backward_weight_columns(float* dw, const float* dy, const Conv2dInput<float>& x,
                              const WinogradPlan& plan, float* workspace) {
   const Range all{0, plan.tiles};
-  for_each_worker(plan, workspace, [&](const Worker& worker) {
-    const Range own = worker.share(all);
-    source_to_planes(worker.source + own.begin * plan.source.row, x, own, worker);
-  });
+  all_sources_to_planes(x, plan, workspace);
   for_each_worker(plan, workspace, [&](const Worker& worker) {
     for_each_block(worker, [&](Range columns) {
       gradient_to_planes(worker.product, dy, all, columns, worker);

@@ -1,0 +1,143 @@
+// resgrad compare as a user runs it.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "tests/integration/program.h"
+#include "tests/support/temporary_folder.h"
+#include "train/checkpoint.h"
+
+using namespace resgrad;
+namespace fs = std::filesystem;
+
+TEST_CASE("compare takes settings from a file") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "config.toml", out = folder.path() / "compare";
+  std::ofstream(file) << "epochs = 1\nvariants = [\"pre\", \"post\"]\nseeds = 1\nlr = 0.01\n";
+  const std::string flags =
+      " --dataset synthetic -b 8 --limit-train-batches 1 "
+      "--limit-eval-batches 1 --quiet --output-dir " +
+      out.string();
+  const Result r = run("compare --config " + file.string() + flags);
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+  CHECK(nlohmann::json::parse(text_of(out / "pre" / "seed1" / "args.json"))["lr"] == 0.01);
+  CHECK(contains(r.out, "post - pre"));
+  // the order belongs to the variants
+  CHECK(run("compare --config " + (out / "pre" / "seed1" / "args.json").string() + flags).code ==
+        2);
+}
+
+// A comparison of one epoch in `folder`, and what came of it.
+static Result run_comparison(const fs::path& folder, const std::string& flags) {
+  return run(
+      "compare --dataset synthetic -b 8 --epochs 1 --limit-train-batches 2 --limit-eval-batches 1 "
+      "--quiet --threads 1 --output-dir " +
+      folder.string() + ' ' + flags);
+}
+
+TEST_CASE("a comparison has the runs of its settings alone") {
+  const TemporaryFolder folder;
+  const fs::path out = folder.path() / "c";
+  REQUIRE(run_comparison(out, "--seeds 2").code == 0);
+  const std::string first = text_of(out / "compare.csv");
+
+  // found before anything has trained, wherever the differing run is in the order
+  fs::remove_all(out / "post" / "seed1");
+  Result r = run_comparison(out, "--seeds 2 --lr 0.001 --resume auto");
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, "lr is 0.1 there and 0.001 here"));
+  CHECK(contains(r.out, (out / "pre" / "seed1").string()));
+  CHECK_FALSE(fs::exists(out / "post" / "seed1"));
+  CHECK(text_of(out / "compare.csv") == first);
+
+  // without --resume a new comparison, with nothing of the old
+  r = run_comparison(out, "--seeds 1 --lr 0.001");
+  CHECK_MESSAGE(r.code == 0, r.out);
+  CHECK_FALSE(fs::exists(out / "pre" / "seed2"));
+  CHECK(text_of(out / "previous-1" / "compare.csv") == first);
+  CHECK(fs::exists(out / "previous-1" / "pre" / "seed2" / "last.safetensors"));
+  CHECK(nlohmann::json::parse(text_of(out / "args.json"))["lr"] == 0.001);
+
+  // more seeds go on from it, and fewer leave out what they do not ask for
+  REQUIRE(run_comparison(out, "--seeds 2 --lr 0.001 --resume auto").code == 0);
+  const std::string runs = text_of(out / "runs.csv");
+  CHECK(runs.starts_with(
+      "variant,seed,result,epochs,train_loss,test_top1,parameters,multiply_adds,images_per_s,"
+      "minutes\npost,1,finished,1,"));
+  CHECK(contains(runs, "\npre,2,finished,1,"));
+  REQUIRE(run_comparison(out, "--seeds 1 --lr 0.001 --resume auto").code == 0);
+  CHECK_FALSE(contains(text_of(out / "runs.csv"), "pre,2"));
+
+  // a run is no comparison
+  CHECK(contains(run_comparison(out / "pre" / "seed1", "").out,
+                 "expected a folder for a comparison"));
+
+  // its settings are a file of settings
+  const fs::path again = folder.path() / "again";
+  r = run("compare --config " + (out / "args.json").string() + " --output-dir " + again.string());
+  CHECK_MESSAGE(r.code == 0, r.out);
+  CHECK(text_of(again / "compare.csv") == text_of(out / "compare.csv"));
+}
+
+TEST_CASE("compare varies any setting, and two give the grid") {
+  const TemporaryFolder folder;
+  const fs::path out = folder.path() / "c";
+  Result r = run_comparison(out, "--seeds 1 --vary optimizer=sgd,adamw --vary shortcut=A,B");
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+  const auto args = [&](const std::string& variant) {
+    return nlohmann::json::parse(text_of(out / variant / "seed1" / "args.json"));
+  };
+  CHECK(args("optimizer=sgd_shortcut=A")["lr"] == 0.1);
+  CHECK(args("optimizer=adamw_shortcut=B")["lr"] == 0.001);  // its own default
+  CHECK(args("optimizer=adamw_shortcut=B")["shortcut"] == "B");
+  const std::string runs = text_of(out / "runs.csv");
+  CHECK(contains(runs, "\noptimizer=sgd_shortcut=A,1,finished,1,"));
+  CHECK(contains(runs, ",269722,"));
+  CHECK(contains(runs, ",272474,"));  // the projections
+  CHECK(std::ranges::count(runs, '\n') == 5);
+  CHECK(contains(r.out, "\noptimizer=adamw_shortcut=B          272474"));
+  CHECK(contains(text_of(out / "compare.csv"),
+                 "difference,optimizer=adamw_shortcut=B - optimizer=sgd_shortcut=A,train_loss,1,"));
+  // the folder's record of it is the same comparison
+  const fs::path again = folder.path() / "again";
+  r = run("compare --config " + (out / "args.json").string() + " --output-dir " + again.string());
+  CHECK_MESSAGE(r.code == 0, r.out);
+  CHECK(text_of(again / "compare.csv") == text_of(out / "compare.csv"));
+
+  const auto refused = [&](const std::string& vary, std::string_view reason) {
+    CAPTURE(vary);
+    const Result wrong = run_comparison(folder.path() / "none", vary);
+    CHECK(wrong.code == 2);
+    CHECK_MESSAGE(contains(wrong.out, reason), wrong.out);
+    CHECK_FALSE(fs::exists(folder.path() / "none"));
+  };
+  refused("--vary lr=0.1,fast", "--vary: lr: expected");
+  refused("--vary lerning-rate=1,2", "lerning-rate: expected a setting of train, got an unknown");
+  refused("--vary seed=1,2", "seed: expected a setting with one value that may differ");
+  refused("--vary lr-milestones=1,2", "lr-milestones: expected a setting with one value");
+  refused("--vary lr=0.1,0.1", "expected each variant once, got lr=0.1 twice");
+  refused("--vary lr=0.1 --vary lr=0.2", "lr: expected each setting once");
+  refused("--vary 0.1", "expected SETTING=A,B,..., got 0.1");
+  refused("--variants post,post", "expected each variant once, got post twice");
+}
+
+TEST_CASE("a run of a comparison that diverges is named, and the others are compared") {
+  const TemporaryFolder folder;
+  const fs::path out = folder.path() / "c", last = out / "post" / "seed1" / "last.safetensors";
+  REQUIRE(run_comparison(out, "--seeds 2 --max-steps 1").code == 0);
+  Checkpoint checkpoint = read_checkpoint(last);
+  const auto weight = std::ranges::find(checkpoint.model, "fc.weight", &NamedTensor::name);
+  REQUIRE(weight != checkpoint.model.end());
+  weight->tensor = Tensor::full(weight->tensor.shape(), std::nan(""));
+  write_checkpoint(last, checkpoint);
+  const Result r = run_comparison(out, "--seeds 2 --resume auto");
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, "resgrad: post, seed 1: train: step 2: expected finite loss"));
+  CHECK(contains(r.out, "\npost, seed 1: diverged, without result in the table\n"));
+  const std::string runs = text_of(out / "runs.csv");
+  CHECK(contains(runs, "\npost,1,diverged,0,,,269722,"));
+  CHECK(contains(runs, "\npre,2,finished,1,"));
+  const std::string table = text_of(out / "compare.csv");
+  CHECK(contains(table, "variant,post,train_loss,1,"));
+  CHECK(contains(table, "variant,pre,train_loss,2,"));
+  CHECK(contains(table, "difference,pre - post,train_loss,1,"));
+}
