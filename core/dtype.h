@@ -46,27 +46,27 @@ constexpr DType dtype_of<std::int64_t>() {
   return DType::int64;
 }
 
-/// Calls `f(T{})` with the C++ type of a floating `dtype`; throws ValueError for int64.
-/// `op` names the caller in the message.
+/// Calls `f.operator()<T>()`, f mostly being a `[&]<class T>() { ... }`, with T the C++ type of a
+/// floating `dtype`; throws ValueError for int64. `op` names the caller in the message.
 template <class F>
 decltype(auto) visit_floating(DType dtype, std::string_view op, F&& f) {
   require<ValueError>(is_floating(dtype), "{}: dtype: expected float32 or float64, got {}", op,
                       name(dtype));
-  return dtype == DType::float32 ? f(float{}) : f(double{});
+  return dtype == DType::float32 ? f.template operator()<float>() : f.template operator()<double>();
 }
 
-/// Calls `f(T{})` with the C++ type of `dtype`.
+/// The same for any `dtype`.
 template <class F>
 decltype(auto) visit_dtype(DType dtype, F&& f) {
   switch (dtype) {
     case DType::float32:
-      return f(float{});
+      return f.template operator()<float>();
     case DType::float64:
-      return f(double{});
+      return f.template operator()<double>();
     case DType::int64:
       break;
   }
-  return f(std::int64_t{});
+  return f.template operator()<std::int64_t>();
 }
 
 }  // namespace resgrad

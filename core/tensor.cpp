@@ -74,8 +74,7 @@ template Tensor Tensor::from(std::span<const std::int64_t>, Shape);
 
 Tensor Tensor::randn(Shape shape, Random& random, DType dtype, MemoryFormat format) {
   Tensor t = empty(std::move(shape), dtype, format);
-  visit_floating(dtype, "randn", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(dtype, "randn", [&]<class T>() {
     std::generate_n(t.data<T>(), t.numel(), [&] { return static_cast<T>(random.normal()); });
   });
   return t;
@@ -84,8 +83,7 @@ Tensor Tensor::randn(Shape shape, Random& random, DType dtype, MemoryFormat form
 Tensor Tensor::rand(Shape shape, Random& random, double low, double high, DType dtype,
                     MemoryFormat format) {
   Tensor t = empty(std::move(shape), dtype, format);
-  visit_floating(dtype, "rand", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(dtype, "rand", [&]<class T>() {
     std::generate_n(t.data<T>(), t.numel(),
                     [&] { return static_cast<T>(random.uniform(low, high)); });
   });
@@ -167,16 +165,15 @@ std::size_t Tensor::byte_size() const {
 
 double Tensor::item() const {
   require<ShapeError>(numel() == 1, "item: shape: expected one element, got {}", shape());
-  return visit_dtype(dtype(),
-                     [&](auto tag) { return static_cast<double>(*data<decltype(tag)>()); });
+  return visit_dtype(dtype(), [&]<class T>() { return static_cast<double>(*data<T>()); });
 }
 
 template <class T>
 std::vector<T> Tensor::to_vector() const {
   std::vector<T> out;
   out.reserve(static_cast<std::size_t>(numel()));
-  visit_dtype(dtype(), [&](auto tag) {
-    const auto* values = data<decltype(tag)>();
+  visit_dtype(dtype(), [&]<class From>() {
+    const From* values = data<From>();
     for_each_logical(*this, [&](std::int64_t i) { out.push_back(static_cast<T>(values[i])); });
   });
   return out;
@@ -197,10 +194,7 @@ void Tensor::bump_version() {
 
 void Tensor::fill_(double value) {
   bump_version();
-  visit_dtype(dtype(), [&](auto tag) {
-    using T = decltype(tag);
-    std::fill_n(data<T>(), numel(), static_cast<T>(value));
-  });
+  visit_dtype(dtype(), [&]<class T>() { std::fill_n(data<T>(), numel(), static_cast<T>(value)); });
 }
 
 void Tensor::copy_(const Tensor& source) {
@@ -225,8 +219,7 @@ Tensor Tensor::detach(MemoryFormat format) const {
   if (format == memory_format()) return requires_grad() ? detach() : *this;
   Tensor out = empty(shape(), dtype(), format);
   const std::int64_t n = dim(0), c = dim(1), hw = dim(2) * dim(3);
-  visit_dtype(dtype(), [&](auto tag) {
-    using T = decltype(tag);
+  visit_dtype(dtype(), [&]<class T>() {
     if (format == MemoryFormat::channels_last) {
       kernels::transpose_planes(out.data<T>(), data<T>(), n, c, hw);
     } else {

@@ -4,10 +4,10 @@
 
 #include "core/autograd/grad_mode.h"
 #include "core/ops/arithmetic.h"
-#include "core/ops/relu.h"
 #include "core/ops/shortcut.h"
 #include "nn/batch_norm2d.h"
 #include "nn/conv2d.h"
+#include "nn/fused.h"
 #include "nn/layers.h"
 #include "nn/sequential.h"
 
@@ -106,7 +106,6 @@ ResidualBlock::ResidualBlock(const char* op, std::int64_t c_in, std::int64_t c_o
   const MainPath path = make_main_path(convolutions(op, c_in, c_out, options), activation_);
   const bool post = activation_ == Activation::post;
   main_path_ = register_module("main_path", path.modules);
-  last_norm_ = post ? path.last_norm : nullptr;
   last_weight_ = post ? path.last_norm->weight() : path.last_conv->weight();
   shortcut_ = register_module(
       "shortcut", options.downsample != nullptr
@@ -115,18 +114,10 @@ ResidualBlock::ResidualBlock(const char* op, std::int64_t c_in, std::int64_t c_o
 }
 
 Tensor ResidualBlock::forward(const Tensor& x) {
-  if (last_norm_ != nullptr && !CallObserver::active()) return joined_forward(x);
   Module &main_path = *main_path_, &shortcut = *shortcut_;
+  if (activation_ == Activation::post) return add_relu(main_path, shortcut, x);
   const Tensor residual = main_path(x);  // first, as summaries list it
-  if (activation_ == Activation::post) return relu(residual + shortcut(x));
   return residual + shortcut(x);
-}
-
-// relu(main_path(x) + shortcut(x)) with the last norm, the addition and the ReLU in one pass over
-// memory: the same bits in less time.
-Tensor ResidualBlock::joined_forward(const Tensor& x) {
-  const Tensor before_norm = main_path_->without_last(x);
-  return last_norm_->then_add_relu(before_norm, (*shortcut_)(x));
 }
 
 void ResidualBlock::zero_init() {

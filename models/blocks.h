@@ -98,12 +98,10 @@ class ResidualBlock : public Module {
 
  private:
   Tensor forward(const Tensor& x) override;
-  Tensor joined_forward(const Tensor& x);
 
   Activation activation_;
   std::shared_ptr<Sequential> main_path_;
-  std::shared_ptr<BatchNorm2d> last_norm_;  // of the main path; post-activation only
-  Tensor last_weight_;                      // at 0 the main path is 0
+  Tensor last_weight_;  // at 0 the main path is 0
   ModulePtr shortcut_;
 };
 

@@ -18,8 +18,8 @@ std::vector<double> patch_covariance(const Tensor& images) {
   const auto d = static_cast<std::size_t>(channels * kSide * kSide);
   const std::vector<std::int64_t> stride = images.strides();
   std::vector<double> sum(d), products(d * d), patch(d);
-  visit_floating(images.dtype(), "whitening_filters", [&](auto tag) {
-    const auto* const values = images.data<decltype(tag)>();
+  visit_floating(images.dtype(), "whitening_filters", [&]<class T>() {
+    const auto* const values = images.data<T>();
     const auto add_patch = [&](std::int64_t corner) {
       std::size_t k = 0;
       for (std::int64_t c = 0; c < channels; ++c)

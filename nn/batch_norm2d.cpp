@@ -1,8 +1,5 @@
 #include "nn/batch_norm2d.h"
 
-#include "core/ops/fused/batch_norm_relu.h"
-#include "core/ops/fused/batch_norm_relu_conv2d.h"
-
 namespace resgrad {
 
 BatchNorm2d::BatchNorm2d(std::int64_t channels, BatchNorm2dOptions options) : options_(options) {
@@ -16,32 +13,13 @@ BatchNorm2d::BatchNorm2d(std::int64_t channels, BatchNorm2dOptions options) : op
 }
 
 Tensor BatchNorm2d::forward(const Tensor& x) {
-  Tensor y = batch_norm(x, weight_, bias_, running_mean_, running_var_, options());
-  count_batch();
-  return y;
+  return apply([&x](const Tensor& weight, const Tensor& bias, Tensor& mean, Tensor& var,
+                    const BatchNormOptions& options) {
+    return batch_norm(x, weight, bias, mean, var, options);
+  });
 }
 
-Tensor BatchNorm2d::then_relu(const Tensor& x) {
-  Tensor y = batch_norm_relu(x, weight_, bias_, running_mean_, running_var_, options());
-  count_batch();
-  return y;
-}
-
-Tensor BatchNorm2d::then_relu_conv(const Tensor& x, const Conv2d& conv) {
-  Tensor y = batch_norm_relu_conv2d(x, weight_, bias_, running_mean_, running_var_, conv.weight(),
-                                    conv.bias(), options(), conv.options());
-  count_batch();
-  return y;
-}
-
-Tensor BatchNorm2d::then_add_relu(const Tensor& x, const Tensor& residual) {
-  Tensor y =
-      batch_norm_add_relu(x, residual, weight_, bias_, running_mean_, running_var_, options());
-  count_batch();
-  return y;
-}
-
-BatchNormOptions BatchNorm2d::options() const {
+BatchNormOptions BatchNorm2d::batch_norm_options() const {
   return {.training = is_training(), .momentum = options_.momentum, .eps = options_.eps};
 }
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include "core/ops/batch_norm.h"
-#include "nn/conv2d.h"
 #include "nn/module.h"
 
 namespace resgrad {
@@ -22,15 +21,18 @@ class BatchNorm2d final : public Module {
   std::string class_name() const override { return "BatchNorm2d"; }
   const Tensor& weight() const { return weight_; }
 
-  /// relu((*this)(x)), conv(relu((*this)(x))) and relu((*this)(x) + residual) as one operation, for
-  /// modules that hold a norm with a ReLU behind it. Observers do not see these calls.
-  Tensor then_relu(const Tensor& x);
-  Tensor then_relu_conv(const Tensor& x, const Conv2d& conv);
-  Tensor then_add_relu(const Tensor& x, const Tensor& residual);
+  /// op(weight, bias, running_mean, running_var, options), which counts as a call of this layer:
+  /// for operations that join its work with that of its neighbours. Observers do not see it.
+  template <class Op>
+  Tensor apply(Op&& op) {
+    Tensor y = op(weight_, bias_, running_mean_, running_var_, batch_norm_options());
+    count_batch();
+    return y;
+  }
 
  private:
   Tensor forward(const Tensor& x) override;
-  BatchNormOptions options() const;
+  BatchNormOptions batch_norm_options() const;
   void count_batch();
 
   BatchNorm2dOptions options_;

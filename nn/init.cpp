@@ -2,19 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
 #include "core/random.h"
 
 namespace resgrad::init {
 namespace {
 
-struct State {
-  std::uint64_t seed = 0, count = 0;
-  bool skip = false;
-};
-
-thread_local State state;
+thread_local InitScope::State state;
 
 Random next_sequence() {
   return Random(state.seed, Purpose::init, 0, state.count++);
@@ -26,8 +20,7 @@ void fill(Tensor& weight, Draw&& draw) {
   Random random = next_sequence();
   if (state.skip) return;
   weight.detach().bump_version();
-  visit_floating(weight.dtype(), "init", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(weight.dtype(), "init", [&]<class T>() {
     std::generate_n(weight.data<T>(), weight.numel(), [&] { return static_cast<T>(draw(random)); });
   });
 }
@@ -35,13 +28,7 @@ void fill(Tensor& weight, Draw&& draw) {
 }  // namespace
 
 InitScope::InitScope(std::uint64_t seed, bool skip)
-    : seed_(std::exchange(state.seed, seed)),
-      count_(std::exchange(state.count, 0)),
-      skip_(std::exchange(state.skip, skip)) {}
-
-InitScope::~InitScope() {
-  state = {seed_, count_, skip_};
-}
+    : state_(state, {.seed = seed, .count = 0, .skip = skip}) {}
 
 std::uint64_t draw_seed() {
   Random random = next_sequence();
@@ -81,8 +68,7 @@ void dirac_(Tensor weight, std::int64_t groups) {
   const std::int64_t filters = c_out / groups, passing = std::min(filters, channels);
   const std::vector<std::int64_t> stride = weight.strides();
   weight.detach().bump_version();
-  visit_floating(weight.dtype(), "dirac_", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(weight.dtype(), "dirac_", [&]<class T>() {
     T* const values = weight.data<T>();
     for (std::int64_t i = 0; i < c_out; ++i) {
       if (i % filters >= passing) continue;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "core/scoped_value.h"
 #include "core/tensor.h"
 
 namespace resgrad::init {
@@ -17,13 +18,14 @@ namespace resgrad::init {
 class InitScope {
  public:
   explicit InitScope(std::uint64_t seed, bool skip = false);
-  ~InitScope();
-  InitScope(const InitScope&) = delete;
-  InitScope& operator=(const InitScope&) = delete;
+
+  struct State {
+    std::uint64_t seed = 0, count = 0;  ///< count: of the weights that were drawn
+    bool skip = false;
+  };
 
  private:
-  std::uint64_t seed_, count_;
-  bool skip_;
+  ScopedValue<State> state_;
 };
 
 /// A seed for a module that draws random numbers of its own, from the sequence that the next weight

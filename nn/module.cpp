@@ -64,10 +64,7 @@ void copy_state(std::string_view op, const std::vector<NamedTensor>& own,
   }
 }
 
-CallObserver::CallObserver() : previous_(std::exchange(observer, this)) {}
-CallObserver::~CallObserver() {
-  observer = previous_;
-}
+CallObserver::CallObserver() : current_(observer, this) {}
 
 bool CallObserver::active() {
   return observer != nullptr;

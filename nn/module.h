@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/named_tensor.h"
+#include "core/scoped_value.h"
 
 namespace resgrad {
 
@@ -28,9 +29,7 @@ void copy_state(std::string_view op, const std::vector<NamedTensor>& own,
 class CallObserver {
  public:
   CallObserver();
-  virtual ~CallObserver();
-  CallObserver(const CallObserver&) = delete;
-  CallObserver& operator=(const CallObserver&) = delete;
+  virtual ~CallObserver() = default;
 
   /// True while one is alive in this thread. Modules that would join the work of several children
   /// in one operation then call them one by one, so that each is seen; results are the same.
@@ -40,7 +39,7 @@ class CallObserver {
   virtual void leave(const Module& module, const Tensor& y) = 0;
 
  private:
-  CallObserver* previous_;
+  ScopedValue<CallObserver*> current_;
 };
 
 class Module : public std::enable_shared_from_this<Module> {

@@ -14,10 +14,8 @@ namespace {
 bool all_finite(const Tensor& t) {
   if (!is_floating(t.dtype())) return true;
   bool finite = false;
-  visit_floating(t.dtype(), "all_finite", [&](auto tag) {
-    using T = decltype(tag);
-    finite = kernels::all_finite(t.data<T>(), t.numel());
-  });
+  visit_floating(t.dtype(), "all_finite",
+                 [&]<class T>() { finite = kernels::all_finite(t.data<T>(), t.numel()); });
   return finite;
 }
 

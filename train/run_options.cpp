@@ -549,13 +549,15 @@ std::vector<std::string> settings_without_effect(const RunOptions& options) {
 std::string to_json(const RunOptions& options) {
   Json json = {{"version", kVersion}};
   json.update(record(options, [](Scope scope) { return scope != Scope::start; }));
-  for (const auto& [key, value] : json.items()) {
+  RunOptions copy = options;
+  for (const Setting& setting : settings(copy)) {
+    const Json value = json_value(setting);
     try {
       value.dump();
     } catch (const Json::type_error&) {
       throw ValueError(fmt::format(
-          "settings: {}: expected text in UTF-8, as the record of the settings is, got {}", key,
-          value.get<std::string>()));
+          "settings: {}: expected text in UTF-8, as the record of the settings is, got {}",
+          setting.name, value.dump(-1, ' ', false, Json::error_handler_t::replace)));
     }
   }
   return json.dump(2) + "\n";

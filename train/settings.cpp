@@ -139,10 +139,10 @@ T read_all(const Setting& setting, const std::vector<std::string>& words) {
       }
     }
   } else {
-    if (words.size() != 1 || !read(setting, words[0], value)) {
-      fail(expected_value<T>(setting),
-           words.size() == 1 ? quoted(words[0]) : fmt::format("[{}]", fmt::join(words, ", ")));
+    if (words.size() != 1) {
+      fail("one value", fmt::format("{}: {}", words.size(), fmt::join(words, ", ")));
     }
+    if (!read(setting, words[0], value)) fail(expected_value<T>(setting), quoted(words[0]));
   }
   return value;
 }

@@ -32,11 +32,12 @@ struct IntegerRange {
 };
 
 struct NumberRange {
-  std::string_view expected;  ///< for messages: "a number above 0"
+  std::string_view expected;  ///< for messages: "a number of 0 to 1"
   bool (*fits)(double);       ///< of a finite number
 };
-constexpr NumberRange kAboveZero{"a number above 0", [](double x) { return x > 0; }};
-constexpr NumberRange kAtLeastZero{"a number of at least 0", [](double x) { return x >= 0; }};
+constexpr NumberRange kAboveZero{"a finite number above 0", [](double x) { return x > 0; }};
+constexpr NumberRange kAtLeastZero{"a finite number of at least 0",
+                                   [](double x) { return x >= 0; }};
 constexpr NumberRange kShare{"a number of 0 to 1", [](double x) { return x >= 0 && x <= 1; }};
 constexpr NumberRange kShareBelowOne{"a number of at least 0 and below 1",
                                      [](double x) { return x >= 0 && x < 1; }};

@@ -263,7 +263,7 @@ class Run {
                             .images_per_s = images_per_second(),
                             .seconds = state_.now.seconds + evaluation.seconds};
     log_->info(
-        "epoch {:>3}  lr {:.4f}  train loss {:.4f} top-1 {:.2f} %  {} loss {:.4f} top-1 "
+        "epoch {:>3}  lr {:.4g}  train loss {:.4f} top-1 {:.2f} %  {} loss {:.4f} top-1 "
         "{:.2f} %  {:.0f} images/s  {:.1f} s",
         metrics.epoch, metrics.lr, metrics.train_loss, metrics.train_top1, data_.test_name,
         metrics.test_loss, metrics.test_top1, metrics.images_per_s, metrics.seconds);

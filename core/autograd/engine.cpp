@@ -41,8 +41,7 @@ void accumulate(Tensor& sum, Tensor dy) {
   }
   const bool owned = sum.impl().use_count() == 1 && sum.impl()->storage.use_count() == 1;
   Tensor out = owned ? sum : Tensor::empty_like(sum);
-  visit_floating(sum.dtype(), "backward", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(sum.dtype(), "backward", [&]<class T>() {
     kernels::elementwise<T>().add(out.data<T>(), sum.data<T>(), dy.data<T>(), sum.numel());
   });
   if (WorkObserver::active()) {

@@ -1,6 +1,8 @@
 // Whether operations are recorded for backward. Independent of a module's train/eval mode.
 #pragma once
 
+#include "core/scoped_value.h"
+
 namespace resgrad {
 
 /// True unless a NoGradGuard is alive in this thread.
@@ -10,12 +12,9 @@ bool grad_enabled();
 class NoGradGuard {
  public:
   NoGradGuard();
-  ~NoGradGuard();
-  NoGradGuard(const NoGradGuard&) = delete;
-  NoGradGuard& operator=(const NoGradGuard&) = delete;
 
  private:
-  bool previous_;
+  ScopedValue<bool> enabled_;
 };
 
 /// Lets operations be recorded again inside a NoGradGuard, for the guard's lifetime: for a backward
@@ -23,12 +22,9 @@ class NoGradGuard {
 class EnableGradGuard {
  public:
   EnableGradGuard();
-  ~EnableGradGuard();
-  EnableGradGuard(const EnableGradGuard&) = delete;
-  EnableGradGuard& operator=(const EnableGradGuard&) = delete;
 
  private:
-  bool previous_;
+  ScopedValue<bool> enabled_;
 };
 
 }  // namespace resgrad

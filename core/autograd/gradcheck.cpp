@@ -10,8 +10,8 @@ namespace resgrad {
 namespace {
 
 std::vector<double> values_in_memory_order(const Tensor& t) {
-  return visit_floating(t.dtype(), "gradcheck", [&](auto tag) {
-    const auto* data = t.data<decltype(tag)>();
+  return visit_floating(t.dtype(), "gradcheck", [&]<class T>() {
+    const auto* data = t.data<T>();
     return std::vector<double>(data, data + t.numel());
   });
 }
@@ -34,10 +34,8 @@ std::vector<Tensor> analytic_gradients(const std::function<Tensor(const std::vec
 
 void set_element(Tensor& t, std::int64_t i, double value) {
   t.bump_version();
-  visit_floating(t.dtype(), "gradcheck", [&](auto tag) {
-    using T = decltype(tag);
-    t.data<T>()[i] = static_cast<T>(value);
-  });
+  visit_floating(t.dtype(), "gradcheck",
+                 [&]<class T>() { t.data<T>()[i] = static_cast<T>(value); });
 }
 
 }  // namespace

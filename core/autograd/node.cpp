@@ -27,8 +27,7 @@ class AccumulateGrad final : public Node {
     } else {
       leaf->grad = leaf->grad.detach(leaf->format);
       leaf->grad.bump_version();
-      visit_floating(leaf->dtype, "accumulate", [&](auto tag) {
-        using T = decltype(tag);
+      visit_floating(leaf->dtype, "accumulate", [&]<class T>() {
         kernels::elementwise<T>().axpy(leaf->grad.data<T>(), T{1}, dy.data<T>(), dy.numel());
       });
     }

@@ -1,7 +1,5 @@
 #include "core/autograd/observer.h"
 
-#include <utility>
-
 namespace resgrad {
 namespace {
 
@@ -9,10 +7,7 @@ thread_local WorkObserver* observer = nullptr;
 
 }  // namespace
 
-WorkObserver::WorkObserver() : previous_(std::exchange(observer, this)) {}
-WorkObserver::~WorkObserver() {
-  observer = previous_;
-}
+WorkObserver::WorkObserver() : current_(observer, this) {}
 
 bool WorkObserver::active() {
   return observer != nullptr;

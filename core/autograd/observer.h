@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/scoped_value.h"
 #include "core/tensor.h"
 
 namespace resgrad {
@@ -24,9 +25,7 @@ struct Work {
 class WorkObserver {
  public:
   WorkObserver();
-  virtual ~WorkObserver();
-  WorkObserver(const WorkObserver&) = delete;
-  WorkObserver& operator=(const WorkObserver&) = delete;
+  virtual ~WorkObserver() = default;
 
   /// True while one is alive in this thread. Operations ask before they describe their work.
   static bool active();
@@ -35,7 +34,7 @@ class WorkObserver {
   virtual void done(const Work& work) = 0;
 
  private:
-  WorkObserver* previous_;
+  ScopedValue<WorkObserver*> current_;
 };
 
 /// Tells the observer of this thread, if there is one.

@@ -33,7 +33,7 @@ struct BatchNormKernels {
   void (*apply)(T* y, const T* x, const Normalisation<T>& norm, const T* residual, bool relu,
                 std::int64_t rows, std::int64_t channels);
   /// y = max(x normalised, 0) for one pixel, in the calling thread.
-  void (*normalise)(T* y, const T* x, const Normalisation<T>& norm, std::int64_t channels);
+  void (*norm_relu)(T* y, const T* x, const Normalisation<T>& norm, std::int64_t channels);
   /// sum_dy[c] = sum over rows of g; sum_dy_xhat[c] = sum of g * (x - mean[c]) * inv_std[c], where
   /// g = dy where the mask lets through, else 0. Stores g unless it is null.
   void (*backward_reduce)(T* sum_dy, T* sum_dy_xhat, T* g, const T* dy, const ReluMask<T>& mask,

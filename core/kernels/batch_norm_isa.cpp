@@ -1,7 +1,7 @@
 #include "core/kernels/batch_norm.h"
 
 #include "core/kernels/assert.h"
-#include "core/kernels/normalise_isa.h"
+#include "core/kernels/norm_relu_isa.h"
 #include "core/kernels/pack_isa.h"
 #include "core/kernels/range_isa.h"
 #include "core/kernels/threads.h"
@@ -276,10 +276,10 @@ void apply(T* y, const T* x, const Normalisation<T>& norm, const T* residual, bo
 }
 
 template <class T>
-void normalise_pixel(T* y, const T* x, const Normalisation<T>& norm, std::int64_t channels) {
+void norm_relu_pixel(T* y, const T* x, const Normalisation<T>& norm, std::int64_t channels) {
   for_each_pack<T>(
       channels, [&]<class V>(std::int64_t c) __attribute__((always_inline)) {
-        put<V>(y + c, normalise(get<V>(x + c), get<V>(norm.mean + c), get<V>(norm.scale + c),
+        put<V>(y + c, norm_relu(get<V>(x + c), get<V>(norm.mean + c), get<V>(norm.scale + c),
                                 get<V>(norm.shift + c)));
       });
 }
@@ -319,7 +319,7 @@ void sum_gradients(double* scratch, T* g_out, const T* dy, const ReluMask<T>& ma
             V g = get<V>(dy + i);
             if constexpr (kMask == Masked::by_output) g = get<V>(y + i) > V{} ? g : V{};
             if constexpr (kByInput) {
-              const V output = normalise(value, centre, get<V>(scales + c), get<V>(shifts + c));
+              const V output = norm_relu(value, centre, get<V>(scales + c), get<V>(shifts + c));
               g = output > V{} ? g : V{};
             }
             if constexpr (kKeep != Keep::no)
@@ -356,7 +356,7 @@ void backward_input(T* dx, const T* dy, const ReluMask<T>& mask, const T* x, con
         dx, rows, channels, {a, b, k, mean, mask.norm.scale, mask.norm.shift},
         [=]<class V>(std::int64_t i, const V(&factor)[6]) __attribute__((always_inline)) {
           const V value = get<V>(x + i);
-          const V output = normalise(value, factor[3], factor[4], factor[5]);
+          const V output = norm_relu(value, factor[3], factor[4], factor[5]);
           const V g = output > V{} ? get<V>(dy + i) : V{};
           return factor[0] * g + (factor[1] * (value - factor[3]) + factor[2]);
         });
@@ -401,7 +401,7 @@ void add_bias(T* y, const T* bias, std::int64_t rows, std::int64_t channels) {
 
 template <class T>
 BatchNormKernels<T> batch_norm() {
-  return {moments<T>,        apply<T>,       normalise_pixel<T>, backward_reduce<T>,
+  return {moments<T>,        apply<T>,       norm_relu_pixel<T>, backward_reduce<T>,
           backward_input<T>, channel_sum<T>, add_bias<T>};
 }
 template BatchNormKernels<float> batch_norm();

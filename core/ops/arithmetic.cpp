@@ -70,8 +70,7 @@ Tensor binary(std::string_view op, const Tensor& a, const Tensor& b, auto kernel
   Tensor y = empty_result(op, a, b);
   if (y.numel() == 0) return y;
   const std::vector<kernels::BroadcastAxis> axes = broadcast_axes(y, a, b);
-  visit_floating(a.dtype(), op, [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(a.dtype(), op, [&]<class T>() {
     kernel(kernels::arithmetic<T>())(y.data<T>(), a.data<T>(), b.data<T>(), axes.data(),
                                      static_cast<std::int64_t>(axes.size()));
   });
@@ -91,8 +90,7 @@ template <class F>
 Tensor binary_expression(std::string_view op, const Tensor& a, const Tensor& b, F&& f) {
   Tensor y = empty_result(op, a, b);
   if (y.numel() == 0) return y;  // xtensor would step from a null pointer
-  visit_floating(a.dtype(), op, [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(a.dtype(), op, [&]<class T>() {
     auto out = adapt<T>(y);
     xt::noalias(out) = f(adapt<T>(a), adapt<T>(b));
   });
@@ -101,8 +99,7 @@ Tensor binary_expression(std::string_view op, const Tensor& a, const Tensor& b, 
 
 Tensor scaled(const Tensor& x, double alpha) {
   Tensor y = Tensor::empty_like(x);
-  visit_floating(x.dtype(), "mul", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(x.dtype(), "mul", [&]<class T>() {
     kernels::elementwise<T>().scale(y.data<T>(), static_cast<T>(alpha), x.data<T>(), x.numel());
   });
   return y;
@@ -112,8 +109,7 @@ Tensor scaled(const Tensor& x, double alpha) {
 template <class F>
 Tensor unary(std::string_view op, const Tensor& x, F&& f) {
   Tensor y = Tensor::empty_like(x);
-  visit_floating(x.dtype(), op, [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(x.dtype(), op, [&]<class T>() {
     const auto size = static_cast<std::size_t>(x.numel());
     const std::array<std::size_t, 1> flat{size};
     auto out = xt::adapt(y.data<T>(), size, xt::no_ownership(), flat);
@@ -263,8 +259,7 @@ Tensor sum_to_shape(const Tensor& t, const Shape& shape) {
   }
   if (t.numel() == 0) return Tensor::zeros(shape, t.dtype());
   Tensor out = Tensor::empty(shape, t.dtype());
-  visit_floating(t.dtype(), "sum_to_shape", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(t.dtype(), "sum_to_shape", [&]<class T>() {
     const xt::xarray<double> sums = xt::sum<double>(adapt<T>(t), axes);
     std::transform(sums.begin(), sums.end(), out.data<T>(),
                    [](double value) { return static_cast<T>(value); });

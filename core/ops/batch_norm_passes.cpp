@@ -53,8 +53,7 @@ BatchNormFactors batch_norm_factors(const Tensor& x, const Tensor& weight, const
   for (Tensor* t : {&factors.mean, &factors.inv_std, &factors.scale, &factors.shift}) {
     *t = Tensor::empty({channels}, x.dtype());
   }
-  visit_floating(x.dtype(), "batch_norm", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(x.dtype(), "batch_norm", [&]<class T>() {
     T* m = factors.mean.data<T>();
     T* s = factors.inv_std.data<T>();
     if (options.training) {
@@ -87,8 +86,7 @@ BatchNormFactors batch_norm_factors(const Tensor& x, const Tensor& weight, const
 Tensor batch_norm_apply(const Tensor& x, const BatchNormFactors& factors, const Tensor& residual,
                         bool relu) {
   Tensor y = Tensor::empty_like(x);
-  visit_floating(x.dtype(), "batch_norm", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(x.dtype(), "batch_norm", [&]<class T>() {
     kernels::batch_norm<T>().apply(y.data<T>(), x.data<T>(), factors.normalisation<T>(),
                                    residual.defined() ? residual.data<T>() : nullptr, relu,
                                    rows_of(x), x.dim(1));
@@ -108,8 +106,7 @@ BatchNormGradients batch_norm_gradients(const BatchNormBackward& b) {
   result.dweight = Tensor::empty({channels}, x.dtype());
   result.dbias = Tensor::empty({channels}, x.dtype());
   if (b.wants_masked_dy) result.masked_dy = Tensor::empty_like(x);
-  visit_floating(x.dtype(), "batch_norm", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(x.dtype(), "batch_norm", [&]<class T>() {
     const auto& kernel = kernels::batch_norm<T>();
     const kernels::Normalisation<T> norm = b.factors.normalisation<T>();
     const T* inv_std = b.factors.inv_std.data<T>();

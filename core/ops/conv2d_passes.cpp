@@ -117,8 +117,7 @@ Conv2dDims conv2d_dims(const Tensor& x, const Tensor& weight, const Conv2dOption
 Tensor conv2d_forward(std::string_view op, const Conv2dOperand& x, const Tensor& weight,
                       const Tensor& bias, const Conv2dDims& d) {
   Tensor y = Tensor::empty({d.n, d.c_out, d.h_out(), d.w_out()}, x.x.dtype(), kChannelsLast);
-  visit_floating(y.dtype(), "conv2d", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(y.dtype(), "conv2d", [&]<class T>() {
     run<T>(y, op, d, Conv2dPass::forward, input_of<T>(x), weight.data<T>());
     if (bias.defined()) {
       kernels::batch_norm<T>().add_bias(y.data<T>(), bias.data<T>(), rows(d), d.c_out);
@@ -131,8 +130,7 @@ Tensor conv2d_forward(std::string_view op, const Conv2dOperand& x, const Tensor&
 Tensor conv2d_backward_input(std::string_view op, const Tensor& dy, const Tensor& weight,
                              const Conv2dDims& d) {
   Tensor dx = Tensor::empty({d.n, d.c_in, d.h_in, d.w_in}, dy.dtype(), kChannelsLast);
-  visit_floating(dy.dtype(), "conv2d", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(dy.dtype(), "conv2d", [&]<class T>() {
     run<T>(dx, op, d, Conv2dPass::backward_input, {dy.data<T>()}, weight.data<T>());
   });
   return dx;
@@ -141,8 +139,7 @@ Tensor conv2d_backward_input(std::string_view op, const Tensor& dy, const Tensor
 Tensor conv2d_backward_weight(std::string_view op, const Tensor& dy, const Conv2dOperand& x,
                               const Conv2dDims& d) {
   Tensor dw = Tensor::empty({d.c_out, d.group_in(), d.k_h, d.k_w}, dy.dtype());
-  visit_floating(dy.dtype(), "conv2d", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(dy.dtype(), "conv2d", [&]<class T>() {
     run<T>(dw, op, d, Conv2dPass::backward_weight, input_of<T>(x), dy.data<T>());
   });
   return dw;
@@ -150,8 +147,7 @@ Tensor conv2d_backward_weight(std::string_view op, const Tensor& dy, const Conv2
 
 Tensor conv2d_backward_bias(const Tensor& dy, const Conv2dDims& d) {
   Tensor db = Tensor::empty({d.c_out}, dy.dtype());
-  visit_floating(dy.dtype(), "conv2d", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(dy.dtype(), "conv2d", [&]<class T>() {
     const auto scratch = static_cast<std::size_t>(kernels::batch_norm_scratch(d.c_out));
     const Storage sums(scratch * sizeof(double));
     kernels::batch_norm<T>().channel_sum(db.data<T>(), dy.data<T>(), rows(d), d.c_out,

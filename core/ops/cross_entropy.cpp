@@ -9,8 +9,7 @@ namespace {
 
 Tensor raw_log_softmax(const Tensor& x) {
   Tensor y = Tensor::empty_like(x);
-  visit_floating(x.dtype(), "log_softmax", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(x.dtype(), "log_softmax", [&]<class T>() {
     kernels::log_softmax_forward(y.data<T>(), x.data<T>(), x.dim(0), x.dim(1));
   });
   return y;
@@ -23,8 +22,7 @@ struct LogSoftmaxNode final : Node {
   std::vector<Tensor> backward(const Tensor& dy) override {
     const Tensor y = y_.get(*this);
     Tensor dx = Tensor::empty_like(y);
-    visit_floating(y.dtype(), "log_softmax", [&](auto tag) {
-      using T = decltype(tag);
+    visit_floating(y.dtype(), "log_softmax", [&]<class T>() {
       kernels::log_softmax_backward(dx.data<T>(), dy.data<T>(), y.data<T>(), y.dim(0), y.dim(1));
     });
     return {dx};
@@ -40,8 +38,7 @@ struct CrossEntropyNode final : Node {
   std::vector<Tensor> backward(const Tensor& dy) override {
     const Tensor log_probs = log_probs_.get(*this), labels = labels_.get(*this);
     Tensor dx = Tensor::empty_like(log_probs);
-    visit_floating(dx.dtype(), "cross_entropy", [&](auto tag) {
-      using T = decltype(tag);
+    visit_floating(dx.dtype(), "cross_entropy", [&]<class T>() {
       kernels::cross_entropy_backward(dx.data<T>(), *dy.data<T>(), log_probs.data<T>(),
                                       labels.data<std::int64_t>(), dx.dim(0), dx.dim(1),
                                       smoothing_);
@@ -82,8 +79,7 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& labels, double label_sm
                       classes, bad < 0 ? 0 : label[bad], bad);
   const Tensor log_probs = raw_log_softmax(logits);
   Tensor loss = Tensor::empty({}, logits.dtype());
-  visit_floating(logits.dtype(), "cross_entropy", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(logits.dtype(), "cross_entropy", [&]<class T>() {
     *loss.data<T>() =
         kernels::cross_entropy_forward(log_probs.data<T>(), label, n, classes, label_smoothing);
   });

@@ -17,8 +17,7 @@ Tensor product(const Tensor& a, Transpose ta, const Tensor& b, Transpose tb) {
   const std::int64_t n = b.dim(tb == Transpose::yes ? 0 : 1);
   Tensor y = Tensor::empty({m, n}, a.dtype());
   if (k == 0) y.zero_();
-  visit_floating(a.dtype(), "matmul", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(a.dtype(), "matmul", [&]<class T>() {
     if (k > 0) {
       kernels::gemm<T>(ta, tb, m, n, k, 1, a.data<T>(), a.dim(1), b.data<T>(), b.dim(1), 0,
                        y.data<T>(), n);

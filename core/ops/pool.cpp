@@ -55,8 +55,7 @@ struct MaxPoolNode final : Node {
   std::vector<Tensor> backward(const Tensor& dy_any) override {
     const Tensor dy = dy_any.detach(kChannelsLast);
     Tensor dx = empty_input(dy, dims_);
-    visit_floating(dy.dtype(), "max_pool2d", [&](auto tag) {
-      using T = decltype(tag);
+    visit_floating(dy.dtype(), "max_pool2d", [&]<class T>() {
       kernels::pool<T>().max_backward(dx.data<T>(), dy.data<T>(),
                                       reinterpret_cast<const std::int32_t*>(argmax_->data()),
                                       dims_);
@@ -73,8 +72,7 @@ struct AvgPoolNode final : Node {
   std::vector<Tensor> backward(const Tensor& dy_any) override {
     const Tensor dy = dy_any.detach(kChannelsLast);
     Tensor dx = empty_input(dy, dims_);
-    visit_floating(dy.dtype(), "avg_pool2d", [&](auto tag) {
-      using T = decltype(tag);
+    visit_floating(dy.dtype(), "avg_pool2d", [&]<class T>() {
       kernels::pool<T>().avg_backward(dx.data<T>(), dy.data<T>(), dims_);
     });
     return {dx};
@@ -90,8 +88,7 @@ Tensor max_pool2d(const Tensor& x_any, const Pool2dOptions& options) {
   Tensor y = empty_output(x, d);
   auto argmax =
       std::make_shared<Storage>(static_cast<std::size_t>(y.numel()) * sizeof(std::int32_t));
-  visit_floating(x.dtype(), "max_pool2d", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(x.dtype(), "max_pool2d", [&]<class T>() {
     kernels::pool<T>().max_forward(y.data<T>(), reinterpret_cast<std::int32_t*>(argmax->data()),
                                    x.data<T>(), d);
   });
@@ -102,10 +99,8 @@ Tensor avg_pool2d(const Tensor& x_any, const Pool2dOptions& options) {
   const Pool2dDims d = dims_of("avg_pool2d", x_any, options);
   const Tensor x = x_any.detach(kChannelsLast);
   Tensor y = empty_output(x, d);
-  visit_floating(x.dtype(), "avg_pool2d", [&](auto tag) {
-    using T = decltype(tag);
-    kernels::pool<T>().avg_forward(y.data<T>(), x.data<T>(), d);
-  });
+  visit_floating(x.dtype(), "avg_pool2d",
+                 [&]<class T>() { kernels::pool<T>().avg_forward(y.data<T>(), x.data<T>(), d); });
   return record<AvgPoolNode>(y.detach(x_any.memory_format()), {{"x", x_any}}, d);
 }
 

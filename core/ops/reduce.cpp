@@ -50,8 +50,7 @@ Tensor scaled_sum(const Tensor& x, const Axes& axes, double scale) {
   // xtensor would step from a null pointer; the same below
   if (x.numel() == 0) return Tensor::zeros(axes.out, x.dtype());
   Tensor y = Tensor::empty(axes.out, x.dtype());
-  visit_floating(x.dtype(), "sum", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(x.dtype(), "sum", [&]<class T>() {
     if (axes.reduced.empty()) {
       auto out = adapt<T>(y);
       xt::noalias(out) = adapt<T>(x);
@@ -75,8 +74,7 @@ struct SumNode final : Node {
   std::vector<Tensor> backward(const Tensor& dy) override {
     Tensor dx = Tensor::empty(x_shape_, dy.dtype(), x_format_);
     if (dx.numel() == 0) return {dx};
-    visit_floating(dy.dtype(), op_, [&](auto tag) {
-      using T = decltype(tag);
+    visit_floating(dy.dtype(), op_, [&]<class T>() {
       auto out = adapt<T>(dx);
       const Tensor column = dy.view(kept_dims_);
       xt::noalias(out) =
@@ -99,8 +97,7 @@ struct MaxNode final : Node {
     const Tensor x = x_.get(*this), y = y_.get(*this).view(axes_.kept_dims);
     Tensor dx = Tensor::empty_like(x);
     if (dx.numel() == 0) return {dx};
-    visit_floating(x.dtype(), "max", [&](auto tag) {
-      using T = decltype(tag);
+    visit_floating(x.dtype(), "max", [&]<class T>() {
       const xt::xarray<T> wins = xt::cast<T>(xt::equal(adapt<T>(x), adapt<T>(y)));
       xt::xarray<T> share = adapt<T>(dy.view(axes_.kept_dims));
       if (!axes_.reduced.empty()) {
@@ -135,8 +132,7 @@ Tensor max(const Tensor& x, const ReduceOptions& options) {
   const Axes axes = resolve("max", x, options);
   require_not_empty("max", x, axes);
   Tensor y = Tensor::empty(axes.out, x.dtype());
-  visit_floating(x.dtype(), "max", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(x.dtype(), "max", [&]<class T>() {
     if (x.numel() == 0) return;
     if (axes.reduced.empty()) {
       y.copy_(x);

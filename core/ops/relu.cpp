@@ -13,8 +13,7 @@ struct ReluNode final : Node {
   std::vector<Tensor> backward(const Tensor& dy) override {
     const Tensor y = y_.get(*this);
     Tensor dx = Tensor::empty_like(y);
-    visit_floating(y.dtype(), "relu", [&](auto tag) {
-      using T = decltype(tag);
+    visit_floating(y.dtype(), "relu", [&]<class T>() {
       kernels::elementwise<T>().relu_backward(dx.data<T>(), dy.data<T>(), y.data<T>(), y.numel());
     });
     return {dx};
@@ -26,8 +25,7 @@ struct ReluNode final : Node {
 
 Tensor relu(const Tensor& x) {
   Tensor y = Tensor::empty_like(x);
-  visit_floating(x.dtype(), "relu", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(x.dtype(), "relu", [&]<class T>() {
     kernels::elementwise<T>().relu_forward(y.data<T>(), x.data<T>(), x.numel());
   });
   return record<ReluNode>(y, {{"x", x}}, y);

@@ -23,10 +23,8 @@ Tensor permuted(const Tensor& x, const std::vector<std::size_t>& order) {
   Shape shape;
   for (std::size_t axis : order) shape.push_back(x.shape()[axis]);
   Tensor y = Tensor::empty(shape, x.dtype());
-  visit_dtype(x.dtype(), [&](auto tag) {
-    using T = decltype(tag);
-    assign(adapt<T>(y), xt::transpose(adapt<T>(x), order));
-  });
+  visit_dtype(x.dtype(),
+              [&]<class T>() { assign(adapt<T>(y), xt::transpose(adapt<T>(x), order)); });
   return y;
 }
 
@@ -58,8 +56,7 @@ struct Box {
 
 // y = x[box]
 void extract(Tensor& y, const Tensor& x, const Box& box) {
-  visit_dtype(x.dtype(), [&](auto tag) {
-    using T = decltype(tag);
+  visit_dtype(x.dtype(), [&]<class T>() {
     const auto source = adapt<T>(x);
     assign(adapt<T>(y), xt::strided_view(source, box.slices()));
   });
@@ -67,8 +64,7 @@ void extract(Tensor& y, const Tensor& x, const Box& box) {
 
 // y[box] = x
 void insert(Tensor& y, const Tensor& x, const Box& box) {
-  visit_dtype(x.dtype(), [&](auto tag) {
-    using T = decltype(tag);
+  visit_dtype(x.dtype(), [&]<class T>() {
     auto target = adapt<T>(y);
     assign(xt::strided_view(target, box.slices()), adapt<T>(x));
   });
@@ -134,11 +130,11 @@ struct ToFormatNode final : Node {
 
 Tensor converted(const Tensor& x, DType dtype) {
   Tensor y = Tensor::empty(x.shape(), dtype, x.memory_format());
-  visit_dtype(x.dtype(), [&](auto from) {
-    visit_dtype(dtype, [&](auto to) {
-      const auto* in = x.data<decltype(from)>();
-      std::transform(in, in + x.numel(), y.data<decltype(to)>(),
-                     [](auto value) { return static_cast<decltype(to)>(value); });
+  visit_dtype(x.dtype(), [&]<class From>() {
+    visit_dtype(dtype, [&]<class To>() {
+      const From* in = x.data<From>();
+      std::transform(in, in + x.numel(), y.data<To>(),
+                     [](From value) { return static_cast<To>(value); });
     });
   });
   return y;

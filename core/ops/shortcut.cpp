@@ -18,8 +18,7 @@ struct PadShortcutNode final : Node {
     const PadShortcutDims& d = dims_;
     const Tensor dy = dy_any.detach(kChannelsLast);
     Tensor dx = Tensor::empty({d.n, d.c, d.h, d.w}, dy.dtype(), kChannelsLast);
-    visit_floating(dy.dtype(), "pad_shortcut", [&](auto tag) {
-      using T = decltype(tag);
+    visit_floating(dy.dtype(), "pad_shortcut", [&]<class T>() {
       kernels::pad_shortcut_backward(dx.data<T>(), dy.data<T>(), d);
     });
     return {dx};
@@ -45,10 +44,8 @@ Tensor pad_shortcut(const Tensor& x_any, const PadShortcutOptions& o) {
                           .before = o.channels_before,
                           .after = o.channels_after};
   Tensor y = Tensor::empty({d.n, d.c_out(), d.h_out(), d.w_out()}, x.dtype(), kChannelsLast);
-  visit_floating(x.dtype(), "pad_shortcut", [&](auto tag) {
-    using T = decltype(tag);
-    kernels::pad_shortcut(y.data<T>(), x.data<T>(), d);
-  });
+  visit_floating(x.dtype(), "pad_shortcut",
+                 [&]<class T>() { kernels::pad_shortcut(y.data<T>(), x.data<T>(), d); });
   return record<PadShortcutNode>(y.detach(x_any.memory_format()), {{"x", x_any}}, d);
 }
 

@@ -18,8 +18,8 @@ TEST_CASE("dtypes know their name, size and kind") {
   CHECK(dtype_of<double>() == DType::float64);
 }
 
-TEST_CASE("visitors pass a value of the C++ type") {
-  const auto size = [](auto tag) { return std::is_integral_v<decltype(tag)> ? 1 : sizeof(tag); };
+TEST_CASE("visitors pass the C++ type") {
+  const auto size = []<class T>() { return std::is_integral_v<T> ? 1 : sizeof(T); };
   CHECK(visit_dtype(DType::float32, size) == 4);
   CHECK(visit_dtype(DType::float64, size) == 8);
   CHECK(visit_dtype(DType::int64, size) == 1);

@@ -26,7 +26,7 @@ TEST_CASE("wrong usage exits with 2 and lists what is known") {
   CHECK(run("train --batch-size -3").code == 2);
   CHECK(run("train --nesterov=maybe").code == 2);
   CHECK(run("train --lr 0").out ==
-        "resgrad: --lr: expected a number above 0, got 0\nsee: resgrad train --help\n");
+        "resgrad: --lr: expected a finite number above 0, got 0\nsee: resgrad train --help\n");
   CHECK(run("--help").code == 0);
   CHECK(contains(run("train --help").out, "--weight-decay"));
 }
@@ -118,8 +118,8 @@ TEST_CASE("paths that the record of a run cannot hold are an error before anythi
     fs::create_directories(out);
     std::ofstream(out / "args.json") << "of an earlier run";
     const Result r = run(command + common + "'" + out.string() + "'");
-    CHECK(r.code == 1);
-    CHECK(contains(r.out, "output_dir: expected text in UTF-8"));
+    CHECK(r.code == 2);
+    CHECK(contains(r.out, "output-dir: expected text in UTF-8"));
     CHECK(text_of(out / "args.json") == "of an earlier run");
     CHECK(std::distance(fs::directory_iterator(folder.path()), {}) == 1);
   }

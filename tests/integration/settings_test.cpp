@@ -127,6 +127,9 @@ TEST_CASE("numbers that are none of a setting exit with 2 before anything is rea
     const std::string flag = "--" + std::string(row.name);
     refused(train + flag + "=nan", flag + ": expected ");
   }
+  refused(train + "--lr 0.1 --lr 0.2", "--lr: expected one value, got 2: 0.1, 0.2");
+  refused(train + "-b 8 --batch-size 8", "--batch-size: expected one value, got 2: 8, 8");
+  refused(train + "--config a --config b", "--config: expected one file, got 2: a, b");
   for (const char* flag : {"--resume", "--output-dir"}) {
     refused(train + flag + "=''", std::string(flag) + ": expected text, got \"\"");
   }
@@ -238,7 +241,7 @@ TEST_CASE("wrong settings in a file exit with 2 and say what is wrong") {
   fails("[tain]\nlr = 0.1", "tain: expected a setting of train, got an unknown one");
   fails("lr = 0.2\n[train]\nlr = 0.1", "lr: expected each setting once");
   fails("[train]\nlerning-rate = 0.1", "lerning-rate: expected a setting of train");
-  fails("[train.lr]\nx = 0.1", "lr: expected a number above 0, got {\"x\":0.1}");
+  fails("[train.lr]\nx = 0.1", "lr: expected a finite number above 0, got {\"x\":0.1}");
   fails("just words", "line 1: expected TOML");
   const std::string json = R"({"model": "resnet20", "epochs": 3, "lr": 0.1})";
   for (const std::size_t length : {std::size_t{0}, json.size() / 2, json.size() - 1}) {
@@ -249,6 +252,7 @@ TEST_CASE("wrong settings in a file exit with 2 and say what is wrong") {
     fails(std::string(R"({"epochs": )") + value + "}", "epochs: expected an integer of 1 to ",
           "args.json");
   }
+  fails(R"({"lr": 1e999})", "expected a JSON object, got: number overflow", "args.json");
   fails(R"({"epochs": 1, "epochs": 2})", "epochs: expected each setting once", "args.json");
   fails(R"({"teacher": 1})", "teacher: expected a setting", "args.json");
   fails("[1]", "expected a JSON object, got array", "args.json");

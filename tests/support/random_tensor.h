@@ -11,8 +11,7 @@ inline Tensor tensor_of(const std::vector<double>& values, const Shape& shape,
                         DType dtype = DType::float64,
                         MemoryFormat format = MemoryFormat::contiguous) {
   Tensor t = Tensor::empty(shape, dtype);
-  visit_dtype(dtype, [&](auto tag) {
-    using T = decltype(tag);
+  visit_dtype(dtype, [&]<class T>() {
     for (std::size_t i = 0; i < values.size(); ++i) t.data<T>()[i] = static_cast<T>(values[i]);
   });
   return t.detach(format);

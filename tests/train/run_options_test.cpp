@@ -134,7 +134,7 @@ TEST_CASE("settings come back from their record") {
   CHECK(to_json(from_json("{}")) == to_json(RunOptions{}));
   CHECK(to_json(from_json(R"({"activation": "", "teacher": 1})")) == to_json(RunOptions{}));
   CHECK_THROWS_WITH_AS(from_json(R"({"lr": "fast"})"),
-                       "settings: lr: expected a number above 0, got \"fast\"", ValueError);
+                       "settings: lr: expected a finite number above 0, got \"fast\"", ValueError);
 }
 
 TEST_CASE("README names every setting of a run") {
@@ -156,9 +156,16 @@ TEST_CASE("settings that JSON cannot hold are an error that names them") {
   RunOptions options;
   options.output_dir = "r\xe9s/a";
   CHECK_THROWS_WITH_AS(to_json(options),
-                       "settings: output_dir: expected text in UTF-8, as the record of the "
-                       "settings is, got r\xe9s/a",
+                       "settings: output-dir: expected text in UTF-8, as the record of the "
+                       "settings is, got \"r\xef\xbf\xbds/a\"",
                        ValueError);
+  options = {};
+  options.freeze = {"stem", "\xe9"};
+  CHECK_THROWS_WITH_AS(to_json(options),
+                       "settings: freeze: expected text in UTF-8, as the record of the settings "
+                       "is, got [\"stem\",\"\xef\xbf\xbd\"]",
+                       ValueError);
+  options.freeze = {};
   options.output_dir = "r\xc3\xa9s/a";
   CHECK_NOTHROW(to_json(options));
 }

@@ -92,8 +92,8 @@ TEST_CASE("numbers are finite and decimal, within their limits") {
   }
   CHECK(value == -2);
   setting.limits = kAboveZero;
-  CHECK(refusal(setting, "0") == "expected a number above 0, got 0");
-  CHECK(refusal(setting, "nan") == "expected a number above 0, got nan");
+  CHECK(refusal(setting, "0") == "expected a finite number above 0, got 0");
+  CHECK(refusal(setting, "nan") == "expected a finite number above 0, got nan");
   setting.limits = kShare;
   CHECK(refusal(setting, "1").empty());
   CHECK(refusal(setting, "1.1") == "expected a number of 0 to 1, got 1.1");

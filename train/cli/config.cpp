@@ -52,7 +52,8 @@ Json read_json(const std::string& file, const std::string& text) {
   try {
     json = Json::parse(text, once);
   } catch (const Json::exception& error) {
-    fail(file, "expected a JSON object, got: {}", error.what());
+    const std::string_view text = error.what();  // "[json.exception.parse_error.101] ..."
+    fail(file, "expected a JSON object, got: {}", text.substr(text.find("] ") + 2));
   }
   if (!json.is_object()) fail(file, "expected a JSON object, got {}", json.type_name());
   json.erase("version");
@@ -155,11 +156,20 @@ void apply_config(const CLI::App& command, Settings& rows, const std::string& fi
 
 void add_config_flag(CLI::App& command, const std::shared_ptr<Settings>& rows) {
   command
-      .add_option_function<std::string>(
+      .add_option(
           "--config",
-          [&command, rows](const std::string& file) { apply_config(command, *rows, file); },
+          [&command, rows](const CLI::results_t& files) {
+            if (files.size() != 1) {
+              throw CLI::ValidationError("--config",
+                                         fmt::format("expected one file, got {}: {}", files.size(),
+                                                     fmt::join(files, ", ")));
+            }
+            apply_config(command, *rows, files[0]);
+            return true;
+          },
           "file of settings, such as scripts/recipes/*.toml or a run's args.json; flags win over "
           "it")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->group(std::string(title(Group::run)))
       ->option_text("FILE");
 }

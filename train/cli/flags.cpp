@@ -124,7 +124,12 @@ void add_flags(CLI::App& command, const std::shared_ptr<Settings>& rows) {
     option->group(std::string(title(row.group)))
         ->option_text(value_text(row))
         ->required(row.required);
-    if (is_switch(row)) option->expected(0)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    if (is_switch(row)) {
+      option->expected(0)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    } else {
+      // so that assign() refuses a flag that is given twice, in its own words
+      option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    }
     if (is_list(row)) option->expected(1, CLI::detail::expected_max_vector_size);
   }
 }

@@ -33,6 +33,7 @@ void set_optimizer_defaults(Settings& given, RunOptions& o) {
 void check_settings(const RunOptions& o) {
   constexpr std::int64_t kImageSize = 32, kClasses = 10;  // of the data set, which is not read yet
   try {
+    to_json(o);  // which cannot hold all texts
     const auto config = models::configure(o.model, model_options(o, kImageSize, kClasses));
     const auto net = models::make(config, 0, /*initialise=*/false);
     make_schedule(o, 1);

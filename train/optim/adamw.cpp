@@ -35,8 +35,7 @@ void Adamw::set_momentum(double beta1) {
 void Adamw::update(Slot& slot, const Tensor& dw, bool) const {
   const auto t = static_cast<double>(++*slot.state[2].data<std::int64_t>());
   const double lr = this->lr() * slot.lr_scale;
-  visit_floating(slot.parameter.dtype(), "adamw", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(slot.parameter.dtype(), "adamw", [&]<class T>() {
     kernels::adamw<T>().step(slot.parameter.data<T>(), slot.state[0].data<T>(),
                              slot.state[1].data<T>(), dw.data<T>(), slot.parameter.numel(),
                              {.shrink = 1 - lr * slot.weight_decay,

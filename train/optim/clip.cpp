@@ -11,9 +11,8 @@ namespace resgrad {
 
 double squared_norm(const Tensor& t) {
   double sum = 0;
-  visit_floating(t.dtype(), "squared_norm", [&](auto tag) {
-    sum = kernels::squared_norm(t.data<decltype(tag)>(), t.numel());
-  });
+  visit_floating(t.dtype(), "squared_norm",
+                 [&]<class T>() { sum = kernels::squared_norm(t.data<T>(), t.numel()); });
   return sum;
 }
 
@@ -37,8 +36,7 @@ double clip_grad_norm(const std::vector<NamedTensor>& parameters, double max_nor
       Tensor gradient = p.tensor.grad();
       if (!gradient.defined()) continue;
       gradient.bump_version();
-      visit_floating(gradient.dtype(), "clip_grad_norm", [&](auto tag) {
-        using T = decltype(tag);
+      visit_floating(gradient.dtype(), "clip_grad_norm", [&]<class T>() {
         T* const values = gradient.data<T>();
         kernels::elementwise<T>().scale(values, static_cast<T>(scale), values, gradient.numel());
       });

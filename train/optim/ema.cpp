@@ -29,8 +29,7 @@ void Ema::update(std::int64_t updates) {
     }
     const Tensor value = values_[i].tensor.detach(average.memory_format());
     average.bump_version();
-    visit_floating(average.dtype(), "ema", [&](auto tag) {
-      using T = decltype(tag);
+    visit_floating(average.dtype(), "ema", [&]<class T>() {
       // rounded first, so that the two shares add up to 1 and an average of equals is the same
       const T keep = static_cast<T>(decay), take = 1 - keep;
       T* const a = average.data<T>();

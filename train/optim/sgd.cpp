@@ -29,8 +29,7 @@ void Sgd::set_momentum(double momentum) {
 }
 
 void Sgd::update(Slot& slot, const Tensor& dw, bool first) const {
-  visit_floating(slot.parameter.dtype(), "sgd", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(slot.parameter.dtype(), "sgd", [&]<class T>() {
     kernels::sgd<T>().step(slot.parameter.data<T>(),
                            slot.state.empty() ? nullptr : slot.state[0].data<T>(), dw.data<T>(),
                            slot.parameter.numel(),

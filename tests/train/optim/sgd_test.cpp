@@ -17,8 +17,7 @@ NamedTensor parameter(const std::string& name, const std::vector<double>& values
                       DType dtype = DType::float64) {
   Tensor t = Tensor::from(values, {std::ssize(values)});
   Tensor p = Tensor::empty(t.shape(), dtype);
-  visit_floating(dtype, "test", [&](auto tag) {
-    using T = decltype(tag);
+  visit_floating(dtype, "test", [&]<class T>() {
     for (std::size_t i = 0; i < values.size(); ++i) p.data<T>()[i] = static_cast<T>(values[i]);
   });
   p.set_requires_grad();

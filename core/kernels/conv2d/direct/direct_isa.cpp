@@ -4,7 +4,7 @@
 
 #include "core/kernels/assert.h"
 #include "core/kernels/conv2d/microkernel_isa.h"
-#include "core/kernels/normalise_isa.h"
+#include "core/kernels/norm_relu_isa.h"
 #include "core/kernels/range_isa.h"
 
 namespace resgrad::kernels::RESGRAD_ISA {
@@ -48,12 +48,12 @@ RESGRAD_INLINE void copy_over(float* to, const float* from, std::int64_t count) 
 }
 
 // Copies some pixels of the input.
-template <bool kNormalise>
+template <bool kNormRelu>
 RESGRAD_INLINE void copy_pixels(float* to, const float* from, std::int64_t pixels,
                                 std::int64_t channels, const Conv2dInput<float>& x) {
-  if constexpr (kNormalise) {
+  if constexpr (kNormRelu) {
     for (std::int64_t i = 0; i < pixels; ++i) {
-      copy_normalised(to + i * channels, from + i * channels, x.norm, 0, channels);
+      copy_norm_relu(to + i * channels, from + i * channels, x.norm, 0, channels);
     }
   } else {
     copy(to, from, pixels * channels);
@@ -62,20 +62,20 @@ RESGRAD_INLINE void copy_pixels(float* to, const float* from, std::int64_t pixel
 
 // The pixels under a line of taps at the border: tap 0 is at pixel w of the line, of which only a
 // part may lie inside.
-template <bool kNormalise>
+template <bool kNormRelu>
 void gather_border(float* to, const float* line, std::int64_t w, const Conv2dInput<float>& x,
                    const TapGrid& g) {
   const std::int64_t c = g.channels;
   const std::int64_t begin = least(w < 0 ? -w : 0, g.taps_w);
   const std::int64_t end = most(begin, least(g.source_w - w, g.taps_w));
   fill_zero(to, begin * c);
-  copy_pixels<kNormalise>(to + begin * c, line + (w + begin) * c, end - begin, c, x);
+  copy_pixels<kNormRelu>(to + begin * c, line + (w + begin) * c, end - begin, c, x);
   fill_zero(to + end * c, (g.taps_w - end) * c);
 }
 
 // gathered[row] = the pixels under the taps of lines [lines.begin, lines.end) of each row's
 // position. Pixels under one line of taps are neighbours in memory.
-template <bool kNormalise>
+template <bool kNormRelu>
 void gather_as(float* gathered, const Conv2dInput<float>& x, Range rows, Range lines,
                const DirectPlan& plan) {
   const TapGrid& g = plan.grid;
@@ -100,18 +100,18 @@ void gather_as(float* gathered, const Conv2dInput<float>& x, Range rows, Range l
       RESGRAD_ASSERT(begin == end || (w + begin * g.step_w >= 0 &&
                                       w + (end - 1) * g.step_w + g.taps_w <= g.source_w));
       for (std::int64_t k = 0; k < begin; ++k) {
-        gather_border<kNormalise>(to + k * to_row, from, w + k * g.step_w, x, g);
+        gather_border<kNormRelu>(to + k * to_row, from, w + k * g.step_w, x, g);
       }
       for (std::int64_t k = begin; k < end; ++k) {
         const float* pixels = from + (w + k * g.step_w) * c;
-        if (!kNormalise && may_read_on) {
+        if (!kNormRelu && may_read_on) {
           copy_over(to + k * to_row, pixels, run);
         } else {
-          copy_pixels<kNormalise>(to + k * to_row, pixels, g.taps_w, c, x);
+          copy_pixels<kNormRelu>(to + k * to_row, pixels, g.taps_w, c, x);
         }
       }
       for (std::int64_t k = end; k < count; ++k) {
-        gather_border<kNormalise>(to + k * to_row, from, w + k * g.step_w, x, g);
+        gather_border<kNormRelu>(to + k * to_row, from, w + k * g.step_w, x, g);
       }
     }
   });

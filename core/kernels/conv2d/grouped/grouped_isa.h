@@ -3,7 +3,7 @@
 
 #include "core/kernels/assert.h"
 #include "core/kernels/conv2d/grouped/grouped.h"
-#include "core/kernels/normalise_isa.h"
+#include "core/kernels/norm_relu_isa.h"
 #include "core/kernels/range_isa.h"
 #include "core/kernels/vector_isa.h"
 
@@ -86,7 +86,7 @@ struct Window {
 
 // to[line][column][0 .. kWidth) = the channels from `channel` on of an image, which is given as the
 // input whose x is its first pixel; zero outside of the image.
-template <int kWidth, bool kNormalise>
+template <int kWidth, bool kNormRelu>
 void copy_window_as(float* to, const Conv2dInput<float>& image, std::int64_t h, std::int64_t w,
                     std::int64_t channels, std::int64_t channel, const Window& window) {
   const std::int64_t count = least(kWidth, channels - channel);
@@ -94,8 +94,8 @@ void copy_window_as(float* to, const Conv2dInput<float>& image, std::int64_t h, 
   const std::int64_t end = most(begin, least(window.columns, w - window.column));
   const auto copy_pixel = [&](float* pixel, const float* from, std::int64_t floats)
       __attribute__((always_inline)) {
-    if constexpr (kNormalise) {
-      copy_normalised(pixel, from, image.norm, channel, floats);
+    if constexpr (kNormRelu) {
+      copy_norm_relu(pixel, from, image.norm, channel, floats);
     } else {
       copy(pixel, from, floats);
     }

@@ -76,12 +76,12 @@ template <class T>
 void im2col(T* columns, const Conv2dInput<T>& x, std::int64_t n, std::int64_t h_begin,
             std::int64_t h_end, std::int64_t group, const Conv2dDims& d) {
   const std::int64_t c = d.group_in();
-  const auto normalise = batch_norm<T>().normalise;
+  const auto norm_relu = batch_norm<T>().norm_relu;
   for_each_tap<T>(columns, x.x, n, h_begin, h_end, group, d, [&](T* column, const T* pixel) {
     if (pixel == nullptr) {
       std::fill_n(column, c, T{0});
     } else if (x.norm.scale != nullptr) {
-      normalise(column, pixel,
+      norm_relu(column, pixel,
                 {x.norm.mean + group * c, x.norm.scale + group * c, x.norm.shift + group * c}, c);
     } else {
       std::copy_n(pixel, c, column);

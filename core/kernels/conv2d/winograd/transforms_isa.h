@@ -2,7 +2,7 @@
 // elements of a row or column, then in two dimensions on tiles in memory.
 #pragma once
 
-#include "core/kernels/normalise_isa.h"
+#include "core/kernels/norm_relu_isa.h"
 #include "core/kernels/vector_isa.h"
 
 namespace resgrad::kernels::RESGRAD_ISA {

@@ -47,7 +47,7 @@ struct Worker {
 // ---- between images and planes
 
 // planes[p][i] = the input tile number i of a range.
-template <bool kNormalise>
+template <bool kNormRelu>
 void source_to_planes_as(float* planes, const Conv2dInput<float>& x, Range tiles,
                          const Worker& worker) {
   const WinogradPlan& plan = worker.plan;
@@ -57,8 +57,8 @@ void source_to_planes_as(float* planes, const Conv2dInput<float>& x, Range tiles
     float* to = planes + i * plan.source.row;
     for (std::int64_t c = 0; c < plan.c; c += kLanes) {
       const auto transform = [](Vector* t, const Vector* f) { transform_input(t, f); };
-      if constexpr (kNormalise) {
-        transform_in(to + c, plan.source.plane, tile, c, transform, normalise_from(x.norm, c));
+      if constexpr (kNormRelu) {
+        transform_in(to + c, plan.source.plane, tile, c, transform, norm_relu_from(x.norm, c));
       } else {
         transform_in(to + c, plan.source.plane, tile, c, transform, Plain{});
       }

@@ -9,7 +9,7 @@ namespace resgrad::kernels::RESGRAD_ISA {
 
 /// relu((x - mean) * scale + shift) for V = a vector or one element; NaN stays NaN.
 template <class V>
-RESGRAD_INLINE V normalise(V x, V mean, V scale, V shift) {
+RESGRAD_INLINE V norm_relu(V x, V mean, V scale, V shift) {
   const V v = (x - mean) * scale + shift;
   return v < V{} ? V{} : v;
 }
@@ -20,26 +20,26 @@ struct Plain {
   Vector operator()(Vector x) const { return x; }
 };
 
-struct Normalise {
+struct NormRelu {
   static constexpr bool kMovesZero = true;  // so that zeros of the padding must be set after it
-  Vector operator()(Vector x) const { return normalise(x, mean, scale, shift); }
+  Vector operator()(Vector x) const { return norm_relu(x, mean, scale, shift); }
   Vector mean, scale, shift;
 };
 
 /// The normalisation of the channels from c on.
-RESGRAD_INLINE Normalise normalise_from(const Normalisation<float>& norm, std::int64_t c) {
+RESGRAD_INLINE NormRelu norm_relu_from(const Normalisation<float>& norm, std::int64_t c) {
   return {load(norm.mean + c), load(norm.scale + c), load(norm.shift + c)};
 }
 
 /// to = relu((from - mean) * scale + shift) for `count` channels from c on, which may be any
 /// number.
-RESGRAD_INLINE void copy_normalised(float* to, const float* from, const Normalisation<float>& norm,
-                                    std::int64_t c, std::int64_t count) {
+RESGRAD_INLINE void copy_norm_relu(float* to, const float* from, const Normalisation<float>& norm,
+                                   std::int64_t c, std::int64_t count) {
   std::int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes)
-    store(to + i, normalise_from(norm, c + i)(load(from + i)));
+    store(to + i, norm_relu_from(norm, c + i)(load(from + i)));
   for (; i < count; ++i) {
-    to[i] = normalise(from[i], norm.mean[c + i], norm.scale[c + i], norm.shift[c + i]);
+    to[i] = norm_relu(from[i], norm.mean[c + i], norm.scale[c + i], norm.shift[c + i]);
   }
 }
 
