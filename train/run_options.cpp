@@ -9,27 +9,15 @@
 #include "data/augment.h"
 #include "data/datasets.h"
 #include "train/optim/schedule.h"
-#include "train/version.h"
 
 namespace resgrad {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr NumberRange kBetaParameter{"0, or a number of 0.001 to 1000",
                                      [](double x) { return x == 0 || (x >= 1e-3 && x <= 1e3); }};
 constexpr NumberRange kHalfShare{"a number of 0 to 0.5",
                                  [](double x) { return x >= 0 && x <= 0.5; }};
-
-template <class Wanted>
-Json record(RunOptions options, Wanted&& wanted) {
-  Json json;
-  for (const Setting& setting : settings(options)) {
-    if (wanted(setting.scope)) json[json_key(setting)] = json_value(setting);
-  }
-  return json;
-}
 
 std::vector<std::string> conv_engines() {
   std::vector<std::string> names{"auto"};
@@ -544,42 +532,6 @@ std::vector<std::string> settings_without_effect(const RunOptions& options) {
                     o.epochs, o.lr_warmup_epochs));
   }
   return found;
-}
-
-std::string to_json(const RunOptions& options) {
-  Json json = {{"version", kVersion}};
-  json.update(record(options, [](Scope scope) { return scope != Scope::start; }));
-  RunOptions copy = options;
-  for (const Setting& setting : settings(copy)) {
-    const Json value = json_value(setting);
-    try {
-      value.dump();
-    } catch (const Json::type_error&) {
-      throw ValueError(fmt::format(
-          "settings: {}: expected text in UTF-8, as the record of the settings is, got {}",
-          setting.name, value.dump(-1, ' ', false, Json::error_handler_t::replace)));
-    }
-  }
-  return json.dump(2) + "\n";
-}
-
-std::string result_settings(const RunOptions& options) {
-  return record(options, [](Scope scope) { return scope == Scope::result; }).dump();
-}
-
-RunOptions from_json(const std::string& text) {
-  RunOptions options;
-  const Json json = Json::parse(text);
-  for (Setting& setting : settings(options)) {
-    const auto found = json.find(json_key(setting));
-    if (found == json.end() || *found == "") continue;
-    try {
-      assign(setting, *found);
-    } catch (const ValueError& error) {
-      throw ValueError(fmt::format("settings: {}: {}", setting.name, error.what()));
-    }
-  }
-  return options;
 }
 
 }  // namespace resgrad

@@ -1,4 +1,4 @@
-// All settings of a training run, as the command line gives them and args.json records them.
+// All settings of a training run, as the command line gives them.
 #pragma once
 
 #include <cstdint>
@@ -161,16 +161,5 @@ void resolve_schedule(RunOptions& options);
 /// What most likely is a mistake, in words: settings that are not at their default and have no
 /// effect beside the others, and changes of the learning rate that lie behind the end of the run.
 std::vector<std::string> settings_without_effect(const RunOptions& options);
-
-/// The settings and the version of the program as a JSON object, without those of this start alone.
-/// Throws  ValueError for text that is not UTF-8, which JSON cannot hold.
-std::string to_json(const RunOptions& options);
-
-/// Those of them that decide on what is computed (Scope::result), as a JSON object.
-std::string result_settings(const RunOptions& options);
-
-/// The settings that `json` holds; those it does not, or as empty text, have their defaults.
-/// Throws  ValueError for a value that its setting cannot have. Unknown settings are left out.
-RunOptions from_json(const std::string& json);
 
 }  // namespace resgrad

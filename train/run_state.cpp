@@ -8,6 +8,7 @@
 #include "core/kernels/isa.h"
 #include "core/parallel.h"
 #include "train/make_optimizer.h"
+#include "train/run_record.h"
 
 namespace resgrad {
 namespace {

@@ -16,6 +16,7 @@
 #include "train/resume.h"
 #include "train/run_data.h"
 #include "train/run_folder.h"
+#include "train/run_record.h"
 #include "train/run_state.h"
 #include "train/version.h"
 

@@ -23,6 +23,7 @@
 #include "train/resume.h"
 #include "train/run_data.h"
 #include "train/run_folder.h"
+#include "train/run_record.h"
 #include "train/signals.h"
 
 namespace resgrad::cli {

@@ -19,6 +19,7 @@
 #include "train/make_optimizer.h"
 #include "train/optim/adamw.h"
 #include "train/run_data.h"
+#include "train/run_record.h"
 #include "train/signals.h"
 #include "train/trainer.h"
 
