@@ -120,6 +120,7 @@ struct RunOptions : NetworkOptions, MachineOptions {
   std::optional<double> lr_rise_share;
   std::optional<double> lr_start_factor;
   std::optional<double> lr_end_factor;
+  double min_lr = 0;
   double label_smoothing = 0;
   double clip_grad_norm = 0;
   double ema_decay = 0;

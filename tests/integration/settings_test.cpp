@@ -156,6 +156,7 @@ TEST_CASE("settings that do not go together exit with 2 before anything is read"
   refused("--lr-scheduler multistep --lr-milestones 5,3", "milestones: expected ascending");
   refused("--lr-scheduler onecycle --lr-warmup-epochs 1",
           "warmup_epochs: expected 0 with onecycle");
+  refused("--lr 0.1 --min-lr 0.2", "min_lr: expected a number in [0, base_lr = 0.1], got 0.2");
   refused("--blocks 3,x,3", "blocks: expected whole numbers with commas");
   refused("--stem imagenet --whiten-stem on", "whiten_stem");
   refused("--shortcut C", "shortcut: expected one of A, B, got C");
