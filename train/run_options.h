@@ -140,6 +140,9 @@ struct RunOptions : NetworkOptions, MachineOptions {
   bool overfit_batch = false;
   std::int64_t limit_train_batches = 0;
   std::int64_t limit_eval_batches = 0;
+  std::int64_t eval_every = 1;
+  std::int64_t patience = 0;
+  double min_delta = 0;
 };
 
 /// What the layer of the networks knows, which this one does not; nothing: any text, without help.

@@ -56,6 +56,8 @@ TEST_CASE("settings without effect are told") {
   CHECK(told([](RunOptions& o) { o.overfit_batch = true, o.mixup = 1; }).size() == 1);
   CHECK(told([](RunOptions& o) { o.lr_scheduler = "onecycle", o.momentum_cycle = 0.1; }).empty());
   CHECK(told([](RunOptions& o) { o.momentum_cycle = 0.1; }).size() == 1);
+  CHECK(told([](RunOptions& o) { o.min_delta = 0.1; }).size() == 1);
+  CHECK(told([](RunOptions& o) { o.min_delta = 0.1, o.patience = 1; }).empty());
   CHECK(told([](RunOptions& o) { o.min_lr = 0.01; }).empty());
   CHECK(told([](RunOptions& o) { o.min_lr = 0.01, o.lr_scheduler = "constant"; }).size() == 1);
 }

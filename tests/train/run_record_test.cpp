@@ -36,6 +36,8 @@ TEST_CASE("settings that decide on the result leave out where and how fast a run
   elsewhere.checkpoint_minutes = 1;
   elsewhere.on_nonfinite = "skip";
   elsewhere.resume = "auto";
+  elsewhere.patience = 3;
+  elsewhere.min_delta = 1;
   CHECK(result_settings(options) == result_settings(elsewhere));
   elsewhere.weight_decay = 1;
   CHECK(result_settings(options) != result_settings(elsewhere));
