@@ -31,6 +31,7 @@ struct NetworkOptions {
   std::string logit_scale = {};
   std::string init = {};
   std::string freeze_norm_scale = {};
+  std::string drop_path = {};
   bool recompute = false;
 };
 
@@ -58,6 +59,7 @@ constexpr NetworkField kNetworkFields[] = {
     {"logit-scale", &NetworkOptions::logit_scale},
     {"init", &NetworkOptions::init},
     {"freeze-norm-scale", &NetworkOptions::freeze_norm_scale},
+    {"drop-path", &NetworkOptions::drop_path},
 };
 
 /// What computes, and how.

@@ -20,7 +20,8 @@ TEST_CASE("a run that was stopped at any step and resumed ends with the same byt
     return std::make_shared<Sequential>(std::initializer_list<ModulePtr>{
         std::make_shared<Conv2d>(3, 4, 3, Conv2dLayerOptions{.stride = 8}),
         std::make_shared<BatchNorm2d>(4), std::make_shared<ReLU>(), std::make_shared<Flatten>(),
-        std::make_shared<Dropout>(0.3, 5), std::make_shared<Linear>(64, 10)});
+        std::make_shared<StochasticDepth>(0.3, 6), std::make_shared<Dropout>(0.3, 5),
+        std::make_shared<Linear>(64, 10)});
   };
   RunOptions settings;
   SUBCASE("sgd") {}
