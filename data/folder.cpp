@@ -198,7 +198,8 @@ Dataset load_folder(const fs::path& part, const FolderOptions& options) {
   std::optional<DecodedFolder> decoded = read_folder_cache(cache, key, dataset.image_bytes());
   if (!decoded) {
     decoded = decode(listing.images, options);
-    const std::string error = write_folder_cache(cache, key, *decoded);
+    const std::string error =
+        options.write_cache ? write_folder_cache(cache, key, *decoded) : std::string();
     if (!error.empty()) dataset.warnings.push_back(error);
   }
   const std::vector<std::string>& damaged = decoded->damaged;

@@ -14,7 +14,8 @@ data::LoadOptions load_options(const RunOptions& o, const std::string& path) {
           .split_seed = o.seed,
           .folder = {.image_size = o.image_size,
                      .skip_damaged = o.skip_damaged,
-                     .exif_transpose = !o.no_exif_transpose}};
+                     .exif_transpose = !o.no_exif_transpose,
+                     .write_cache = !o.dry_run}};
 }
 
 data::LoaderOptions eval_loader_options(const data::DataSplits& data, const RunOptions& o) {
@@ -70,6 +71,17 @@ std::int64_t updates_per_epoch(std::int64_t batches, std::int64_t images, const 
                       "got {}",
                       o.accumulate, o.limit_train_batches);
   return used / o.accumulate;
+}
+
+RunLength run_length(std::int64_t batches, std::int64_t images, const RunOptions& o) {
+  require<ValueError>(o.eval_every >= 1, "train: eval_every: expected at least 1, got {}",
+                      o.eval_every);
+  RunLength length{.epochs = o.epochs,
+                   .steps_per_epoch = updates_per_epoch(batches, images, o),
+                   .eval_every = o.eval_every};
+  length.total_steps = o.epochs * length.steps_per_epoch;
+  if (o.max_steps > 0) length.total_steps = std::min(length.total_steps, o.max_steps);
+  return length;
 }
 
 }  // namespace resgrad

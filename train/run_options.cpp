@@ -362,6 +362,12 @@ Settings output_settings(RunOptions& o) {
        .help = "delete the results of an earlier run in the folder instead of moving them aside",
        .value = &o.overwrite,
        .scope = Scope::start},
+      {.name = "dry-run",
+       .group = Group::run,
+       .help = "print all settings, the size of the network and what a step takes, and stop; "
+               "nothing is written",
+       .value = &o.dry_run,
+       .scope = Scope::start},
       {.name = "checkpoint-minutes",
        .group = Group::output,
        .help =

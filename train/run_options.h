@@ -132,6 +132,7 @@ struct RunOptions : NetworkOptions, MachineOptions {
   std::string output_dir;
   std::string resume;
   bool overwrite = false;
+  bool dry_run = false;
   double checkpoint_minutes = 10;
   int keep = 2;
   std::string on_nonfinite = "stop";

@@ -54,17 +54,6 @@ std::vector<NamedTensor> evidence(const Module& net, const data::Batch& batch) {
   return tensors;
 }
 
-RunLength run_length(std::int64_t batches, std::int64_t images, const RunOptions& o) {
-  require<ValueError>(o.eval_every >= 1, "train: eval_every: expected at least 1, got {}",
-                      o.eval_every);
-  RunLength length{.epochs = o.epochs,
-                   .steps_per_epoch = updates_per_epoch(batches, images, o),
-                   .eval_every = o.eval_every};
-  length.total_steps = o.epochs * length.steps_per_epoch;
-  if (o.max_steps > 0) length.total_steps = std::min(length.total_steps, o.max_steps);
-  return length;
-}
-
 class Run {
  public:
   Run(Module& net, const data::DataSplits& data, const RunOptions& options, CheckpointInfo info,

@@ -116,6 +116,17 @@ TEST_CASE("the cache goes where it is asked to, and a folder that is missing is 
   CHECK(d.warnings[0].find("expected a cache that can be written") != std::string::npos);
 }
 
+TEST_CASE("without a cache of its own a folder stays as it is, and one that is there is read") {
+  const TemporaryFolder folder;
+  const fs::path part = folder.path() / "train";
+  fill(part);
+  const Dataset d = load_folder(part, {.write_cache = false});
+  CHECK(d.size() == 3);
+  CHECK(folder.names() == Names{"train"});
+  load_folder(part, {});
+  CHECK(load_folder(part, {.write_cache = false}).images == d.images);
+}
+
 TEST_CASE("damaged images are all named, or left out and counted") {
   const TemporaryFolder folder;
   const fs::path part = folder.path() / "train";

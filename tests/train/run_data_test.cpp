@@ -82,3 +82,26 @@ TEST_CASE("batches that do not make an update are left out") {
   o.accumulate = 6;
   CHECK_THROWS_AS(updates_per_epoch(5, 80, o), ValueError);
 }
+
+TEST_CASE("the length of a run is that of its epochs, or of max_steps") {
+  RunOptions o = tiny_options("run");
+  o.epochs = 3;
+  o.eval_every = 2;
+  CHECK(run_length(5, 80, o).total_steps == 15);
+  CHECK(run_length(5, 80, o).steps_per_epoch == 5);
+  CHECK(run_length(5, 80, o).eval_every == 2);
+  o.max_steps = 7;
+  CHECK(run_length(5, 80, o).total_steps == 7);
+  o.max_steps = 100;
+  CHECK(run_length(5, 80, o).total_steps == 15);
+  o.eval_every = 0;
+  CHECK_THROWS_WITH_AS(run_length(5, 80, o), "train: eval_every: expected at least 1, got 0",
+                       ValueError);
+}
+
+TEST_CASE("a dry run leaves the folder of the images as it is") {
+  RunOptions o = tiny_options("run");
+  CHECK(load_options(o, "").folder.write_cache);
+  o.dry_run = true;
+  CHECK_FALSE(load_options(o, "").folder.write_cache);
+}

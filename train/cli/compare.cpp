@@ -196,8 +196,8 @@ int run_compare(CompareFlags flags) {
 
 Settings settings(CompareFlags& flags) {
   const NetworkWords words = network_words();
-  Settings rows =
-      without(resgrad::settings(flags.run, words), {"activation", "resume", "overwrite"});
+  Settings rows = without(resgrad::settings(flags.run, words),
+                          {"activation", "resume", "overwrite", "dry-run"});
   find(rows, "output-dir")->default_text = "runs/compare-MODEL";
   append(rows,
          {{.name = "variants",
