@@ -84,8 +84,8 @@ TEST_CASE("a file of settings may be written on other systems, over lines and in
 }
 
 TEST_CASE("help fits 80 columns and has the groups of the settings") {
-  for (const char* command : {"", "train ", "eval ", "predict ", "compare ", "export ", "import ",
-                              "bench ", "summary ", "gradcheck ", "models ", "info "}) {
+  for (const char* command : {"", "train ", "eval ", "predict ", "compare ", "find-lr ", "export ",
+                              "import ", "bench ", "summary ", "gradcheck ", "models ", "info "}) {
     const Result r = run(std::string(command) + "--help");
     CHECK(r.code == 0);
     std::istringstream lines(r.out);
