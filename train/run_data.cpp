@@ -34,11 +34,13 @@ data::LoaderOptions train_loader_options(const data::DataSplits& data, const Run
   options.augment = {.pad = o.pad,
                      .pad_mode = parse_in(data::kPadModeNames, "pad_mode", o.pad_mode),
                      .flip = parse_in(data::kFlipNames, "flip", o.flip),
+                     .policy = parse_in(data::kPolicyNames, "augment", o.augment),
                      .cutout = o.cutout,
                      .random_erasing = o.random_erasing};
   if (o.no_augment) {
     options.augment->pad = 0;
     options.augment->flip = data::Flip::none;
+    options.augment->policy = data::Policy::plain;
   }
   options.mix = {.mixup = o.mixup, .cutmix = o.cutmix};
   return options;

@@ -88,6 +88,13 @@ Settings augmentation_settings(RunOptions& o) {
        .value = &o.flip,
        .limits = names_in<data::kFlipNames>,
        .only_with = augmented},
+      {.name = "augment",
+       .group = Group::data,
+       .help = "operations on the colours and the geometry of training images after crop and flip: "
+               "none, one of TrivialAugment Wide, or two of RandAugment",
+       .value = &o.augment,
+       .limits = names_in<data::kPolicyNames>,
+       .only_with = augmented},
       {.name = "cutout",
        .group = Group::data,
        .help = "side in pixels of the square that is cut out of every training image; 0: none",

@@ -82,6 +82,7 @@ struct RunOptions : NetworkOptions, MachineOptions {
   int pad = 4;
   std::string pad_mode = "zero";
   std::string flip = "random";
+  std::string augment = "plain";
   int cutout = 0;
   double random_erasing = 0;
   double mixup = 0;

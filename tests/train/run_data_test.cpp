@@ -41,6 +41,11 @@ TEST_CASE("training images are shuffled, augmented and mixed, those of the test 
   CHECK(train.augment->pad == 2);
   CHECK((train.augment->flip == data::Flip::alternating));
   CHECK((train.augment->pad_mode == data::PadMode::reflect));
+  CHECK((train.augment->policy == data::Policy::plain));
+  o.augment = "trivial";
+  CHECK((train_loader_options(tiny_splits(), o).augment->policy == data::Policy::trivial));
+  o.augment = "rand";
+  CHECK((train_loader_options(tiny_splits(), o).augment->policy == data::Policy::rand));
   o.flip = "never";
   CHECK_THROWS_AS(train_loader_options(tiny_splits(), o), ValueError);
   o.no_augment = true;
@@ -48,6 +53,7 @@ TEST_CASE("training images are shuffled, augmented and mixed, those of the test 
   train = train_loader_options(tiny_splits(), o);
   CHECK(train.augment->pad == 0);
   CHECK((train.augment->flip == data::Flip::none));
+  CHECK((train.augment->policy == data::Policy::plain));
   CHECK(train.augment->cutout == 8);
 }
 
