@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "core/check.h"
 
@@ -68,6 +69,7 @@ Augmentation draw_augmentation(const AugmentOptions& options, int height, int wi
   if (options.random_erasing > 0 && random.uniform() < options.random_erasing) {
     a.erased = draw_erasing(height, width, random);
   }
+  a.steps = draw_steps(options.policy, height, width, random);
   return a;
 }
 
@@ -82,43 +84,68 @@ PixelTable::PixelTable(const Normalisation& n) {
   }
 }
 
-void write_image(float* out, const Dataset& dataset, std::int64_t index, const Augmentation& a,
-                 const PixelTable& table) {
-  const int height = dataset.height, width = dataset.width;
+namespace {
+
+// The image cropped and mirrored: value(c, level) of pixel (y, x) in channel c goes to
+// out[c * kChannel + (y * width + x) * kPixel], where a kChannel of 0 stands for whole planes.
+template <std::ptrdiff_t kChannel, std::ptrdiff_t kPixel, class T, class Value>
+void write_cropped(T* out, const std::uint8_t* image, int height, int width, const Augmentation& a,
+                   Value&& value) {
   const std::ptrdiff_t plane = std::ptrdiff_t{height} * width;
-  const std::uint8_t* image = dataset.image(index);
   // The columns of the output whose source lies inside the image: none after a wide shift.
   const int shift = a.flip ? a.dx : -a.dx;
   const int first = std::clamp(shift, 0, width), last = std::clamp(width + shift, 0, width);
   for (int y = 0; y < height; ++y) {
     const bool reflect = a.pad_mode == PadMode::reflect;
     const int source_y = reflect ? reflected(y + a.dy, height) : y + a.dy;
-    float* row = out + std::ptrdiff_t{y} * width * 3;
+    T* row = out + std::ptrdiff_t{y} * width * kPixel;
     const bool inside = source_y >= 0 && source_y < height;
     for (std::size_t c = 0; c < 3; ++c) {
-      const float black = table(c, 0);
+      const T black = value(c, 0);
       const auto channel = static_cast<std::ptrdiff_t>(c);
-      float* values = row + channel;
+      T* values = row + channel * (kChannel == 0 ? plane : kChannel);
       if (!inside) {
-        for (int x = 0; x < width; ++x) values[3 * x] = black;
+        for (int x = 0; x < width; ++x) values[kPixel * x] = black;
         continue;
       }
       const std::uint8_t* line = image + channel * plane + std::ptrdiff_t{source_y} * width;
       const auto outside = [&](int x) {
         const int column = a.flip ? width - 1 - x : x;
-        values[3 * x] = reflect ? table(c, line[reflected(column + a.dx, width)]) : black;
+        values[kPixel * x] = reflect ? value(c, line[reflected(column + a.dx, width)]) : black;
       };
       for (int x = 0; x < first; ++x) outside(x);
       for (int x = last; x < width; ++x) outside(x);
       if (a.flip) {
         const std::uint8_t* source = line + (width - 1 + a.dx);
-        for (int x = first; x < last; ++x) values[3 * x] = table(c, source[-x]);
+        for (int x = first; x < last; ++x) values[kPixel * x] = value(c, source[-x]);
       } else {
-        for (int x = first; x < last; ++x) values[3 * x] = table(c, line[x + a.dx]);
+        for (int x = first; x < last; ++x) values[kPixel * x] = value(c, line[x + a.dx]);
       }
     }
-    for (const Box& box : {a.cutout, a.erased}) {
-      if (y >= box.top && y < box.bottom) std::fill(row + 3 * box.left, row + 3 * box.right, 0.0f);
+  }
+}
+
+}  // namespace
+
+void write_image(float* out, const Dataset& dataset, std::int64_t index, const Augmentation& a,
+                 const PixelTable& table) {
+  const int height = dataset.height, width = dataset.width;
+  const std::uint8_t* image = dataset.image(index);
+  if (a.steps == ImageSteps{}) {
+    write_cropped<1, 3>(out, image, height, width, a, table);
+  } else {
+    std::vector<std::uint8_t> planes(static_cast<std::size_t>(dataset.image_bytes()));
+    write_cropped<0, 1>(planes.data(), image, height, width, a,
+                        [](std::size_t, std::uint8_t level) { return level; });
+    for (const ImageStep& step : a.steps) {
+      apply(step.op, step.magnitude, planes.data(), height, width);
+    }
+    write_cropped<1, 3>(out, planes.data(), height, width, {}, table);
+  }
+  for (const Box& box : {a.cutout, a.erased}) {
+    for (int y = box.top; y < box.bottom; ++y) {
+      float* row = out + std::ptrdiff_t{y} * width * 3;
+      std::fill(row + 3 * box.left, row + 3 * box.right, 0.0f);
     }
   }
 }

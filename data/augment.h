@@ -8,6 +8,7 @@
 #include "data/box.h"
 #include "data/dataset.h"
 #include "data/normalise.h"
+#include "data/policy.h"
 
 namespace resgrad::data {
 
@@ -30,6 +31,7 @@ struct AugmentOptions {
   int pad = 4;  ///< pixels around the image before the random crop; 0: no crop
   PadMode pad_mode = PadMode::zero;
   Flip flip = Flip::random;
+  Policy policy = Policy::plain;
   int cutout = 0;             ///< side of the square that is set to the mean; 0: none
   double random_erasing = 0;  ///< probability that a box of random size is set to the mean
 };
@@ -43,6 +45,7 @@ struct Augmentation {
   int dy = 0, dx = 0;  ///< shift of the crop, in [-pad, pad]
   PadMode pad_mode = PadMode::zero;
   bool flip = false;
+  ImageSteps steps = {};         ///< operations on the pixels
   Box cutout = {}, erased = {};  ///< within the image, empty: none
 };
 
@@ -50,7 +53,7 @@ struct Augmentation {
 /// alone. The shift is uniform. The centre of the square is uniform over
 /// the image, so that squares at the border are cut off. The erased box lies within the image: its
 /// area is uniform in [0.02, 0.4] of the image's, height / width log-uniform in [0.3, 1 / 0.3];
-/// after ten draws that do not fit there is none.
+/// after ten draws that do not fit there is none. Operations are drawn last, as draw_steps() does.
 /// Throws  ValueError as check_options does.
 /// Source  crop and flip: He et al. 2015, arXiv:1512.03385, section 4.2; alternating: Jordan 2024,
 ///         arXiv:2404.00498, section 3.6; cutout: DeVries & Taylor 2017, arXiv:1708.04552; random
@@ -75,8 +78,8 @@ class PixelTable {
 
 /// Writes image `index` of `dataset`, augmented and normalised, to out [height, width, 3]. Pixels
 /// from outside the image are as `a.pad_mode` says, before normalisation; the boxes are 0, the
-/// mean, after it. The crop is taken first, then mirrored, then the boxes are cut. `index` must be
-/// in range.
+/// mean, after it. The crop is taken first, then mirrored, then the steps are applied, then the
+/// boxes are cut. `index` must be in range.
 void write_image(float* out, const Dataset& dataset, std::int64_t index, const Augmentation& a,
                  const PixelTable& table);
 

@@ -24,6 +24,8 @@ Dataset subset(const Dataset& dataset, const std::vector<std::int64_t>& indices)
     part.images.insert(part.images.end(), dataset.image(i),
                        dataset.image(i) + dataset.image_bytes());
     part.labels.push_back(dataset.labels[static_cast<std::size_t>(i)]);
+    part.places.push_back(dataset.place(i));
+    if (!dataset.files.empty()) part.files.push_back(dataset.files[static_cast<std::size_t>(i)]);
   }
   return part;
 }

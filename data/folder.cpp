@@ -117,7 +117,8 @@ void write_planes(const Image& image, std::uint8_t* to) {
   }
 }
 
-DecodedFolder decode(const std::vector<File>& files, const FolderOptions& options) {
+DecodedFolder decode(const fs::path& part, const std::vector<File>& files,
+                     const FolderOptions& options) {
   const int size = options.image_size;
   const std::size_t bytes = std::size_t{3} * static_cast<std::size_t>(size * size);
   DecodedFolder decoded;
@@ -151,6 +152,7 @@ DecodedFolder decode(const std::vector<File>& files, const FolderOptions& option
     if (to != from) std::copy_n(from, bytes, to);
     to += static_cast<std::ptrdiff_t>(bytes);
     decoded.labels.push_back(files[i].label);
+    decoded.files.push_back(files[i].path.lexically_relative(part).generic_string());
   }
   decoded.images.erase(to, decoded.images.end());
   return decoded;
@@ -197,8 +199,9 @@ Dataset load_folder(const fs::path& part, const FolderOptions& options) {
       fmt::format(".resgrad-{}-{}.cache", whole.filename().string(), options.image_size);
   std::optional<DecodedFolder> decoded = read_folder_cache(cache, key, dataset.image_bytes());
   if (!decoded) {
-    decoded = decode(listing.images, options);
-    const std::string error = write_folder_cache(cache, key, *decoded);
+    decoded = decode(part, listing.images, options);
+    const std::string error =
+        options.write_cache ? write_folder_cache(cache, key, *decoded) : std::string();
     if (!error.empty()) dataset.warnings.push_back(error);
   }
   const std::vector<std::string>& damaged = decoded->damaged;
@@ -222,6 +225,7 @@ Dataset load_folder(const fs::path& part, const FolderOptions& options) {
   }
   dataset.images = std::move(decoded->images);
   dataset.labels = std::move(decoded->labels);
+  dataset.files = std::move(decoded->files);
   return dataset;
 }
 

@@ -15,6 +15,7 @@ struct FolderOptions {
   bool exif_transpose = true;  ///< turn photographs as their EXIF orientation says
   /// Where the decoded images are kept for the next time; empty: in the folder above `part`.
   std::filesystem::path cache_folder = {};
+  bool write_cache = true;  ///< without, a cache that is there is read all the same
   /// The classes in the order of their labels; empty: the folders in `part`, sorted.
   std::vector<std::string> classes = {};
 };

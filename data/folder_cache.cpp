@@ -13,15 +13,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kStart = "resgrad folder cache 1\n";
+constexpr std::string_view kStart = "resgrad folder cache 2\n";
 
 struct Sizes {
   std::uint64_t images = 0, image_bytes = 0, text_bytes = 0;
 };
 
-std::string joined(const std::vector<std::string>& texts) {
+std::string joined(const DecodedFolder& folder) {
   std::string all;
-  for (const std::string& text : texts) all.append(text).push_back('\0');
+  for (const auto* texts : {&folder.files, &folder.damaged}) {
+    for (const std::string& text : *texts) all.append(text).push_back('\0');
+  }
   return all;
 }
 
@@ -70,14 +72,18 @@ std::optional<DecodedFolder> read_folder_cache(const fs::path& file, const std::
   read(texts.data(), texts.size());
   read(end.data(), end.size());
   if (!in || end != key) return std::nullopt;
-  folder.damaged = parted(texts);
+  std::vector<std::string> all = parted(texts);
+  if (all.size() < sizes.images) return std::nullopt;
+  const auto damaged = all.begin() + static_cast<std::ptrdiff_t>(sizes.images);
+  folder.damaged.assign(damaged, all.end());
+  folder.files.assign(all.begin(), damaged);
   return folder;
 }
 
 std::string write_folder_cache(const fs::path& file, const std::string& key,
                                const DecodedFolder& folder) {
   const fs::path unfinished = file.string() + fmt::format(".{}.part", getpid());
-  const std::string texts = joined(folder.damaged);
+  const std::string texts = joined(folder);
   const std::uint64_t images = folder.labels.size();
   const Sizes sizes{.images = images,
                     .image_bytes = images == 0 ? 0 : folder.images.size() / images,

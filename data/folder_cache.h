@@ -11,6 +11,7 @@ namespace resgrad::data {
 
 struct DecodedFolder {
   std::vector<std::uint8_t> images, labels;  ///< as in Dataset
+  std::vector<std::string> files;            ///< as in Dataset
   std::vector<std::string> damaged;          ///< what is said of the images that are not among them
 };
 
@@ -21,9 +22,9 @@ std::optional<DecodedFolder> read_folder_cache(const std::filesystem::path& file
 
 /// Writes the file, which appears under its name only when it is complete. Returns what is wrong if
 /// it cannot be written, else nothing. The folder must be there.
-/// Format  "resgrad folder cache 1\n" and the key; the numbers of images and of bytes of an image,
+/// Format  "resgrad folder cache 2\n" and the key; the numbers of images and of bytes of an image,
 ///         and the bytes of the texts, 8 bytes each in the order of the processor; labels, images,
-///         the texts, each ended by a zero; the key again.
+///         the texts (files, then what is said of damaged ones), each ended by a zero; the key.
 std::string write_folder_cache(const std::filesystem::path& file, const std::string& key,
                                const DecodedFolder& folder);
 

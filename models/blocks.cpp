@@ -4,6 +4,7 @@
 
 #include "core/autograd/grad_mode.h"
 #include "core/ops/arithmetic.h"
+#include "core/ops/relu.h"
 #include "core/ops/shortcut.h"
 #include "nn/batch_norm2d.h"
 #include "nn/conv2d.h"
@@ -115,13 +116,22 @@ ResidualBlock::ResidualBlock(const char* op, std::int64_t c_in, std::int64_t c_o
 
 Tensor ResidualBlock::forward(const Tensor& x) {
   Module &main_path = *main_path_, &shortcut = *shortcut_;
-  if (activation_ == Activation::post) return add_relu(main_path, shortcut, x);
-  const Tensor residual = main_path(x);  // first, as summaries list it
-  return residual + shortcut(x);
+  const bool post = activation_ == Activation::post;
+  const bool drops = drop_path_ != nullptr && drop_path_->is_training();
+  if (post && !drops) return add_relu(main_path, shortcut, x);
+  Tensor sum = main_path(x);  // first, as summaries list it
+  if (drops) sum = (*drop_path_)(sum);
+  sum = sum + shortcut(x);
+  return post ? relu(sum) : sum;
 }
 
 void ResidualBlock::zero_init() {
   last_weight_.detach().zero_();
+}
+
+void ResidualBlock::set_drop_path(double p) {
+  auto drop_path = std::make_shared<StochasticDepth>(p);
+  if (p > 0) drop_path_ = register_module("drop_path", std::move(drop_path));
 }
 
 ZeroPadShortcut::ZeroPadShortcut(std::int64_t c_in, std::int64_t c_out, std::int64_t stride)

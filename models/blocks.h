@@ -7,6 +7,7 @@
 
 #include "core/enum_names.h"
 #include "nn/batch_norm2d.h"
+#include "nn/layers.h"
 #include "nn/sequential.h"
 
 namespace resgrad {
@@ -80,7 +81,8 @@ ModulePtr make_shortcut(std::int64_t c_in, std::int64_t c_out, std::int64_t stri
 /// that of a bottleneck block, with mid = mid_channels or c_out / bottleneck_ratio,
 ///   1x1 (c_in -> mid), 3x3 (mid -> mid, stride, groups), 1x1 (mid -> c_out).
 /// The shortcut is `downsample` if given, else make_shortcut() with a bare projection. It takes x
-/// itself in both orders. No convolution has a bias. Children: main_path (a Sequential), shortcut.
+/// itself in both orders. No convolution has a bias. Children: main_path (a Sequential), shortcut
+/// and, after set_drop_path(), drop_path.
 class ResidualBlock : public Module {
  public:
   /// Makes the block start as its shortcut: zeroes the weight of the last norm (post), or of the
@@ -88,6 +90,11 @@ class ResidualBlock : public Module {
   /// Source  Goyal et al. 2017, arXiv:1706.02677, section 5.1.
   /// Differs  the pre-activation form.
   void zero_init();
+
+  /// Lets the block be its shortcut (post: rectified) for a sample of a batch with probability p in
+  /// train mode: main_path(x) goes through StochasticDepth(p). For once; p = 0 changes nothing.
+  /// Throws  ValueError unless 0 <= p < 1, and when called again.
+  void set_drop_path(double p);
 
  protected:
   /// `op` begins the messages.
@@ -103,6 +110,7 @@ class ResidualBlock : public Module {
   std::shared_ptr<Sequential> main_path_;
   Tensor last_weight_;  // at 0 the main path is 0
   ModulePtr shortcut_;
+  std::shared_ptr<StochasticDepth> drop_path_;  // or null
 };
 
 /// Residual block of ResNet, post-activation unless asked otherwise.

@@ -166,6 +166,11 @@ const std::vector<Field>& table() {
       {{"freeze_norm_scale", "on|off", "the weights of all norms stay at their initial values"},
        [](const C& c) { return on_off(c.freeze_norm_scale); },
        [](C& c, Text f, Text t) { c.freeze_norm_scale = parse_switch(f, t); }},
+      {{"drop_path", "a number",
+        "stochastic depth: probability that the last block is left out for a training image; it "
+        "rises to that from 0 at the first block"},
+       [](const C& c) { return fmt::format("{}", c.drop_path); },
+       [](C& c, Text f, Text t) { c.drop_path = parse_real(f, t); }},
   };
   return all;
 }

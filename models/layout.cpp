@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "core/check.h"
+#include "nn/layers.h"
 
 namespace resgrad::models {
 namespace {
@@ -91,6 +92,7 @@ std::vector<NamedTensor> renamed_state(const Module& net, const ResNetConfig& co
                                        const Layout& layout, std::string_view prefix) {
   check_network(layout, config);
   std::vector<NamedTensor> state = net.state_dict();
+  std::erase_if(state, [](const NamedTensor& t) { return DropLayer::is_random_state(t.name); });
   for (NamedTensor& t : state) t.name = std::string(prefix) + renamed(layout, t.name);
   return state;
 }

@@ -46,6 +46,9 @@ void validate_numbers(const ResNetConfig& c) {
   at_least_1("groups", c.groups);
   at_least_1("stem_channels", c.stem_channels);
   at_least_1("num_classes", c.num_classes);
+  require<ValueError>(c.drop_path >= 0 && c.drop_path < 1,
+                      "network: drop_path: expected a number of at least 0 and below 1, got {}",
+                      c.drop_path);
   require<ValueError>(std::isfinite(c.logit_scale) && c.logit_scale != 0,
                       "network: logit_scale: expected a finite number other than 0, got {}",
                       c.logit_scale);
@@ -141,6 +144,18 @@ void start_as_shortcut(Module& module) {
   if (auto* block = dynamic_cast<ResidualBlock*>(&module)) block->zero_init();
 }
 
+// The last thing to draw from the generator of the weights, which stay those of a network without.
+void drop_paths(Module& net, double rate) {
+  std::vector<ResidualBlock*> blocks;
+  net.apply([&blocks](Module& module) {
+    if (auto* block = dynamic_cast<ResidualBlock*>(&module)) blocks.push_back(block);
+  });
+  const auto last = static_cast<double>(blocks.size() - 1);
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    blocks[i]->set_drop_path(last == 0 ? rate : rate * static_cast<double>(i) / last);
+  }
+}
+
 void freeze_scale(Module& module) {
   const auto* norm = dynamic_cast<BatchNorm2d*>(&module);
   if (norm != nullptr) Tensor(norm->weight()).set_requires_grad(false);
@@ -203,6 +218,7 @@ ResNet::ResNet(const ResNetConfig& config) {
   }
   if (config.zero_init_residual) apply(start_as_shortcut);
   if (config.freeze_norm_scale) apply(freeze_scale);
+  if (config.drop_path > 0) drop_paths(*this, config.drop_path);
 }
 
 void ResNet::make_stem(const ResNetConfig& config) {

@@ -76,6 +76,9 @@ struct ResNetConfig {
   /// Let every block start as its shortcut, see ResidualBlock::zero_init.
   bool zero_init_residual = false;
   bool freeze_norm_scale = false;  ///< the weights of norms require no gradient
+  /// Stochastic depth: block i of n has ResidualBlock::set_drop_path(drop_path * i / (n - 1)), i =
+  /// 0 to n - 1; one that is alone has drop_path. As timm's drop_path_rate.
+  double drop_path = 0;
 
   bool operator==(const ResNetConfig&) const = default;
 };

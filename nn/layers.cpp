@@ -7,6 +7,7 @@
 #include "core/ops/relu.h"
 #include "core/ops/require.h"
 #include "core/ops/shaping.h"
+#include "core/ops/stochastic_depth.h"
 #include "core/random.h"
 #include "nn/init.h"
 
@@ -35,19 +36,27 @@ Tensor Flatten::forward(const Tensor& x) {
   return flatten(x);
 }
 
-Dropout::Dropout(double p, std::optional<std::uint64_t> seed) : p_(p) {
-  require<ValueError>(p >= 0 && p < 1, "Dropout: p: expected 0 <= p < 1, got {}", p);
+DropLayer::DropLayer(const char* name, double p, std::optional<std::uint64_t> seed) : p_(p) {
+  require<ValueError>(p >= 0 && p < 1, "{}: p: expected 0 <= p < 1, got {}", name, p);
   const auto bits = std::bit_cast<std::int64_t>(seed ? *seed : init::draw_seed());
-  random_state_ = register_buffer("random_state", Tensor::from<std::int64_t>({bits, 0}, {2}));
+  random_state_ =
+      register_buffer(std::string(kRandomState), Tensor::from<std::int64_t>({bits, 0}, {2}));
 }
 
-Tensor Dropout::forward(const Tensor& x) {
+Tensor DropLayer::forward(const Tensor& x) {
   if (!is_training() || p_ == 0) return x;
   auto* const state = random_state_.data<std::int64_t>();
   const auto seed = std::bit_cast<std::uint64_t>(state[0]);
   const auto call = std::bit_cast<std::uint64_t>(state[1]++);
   Random random(seed, Purpose::dropout, 0, call);
-  return dropout(x, p_, random);
+  return drop(x, p_, random);
+}
+
+Tensor Dropout::drop(const Tensor& x, double p, Random& random) {
+  return dropout(x, p, random);
+}
+Tensor StochasticDepth::drop(const Tensor& x, double p, Random& random) {
+  return stochastic_depth(x, p, random);
 }
 
 }  // namespace resgrad

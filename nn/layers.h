@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "core/ops/pool.h"
 #include "nn/module.h"
@@ -87,21 +88,51 @@ class Flatten final : public Module {
   Tensor forward(const Tensor& x) override;
 };
 
-/// In train mode zeroes elements with probability p and scales the others by 1 / (1 - p); in
-/// evaluation mode the identity. Draws are keyed by (seed, number of the call in train mode).
+/// What layers that drop parts of their input have in common: in train mode drop(), in evaluation
+/// mode and for p = 0 the identity. Draws are keyed by (seed, number of the call in train mode).
 /// Buffers  random_state (int64 [2]): the seed and the number of the next call, so that a state
 ///          dict says how its masks go on.
 /// Initial  seed: init::draw_seed() if not given, so that no two layers share their masks.
 /// Throws   ValueError unless 0 <= p < 1.
-class Dropout final : public Module {
+class DropLayer : public Module {
  public:
-  explicit Dropout(double p, std::optional<std::uint64_t> seed = {});
+  /// Whether a tensor of a state dict is such a buffer, which belongs to a course of training and
+  /// not to what was learnt.
+  static bool is_random_state(std::string_view name) { return name.ends_with(kRandomState); }
+
+ protected:
+  DropLayer(const char* name, double p, std::optional<std::uint64_t> seed);
+
+ private:
+  static constexpr std::string_view kRandomState = "random_state";
+
+  Tensor forward(const Tensor& x) final;
+  virtual Tensor drop(const Tensor& x, double p, Random& random) = 0;
+  double p_;
+  Tensor random_state_;
+};
+
+/// Zeroes elements with probability p and scales the others by 1 / (1 - p), as core/ops/dropout.h.
+class Dropout final : public DropLayer {
+ public:
+  explicit Dropout(double p, std::optional<std::uint64_t> seed = {})
+      : DropLayer("Dropout", p, seed) {}
   std::string class_name() const override { return "Dropout"; }
 
  private:
-  Tensor forward(const Tensor& x) override;
-  double p_;
-  Tensor random_state_;
+  Tensor drop(const Tensor& x, double p, Random& random) override;
+};
+
+/// Zeroes samples with probability p and scales the others by 1 / (1 - p), as
+/// core/ops/stochastic_depth.h: the end of a path that is left out for some images.
+class StochasticDepth final : public DropLayer {
+ public:
+  explicit StochasticDepth(double p, std::optional<std::uint64_t> seed = {})
+      : DropLayer("StochasticDepth", p, seed) {}
+  std::string class_name() const override { return "StochasticDepth"; }
+
+ private:
+  Tensor drop(const Tensor& x, double p, Random& random) override;
 };
 
 }  // namespace resgrad

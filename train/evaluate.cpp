@@ -24,6 +24,14 @@ std::int64_t rank_of(const std::vector<double>& row, std::int64_t label) {
   return rank;
 }
 
+// log of the sum of exp(v).
+double log_sum_exp(const std::vector<double>& row) {
+  const double top = std::ranges::max(row);
+  double sum = 0;
+  for (const double v : row) sum += std::exp(v - top);
+  return top + std::log(sum);
+}
+
 // Calls f(row, label) for every sample.
 template <class F>
 void for_each_row(const Tensor& logits, const Tensor& labels, F&& f) {
@@ -73,8 +81,17 @@ Evaluation evaluate(Module& net, data::Loader& loader, int classes,
     }
     loss_sum += loss * static_cast<double>(n);
     hits5 += count_hits(logits, batch.labels, 5);
+    std::size_t in_batch = 0;
     for_each_row(logits, batch.labels, [&](const std::vector<double>& row, std::int64_t label) {
       const auto predicted = std::ranges::max_element(row) - row.begin();
+      if (options.prediction) {
+        const double total = log_sum_exp(row);
+        options.prediction({.index = batch.indices[in_batch++],
+                            .label = label,
+                            .predicted = predicted,
+                            .probability = std::exp(std::ranges::max(row) - total),
+                            .loss = total - row[static_cast<std::size_t>(label)]});
+      }
       ++result.confusion[static_cast<std::size_t>(label * classes + predicted)];
       hits1 += rank_of(row, label) == 0;
     });

@@ -33,12 +33,22 @@ struct Evaluation {
   std::string nonfinite;
 };
 
+/// What was said of one image.
+struct Prediction {
+  std::int64_t index = 0;  ///< in the data set that was evaluated
+  std::int64_t label = 0, predicted = 0;
+  double probability = 0;  ///< of `predicted`: the largest of the softmax
+  double loss = 0;         ///< cross entropy, -log of the probability of `label`
+};
+
 struct EvaluateOptions {
   std::int64_t limit_batches = 0;  ///< 0: all
   Tta tta = Tta::none;
   std::stop_token stop = {};
   /// Called after each batch with how many are done and how many there are.
   std::function<void(std::int64_t, std::int64_t)> progress = [](std::int64_t, std::int64_t) {};
+  /// Called for each image, if it is there.
+  std::function<void(const Prediction&)> prediction = {};
 };
 
 /// Runs `net` in evaluation mode, without gradients, over one epoch of `loader`, at most

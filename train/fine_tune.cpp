@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/check.h"
+#include "nn/layers.h"
 
 namespace resgrad {
 
@@ -15,11 +16,11 @@ void start_from(Module& net, const Checkpoint& weights, std::int64_t num_classes
                       "--reset-head the classifier starts anew and all else from them",
                       name, num_classes, weights.info.num_classes);
   std::vector<NamedTensor> own = net.state_dict(), state = weights.model;
-  if (reset_head) {
-    const std::string prefix = std::string(kHead) + '.';
-    for (auto* tensors : {&own, &state}) {
-      std::erase_if(*tensors, [&](const NamedTensor& t) { return t.name.starts_with(prefix); });
-    }
+  const std::string prefix = std::string(kHead) + '.';
+  for (auto* tensors : {&own, &state}) {
+    std::erase_if(*tensors, [&](const NamedTensor& t) {
+      return DropLayer::is_random_state(t.name) || (reset_head && t.name.starts_with(prefix));
+    });
   }
   copy_state(fmt::format("weights: {}", name), own, state);
 }

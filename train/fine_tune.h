@@ -15,8 +15,9 @@ namespace resgrad {
 constexpr std::string_view kHead = "fc";
 
 /// Gives `net`, which has outputs for `num_classes`, the parameters and buffers of `weights`; with
-/// `reset_head` all but those of kHead, which keeps its values. `name` stands for the weights in
-/// messages.
+/// `reset_head` all but those of kHead, which keeps its values. Random numbers begin anew, as does
+/// the training: either may have layers that drop parts, which the other has not. `name` stands for
+/// the weights in messages.
 /// Throws  ValueError when the weights have other classes and the head is not reset, and as
 ///         copy_state(); nothing is changed then.
 void start_from(Module& net, const Checkpoint& weights, std::int64_t num_classes, bool reset_head,

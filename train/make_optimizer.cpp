@@ -137,6 +137,7 @@ ScheduleOptions make_schedule(const RunOptions& options, std::int64_t steps_per_
                            .warmup_epochs = o.lr_warmup_epochs,
                            .warmup_method = o.lr_warmup_method,
                            .warmup_factor = o.lr_warmup_factor,
+                           .min_lr = o.min_lr,
                            .rise_share = *o.lr_rise_share,
                            .start_factor = *o.lr_start_factor,
                            .end_factor = *o.lr_end_factor,

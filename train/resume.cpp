@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.h"
+#include "train/run_record.h"
 
 namespace resgrad {
 namespace {

@@ -14,7 +14,8 @@ data::LoadOptions load_options(const RunOptions& o, const std::string& path) {
           .split_seed = o.seed,
           .folder = {.image_size = o.image_size,
                      .skip_damaged = o.skip_damaged,
-                     .exif_transpose = !o.no_exif_transpose}};
+                     .exif_transpose = !o.no_exif_transpose,
+                     .write_cache = !o.dry_run}};
 }
 
 data::LoaderOptions eval_loader_options(const data::DataSplits& data, const RunOptions& o) {
@@ -33,11 +34,13 @@ data::LoaderOptions train_loader_options(const data::DataSplits& data, const Run
   options.augment = {.pad = o.pad,
                      .pad_mode = parse_in(data::kPadModeNames, "pad_mode", o.pad_mode),
                      .flip = parse_in(data::kFlipNames, "flip", o.flip),
+                     .policy = parse_in(data::kPolicyNames, "augment", o.augment),
                      .cutout = o.cutout,
                      .random_erasing = o.random_erasing};
   if (o.no_augment) {
     options.augment->pad = 0;
     options.augment->flip = data::Flip::none;
+    options.augment->policy = data::Policy::plain;
   }
   options.mix = {.mixup = o.mixup, .cutmix = o.cutmix};
   return options;
@@ -70,6 +73,17 @@ std::int64_t updates_per_epoch(std::int64_t batches, std::int64_t images, const 
                       "got {}",
                       o.accumulate, o.limit_train_batches);
   return used / o.accumulate;
+}
+
+RunLength run_length(std::int64_t batches, std::int64_t images, const RunOptions& o) {
+  require<ValueError>(o.eval_every >= 1, "train: eval_every: expected at least 1, got {}",
+                      o.eval_every);
+  RunLength length{.epochs = o.epochs,
+                   .steps_per_epoch = updates_per_epoch(batches, images, o),
+                   .eval_every = o.eval_every};
+  length.total_steps = o.epochs * length.steps_per_epoch;
+  if (o.max_steps > 0) length.total_steps = std::min(length.total_steps, o.max_steps);
+  return length;
 }
 
 }  // namespace resgrad

@@ -3,6 +3,7 @@
 
 #include "data/datasets.h"
 #include "data/loader.h"
+#include "train/log/recorders.h"
 #include "train/run_options.h"
 
 namespace resgrad {
@@ -26,5 +27,9 @@ data::DataSplits first_update_only(const data::DataSplits& data, const RunOption
 /// Throws  ValueError when there is not one, or accumulate is below 1.
 std::int64_t updates_per_epoch(std::int64_t batches, std::int64_t images,
                                const RunOptions& options);
+
+/// The length of a run whose epochs have so many batches and images.
+/// Throws  ValueError as updates_per_epoch(), and when eval_every is below 1.
+RunLength run_length(std::int64_t batches, std::int64_t images, const RunOptions& options);
 
 }  // namespace resgrad

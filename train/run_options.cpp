@@ -9,27 +9,15 @@
 #include "data/augment.h"
 #include "data/datasets.h"
 #include "train/optim/schedule.h"
-#include "train/version.h"
 
 namespace resgrad {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr NumberRange kBetaParameter{"0, or a number of 0.001 to 1000",
                                      [](double x) { return x == 0 || (x >= 1e-3 && x <= 1e3); }};
 constexpr NumberRange kHalfShare{"a number of 0 to 0.5",
                                  [](double x) { return x >= 0 && x <= 0.5; }};
-
-template <class Wanted>
-Json record(RunOptions options, Wanted&& wanted) {
-  Json json;
-  for (const Setting& setting : settings(options)) {
-    if (wanted(setting.scope)) json[json_key(setting)] = json_value(setting);
-  }
-  return json;
-}
 
 std::vector<std::string> conv_engines() {
   std::vector<std::string> names{"auto"};
@@ -99,6 +87,13 @@ Settings augmentation_settings(RunOptions& o) {
        .help = "mirror training images: never, each time by chance, or in every second epoch",
        .value = &o.flip,
        .limits = names_in<data::kFlipNames>,
+       .only_with = augmented},
+      {.name = "augment",
+       .group = Group::data,
+       .help = "operations on the colours and the geometry of training images after crop and flip: "
+               "none, one of TrivialAugment Wide, or two of RandAugment",
+       .value = &o.augment,
+       .limits = names_in<data::kPolicyNames>,
        .only_with = augmented},
       {.name = "cutout",
        .group = Group::data,
@@ -330,6 +325,12 @@ Settings schedule_settings(RunOptions& o) {
        .limits = kAtLeastZero,
        .default_text = "4e-6; triangular: 0",
        .only_with = cycle},
+      {.name = "min-lr",
+       .group = Group::schedule,
+       .help = "learning rate at the end",
+       .value = &o.min_lr,
+       .limits = kAtLeastZero,
+       .only_with = {"with --lr-scheduler cosine", o.lr_scheduler == "cosine"}},
       {.name = "label-smoothing",
        .group = Group::optimisation,
        .help = "share of a label that is spread over all classes",
@@ -367,6 +368,12 @@ Settings output_settings(RunOptions& o) {
        .group = Group::output,
        .help = "delete the results of an earlier run in the folder instead of moving them aside",
        .value = &o.overwrite,
+       .scope = Scope::start},
+      {.name = "dry-run",
+       .group = Group::run,
+       .help = "print all settings, the size of the network and what a step takes, and stop; "
+               "nothing is written",
+       .value = &o.dry_run,
        .scope = Scope::start},
       {.name = "checkpoint-minutes",
        .group = Group::output,
@@ -421,6 +428,23 @@ Settings output_settings(RunOptions& o) {
        .group = Group::run,
        .help = "batches after which to end an evaluation; 0: no limit",
        .value = &o.limit_eval_batches},
+      {.name = "eval-every",
+       .group = Group::run,
+       .help = "epochs between two evaluations; the last epoch always has one",
+       .value = &o.eval_every,
+       .limits = IntegerRange{1}},
+      {.name = "patience",
+       .group = Group::run,
+       .help = "evaluations in a row without a better top-1 after which to stop; 0: never",
+       .value = &o.patience,
+       .scope = Scope::run},
+      {.name = "min-delta",
+       .group = Group::run,
+       .help = "percentage points by which a top-1 must exceed the best to be a better one",
+       .value = &o.min_delta,
+       .limits = kAtLeastZero,
+       .only_with = {"with --patience", o.patience > 0},
+       .scope = Scope::run},
       {.name = "resume",
        .group = Group::run,
        .help =
@@ -544,42 +568,6 @@ std::vector<std::string> settings_without_effect(const RunOptions& options) {
                     o.epochs, o.lr_warmup_epochs));
   }
   return found;
-}
-
-std::string to_json(const RunOptions& options) {
-  Json json = {{"version", kVersion}};
-  json.update(record(options, [](Scope scope) { return scope != Scope::start; }));
-  RunOptions copy = options;
-  for (const Setting& setting : settings(copy)) {
-    const Json value = json_value(setting);
-    try {
-      value.dump();
-    } catch (const Json::type_error&) {
-      throw ValueError(fmt::format(
-          "settings: {}: expected text in UTF-8, as the record of the settings is, got {}",
-          setting.name, value.dump(-1, ' ', false, Json::error_handler_t::replace)));
-    }
-  }
-  return json.dump(2) + "\n";
-}
-
-std::string result_settings(const RunOptions& options) {
-  return record(options, [](Scope scope) { return scope == Scope::result; }).dump();
-}
-
-RunOptions from_json(const std::string& text) {
-  RunOptions options;
-  const Json json = Json::parse(text);
-  for (Setting& setting : settings(options)) {
-    const auto found = json.find(json_key(setting));
-    if (found == json.end() || *found == "") continue;
-    try {
-      assign(setting, *found);
-    } catch (const ValueError& error) {
-      throw ValueError(fmt::format("settings: {}: {}", setting.name, error.what()));
-    }
-  }
-  return options;
 }
 
 }  // namespace resgrad

@@ -1,4 +1,4 @@
-// All settings of a training run, as the command line gives them and args.json records them.
+// All settings of a training run, as the command line gives them.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +31,7 @@ struct NetworkOptions {
   std::string logit_scale = {};
   std::string init = {};
   std::string freeze_norm_scale = {};
+  std::string drop_path = {};
   bool recompute = false;
 };
 
@@ -58,6 +59,7 @@ constexpr NetworkField kNetworkFields[] = {
     {"logit-scale", &NetworkOptions::logit_scale},
     {"init", &NetworkOptions::init},
     {"freeze-norm-scale", &NetworkOptions::freeze_norm_scale},
+    {"drop-path", &NetworkOptions::drop_path},
 };
 
 /// What computes, and how.
@@ -80,6 +82,7 @@ struct RunOptions : NetworkOptions, MachineOptions {
   int pad = 4;
   std::string pad_mode = "zero";
   std::string flip = "random";
+  std::string augment = "plain";
   int cutout = 0;
   double random_erasing = 0;
   double mixup = 0;
@@ -120,6 +123,7 @@ struct RunOptions : NetworkOptions, MachineOptions {
   std::optional<double> lr_rise_share;
   std::optional<double> lr_start_factor;
   std::optional<double> lr_end_factor;
+  double min_lr = 0;
   double label_smoothing = 0;
   double clip_grad_norm = 0;
   double ema_decay = 0;
@@ -129,6 +133,7 @@ struct RunOptions : NetworkOptions, MachineOptions {
   std::string output_dir;
   std::string resume;
   bool overwrite = false;
+  bool dry_run = false;
   double checkpoint_minutes = 10;
   int keep = 2;
   std::string on_nonfinite = "stop";
@@ -139,6 +144,9 @@ struct RunOptions : NetworkOptions, MachineOptions {
   bool overfit_batch = false;
   std::int64_t limit_train_batches = 0;
   std::int64_t limit_eval_batches = 0;
+  std::int64_t eval_every = 1;
+  std::int64_t patience = 0;
+  double min_delta = 0;
 };
 
 /// What the layer of the networks knows, which this one does not; nothing: any text, without help.
@@ -161,16 +169,5 @@ void resolve_schedule(RunOptions& options);
 /// What most likely is a mistake, in words: settings that are not at their default and have no
 /// effect beside the others, and changes of the learning rate that lie behind the end of the run.
 std::vector<std::string> settings_without_effect(const RunOptions& options);
-
-/// The settings and the version of the program as a JSON object, without those of this start alone.
-/// Throws  ValueError for text that is not UTF-8, which JSON cannot hold.
-std::string to_json(const RunOptions& options);
-
-/// Those of them that decide on what is computed (Scope::result), as a JSON object.
-std::string result_settings(const RunOptions& options);
-
-/// The settings that `json` holds; those it does not, or as empty text, have their defaults.
-/// Throws  ValueError for a value that its setting cannot have. Unknown settings are left out.
-RunOptions from_json(const std::string& json);
 
 }  // namespace resgrad

@@ -7,7 +7,9 @@
 #include "core/kernels/conv2d.h"
 #include "core/kernels/isa.h"
 #include "core/parallel.h"
+#include "train/early_stopping.h"
 #include "train/make_optimizer.h"
+#include "train/run_record.h"
 
 namespace resgrad {
 namespace {
@@ -78,16 +80,25 @@ void RunState::restore(const FoundCheckpoint& found, const ResolveDefaults& reso
   now = *c.state;
   update.set_steps(c.info.step);
   epoch = (step() - now.epoch_step) / length_.steps_per_epoch;
-  dropped_ = !finished() && std::erase_if(now.epochs, [this](const EpochMetrics& row) {
-                              return row.epoch > epoch;
-                            }) > 0;
-  if (dropped_ && best() == nullptr) {  // it was the one that is gone
-    now.best_top1 = -1;
-    for (const EpochMetrics& row : now.epochs) {
-      if (is_better(row)) now.best_top1 = row.test_top1;
-    }
+  if (step() < length_.total_steps && !now.epochs.empty() && !stays(now.epochs.back())) {
+    drop_last_evaluation();
   }
   add_times(now.epochs, found.file.parent_path() / "metrics.csv");
+}
+
+void RunState::drop_last_evaluation() {
+  dropped_ = true;
+  EpochMetrics& last = now.epochs.back();
+  if (last.epoch > epoch) {
+    now.epochs.pop_back();
+  } else {
+    last.test_loss = last.test_top1 = last.ema_test_loss = last.ema_test_top1 = std::nan("");
+  }
+  if (best() != nullptr) return;  // it was not the one that is gone
+  now.best_top1 = -1;
+  for (const EpochMetrics& row : now.epochs) {
+    if (is_better(row)) now.best_top1 = row.test_top1;
+  }
 }
 
 Checkpoint RunState::capture() const {
@@ -104,8 +115,22 @@ Checkpoint RunState::capture() const {
   return checkpoint;
 }
 
+bool RunState::evaluation_due() const {
+  return step() >= length_.total_steps || (epoch + 1) % length_.eval_every == 0;
+}
+
+bool RunState::stays(const EpochMetrics& row) const {
+  return row.epoch <= epoch && (row.epoch % length_.eval_every == 0 || std::isnan(row.test_top1));
+}
+
+bool RunState::stopped_early() const {
+  return step() < length_.total_steps && options_.patience > 0 &&
+         evaluations_without_gain(now.epochs, options_.min_delta) >= options_.patience;
+}
+
 bool RunState::finished() const {
-  return step() >= length_.total_steps && !now.epochs.empty() && now.epochs.back().step == step();
+  const bool has_row = !now.epochs.empty() && now.epochs.back().step == step();
+  return has_row && (step() >= length_.total_steps || stopped_early());
 }
 
 bool RunState::add(const EpochMetrics& row) {

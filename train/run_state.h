@@ -25,8 +25,9 @@ class RunState {
   RunState(const RunState&) = delete;
   RunState& operator=(const RunState&) = delete;
 
-  /// Puts the run where the checkpoint left it. The row of an evaluation that max_steps brought
-  /// within an epoch is dropped if the run goes further now: as if it had not been.
+  /// Puts the run where the checkpoint left it. An evaluation that was there for the end of the run
+  /// alone is dropped if the run goes further now, within an epoch with its row: as if it had not
+  /// been.
   /// Throws  ValueError when the checkpoint is one of another run, naming what differs;
   ///         differing_settings() says what `resolve` is for.
   void restore(const FoundCheckpoint& found, const ResolveDefaults& resolve = {});
@@ -35,9 +36,18 @@ class RunState {
 
   /// Updates done, skipped ones included.
   std::int64_t step() const { return update.steps(); }
-  /// Whether all steps are done and evaluated.
+  /// Whether there is an evaluation at the end of the steps that are done, which are those of an
+  /// epoch or the last of the run.
+  bool evaluation_due() const;
+  /// Whether `row` has what a longer run has there, too: it is that of a whole epoch, evaluated or
+  /// not as eval_every says.
+  bool stays(const EpochMetrics& row) const;
+  /// Whether as many evaluations as `patience` allows were without a gain before all steps are
+  /// done.
+  bool stopped_early() const;
+  /// Whether all steps are done and evaluated, or the run stopped early.
   bool finished() const;
-  /// Whether restore() dropped the row of an evaluation.
+  /// Whether restore() dropped an evaluation.
   bool dropped_evaluation() const { return dropped_; }
   /// Takes in the row of an epoch or, at max_steps, of a part of one. Returns whether it is the
   /// best so far; an evaluation that is not finite never is.
@@ -54,6 +64,7 @@ class RunState {
 
  private:
   bool is_better(const EpochMetrics& row) const;
+  void drop_last_evaluation();
 
   RunOptions options_;
   CheckpointInfo info_;

@@ -16,6 +16,7 @@
 #include "train/resume.h"
 #include "train/run_data.h"
 #include "train/run_folder.h"
+#include "train/run_record.h"
 #include "train/run_state.h"
 #include "train/version.h"
 
@@ -53,13 +54,6 @@ std::vector<NamedTensor> evidence(const Module& net, const data::Batch& batch) {
   return tensors;
 }
 
-RunLength run_length(std::int64_t batches, std::int64_t images, const RunOptions& o) {
-  RunLength length{.epochs = o.epochs, .steps_per_epoch = updates_per_epoch(batches, images, o)};
-  length.total_steps = o.epochs * length.steps_per_epoch;
-  if (o.max_steps > 0) length.total_steps = std::min(length.total_steps, o.max_steps);
-  return length;
-}
-
 class Run {
  public:
   Run(Module& net, const data::DataSplits& data, const RunOptions& options, CheckpointInfo info,
@@ -81,17 +75,9 @@ class Run {
     while (!state_.finished() && !stop_.stop_requested()) {
       train_epoch();
       if (stop_.stop_requested()) break;
-      const Evaluation evaluation = evaluate_now();
-      if (evaluation.interrupted) break;
-      std::optional<Evaluation> averaged;
-      if (state_.ema) {
-        const Ema::Applied applied(*state_.ema);
-        averaged = evaluate_now();
-        if (averaged->interrupted) break;
-      }
-      check_finite(evaluation);
-      if (averaged) check_finite(*averaged);
-      finish_epoch(evaluation, averaged);
+      EpochMetrics metrics = training_metrics();
+      if (state_.evaluation_due() && !add_evaluations(metrics)) break;
+      finish_epoch(metrics);
     }
     finish();
     return {.epochs = state_.now.epochs, .stopped = stop_.stop_requested()};
@@ -129,6 +115,11 @@ class Run {
     for (const std::string& text : settings_without_effect(o_)) log_->warn("{}", text);
     for (const std::string& warning : data_.warnings) log_->warn("{}", warning);
     if (found) log_resumed(*found, here);
+    // the events of its step went with an evaluation that was dropped
+    const std::vector<EpochMetrics>& rows = state_.now.epochs;
+    if (here && state_.dropped_evaluation() && !rows.empty() && rows.back().step == state_.step()) {
+      recorders_->epoch(rows.back());
+    }
     write_metrics();
     unsaved_ = !here;
     last_save_ = Clock::now();
@@ -178,6 +169,11 @@ class Run {
       log_->warn("stopped after step {} of {}; checkpoint: {}", state_.step(), length_.total_steps,
                  (folder_ / kLastFile).string());
     } else {
+      if (state_.stopped_early()) {
+        log_->info(
+            "stopped early, after epoch {} of {}: no better {} top-1 in the last {} evaluations",
+            state_.epoch, o_.epochs, data_.test_name, o_.patience);
+      }
       log_->info("{}, results in {}",
                  state_.now.best_top1 < 0
                      ? "no best " + data_.test_name + " top-1"
@@ -252,43 +248,67 @@ class Run {
     log_->warn("{}; it cannot be the best", message);
   }
 
-  void finish_epoch(const Evaluation& evaluation, const std::optional<Evaluation>& averaged) {
-    EpochMetrics metrics = {.epoch = state_.epoch + 1,
-                            .step = state_.step(),
-                            .lr = learning_rate(schedule_, state_.step() - 1),
-                            .train_loss = state_.now.loss.mean(),
-                            .train_top1 = state_.now.top1.mean(),
-                            .test_loss = evaluation.loss,
-                            .test_top1 = evaluation.top1,
-                            .images_per_s = images_per_second(),
-                            .seconds = state_.now.seconds + evaluation.seconds};
-    log_->info(
-        "epoch {:>3}  lr {:.4g}  train loss {:.4f} top-1 {:.2f} %  {} loss {:.4f} top-1 "
-        "{:.2f} %  {:.0f} images/s  {:.1f} s",
-        metrics.epoch, metrics.lr, metrics.train_loss, metrics.train_top1, data_.test_name,
-        metrics.test_loss, metrics.test_top1, metrics.images_per_s, metrics.seconds);
-    if (averaged) {
-      metrics.ema_test_loss = averaged->loss;
-      metrics.ema_test_top1 = averaged->top1;
-      metrics.seconds += averaged->seconds;
-      log_->info("averaged weights: {} loss {:.4f} top-1 {:.2f} %  {:.1f} s", data_.test_name,
-                 averaged->loss, averaged->top1, averaged->seconds);
+  EpochMetrics training_metrics() const {
+    const TrainState& now = state_.now;
+    return {.epoch = state_.epoch + 1,
+            .step = state_.step(),
+            .lr = learning_rate(schedule_, state_.step() - 1),
+            .train_loss = now.loss.mean(),
+            .train_top1 = now.top1.mean(),
+            .images_per_s = static_cast<double>(now.loss.weight()) / now.seconds,
+            .seconds = now.seconds};
+  }
+
+  // Evaluates the weights, and the averaged ones where there are some. Returns whether it came to
+  // the end.
+  bool add_evaluations(EpochMetrics& metrics) {
+    const Evaluation evaluation = evaluate_now();
+    if (evaluation.interrupted) return false;
+    std::optional<Evaluation> averaged;
+    if (state_.ema) {
+      const Ema::Applied applied(*state_.ema);
+      averaged = evaluate_now();
+      if (averaged->interrupted) return false;
     }
+    check_finite(evaluation);
+    metrics.test_loss = evaluation.loss;
+    metrics.test_top1 = evaluation.top1;
+    metrics.seconds += evaluation.seconds;
+    if (!averaged) return true;
+    check_finite(*averaged);
+    metrics.ema_test_loss = averaged->loss;
+    metrics.ema_test_top1 = averaged->top1;
+    metrics.seconds += averaged->seconds;
+    return true;
+  }
+
+  void log_epoch(const EpochMetrics& m) {
+    const auto evaluation = [&](double loss, double top1) {
+      return fmt::format("{} loss {:.4f} top-1 {:.2f} %", data_.test_name, loss, top1);
+    };
+    const bool evaluated = !std::isnan(m.test_top1);
+    log_->info(
+        "epoch {:>3}  lr {:.4g}  train loss {:.4f} top-1 {:.2f} %{}  {:.0f} images/s  {:.1f} s",
+        m.epoch, m.lr, m.train_loss, m.train_top1,
+        evaluated ? "  " + evaluation(m.test_loss, m.test_top1) : "", m.images_per_s, m.seconds);
+    if (!std::isnan(m.ema_test_top1)) {
+      log_->info("averaged weights: {}", evaluation(m.ema_test_loss, m.ema_test_top1));
+    }
+  }
+
+  void finish_epoch(const EpochMetrics& metrics) {
+    log_epoch(metrics);
     recorders_->epoch(metrics);
     const double best_before = state_.now.best_top1;
     unsaved_ = true;
     // the best first: whoever goes on from `last` can rely on it
     if (state_.add(metrics) && !save(kBestFile)) state_.now.best_top1 = best_before;
-    if (save(kLastFile) && state_.now.epoch_step == 0) {
+    if (save(kLastFile) && state_.stays(metrics)) {
       // nobody goes on from before this evaluation any more
       std::error_code ignored;
       fs::remove(previous_file(folder_ / kBestFile, 1), ignored);
     }
     write_metrics();
-  }
-
-  double images_per_second() const {
-    return static_cast<double>(state_.now.loss.weight()) / state_.now.seconds;
   }
 
   // ---- steps

@@ -38,6 +38,8 @@ struct TrainResult {
 /// gradients are checked before each update, and the loss of evaluations; when one is not finite,
 /// on_nonfinite `stop` writes nonfinite.safetensors (the checkpoint, the batch and, if there are,
 /// gradients) and throws, `skip` leaves network and velocities as they were before the step.
+/// Epochs without an evaluation (eval_every) have NaN in its place. With `patience` the run ends
+/// when so many evaluations were without a gain, as train/early_stopping.h counts them.
 /// `resolve` gives the defaults of the network's family, so that a resumed run may name them.
 /// Throws  ValueError for settings out of range, or those of another run than the checkpoint's;
 ///         IoError when files cannot be read or written; DivergenceError when the loss of a step or

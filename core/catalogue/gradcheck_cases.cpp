@@ -17,6 +17,7 @@
 #include "core/ops/relu.h"
 #include "core/ops/shaping.h"
 #include "core/ops/shortcut.h"
+#include "core/ops/stochastic_depth.h"
 #include "core/random.h"
 
 namespace resgrad {
@@ -137,6 +138,14 @@ void add_arithmetic(Catalogue& all) {
             return dropout(x[0], 0.4, random);
           },
           {uniform({3, 5})});
+  for (MemoryFormat format : {kContiguous, kChannelsLast}) {
+    all.add("stochastic_depth", fmt::format("p 0.4 {}", name(format)),
+            [](const Tensors& x) {
+              Random random(3, Purpose::dropout);  // the same mask in every call
+              return stochastic_depth(x[0], 0.4, random);
+            },
+            {uniform({5, 3, 1, 3}, -1, 1, format)});
+  }
 }
 
 void add_conv2d(Catalogue& all) {

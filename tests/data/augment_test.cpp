@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/check.h"
 #include "tests/data/fake_dataset.h"
@@ -219,4 +220,56 @@ TEST_CASE("alternating: any two epochs in a row show both sides of every image o
   }
   CHECK(mirrored_first > 400);
   CHECK(mirrored_first < 600);
+}
+
+TEST_CASE("operations come after crop and flip, on bytes, and before the boxes") {
+  Dataset d = fake_dataset(1);
+  for (std::size_t i = 0; i < d.images.size(); ++i) {
+    d.images[i] = static_cast<std::uint8_t>(i * 7919 % 251);
+  }
+  const PixelTable table(kNorm);
+  Augmentation a{.dy = 2, .dx = -1, .flip = true};
+  const auto written = [&](const Dataset& images, const Augmentation& with) {
+    std::vector<float> out(3072);
+    write_image(out.data(), images, 0, with, table);
+    return out;
+  };
+  // the same in steps: crop and flip to bytes, the operations, the boxes
+  const std::vector<float> cropped = written(d, a);
+  Dataset by_hand = d;
+  for (std::size_t c = 0; c < 3; ++c) {
+    for (std::size_t i = 0; i < 1024; ++i) {
+      const double level = 255 * (cropped[3 * i + c] * kNorm.std[c] + kNorm.mean[c]);
+      by_hand.images[c * 1024 + i] = static_cast<std::uint8_t>(std::lround(level));
+    }
+  }
+  a.steps = {ImageStep{ImageOp::rotate, 30}, ImageStep{ImageOp::solarize, 100}};
+  a.cutout = {.top = 3, .bottom = 9, .left = 5, .right = 10};
+  for (const ImageStep& step : a.steps) {
+    apply(step.op, step.magnitude, by_hand.images.data(), 32, 32);
+  }
+  const std::vector<float> got = written(d, a);
+  CHECK(got == written(by_hand, {.cutout = a.cutout}));
+  CHECK(got[static_cast<std::size_t>(3 * (3 * 32 + 5))] == 0);  // not solarized
+}
+
+TEST_CASE("a policy is drawn for each image and epoch, and leaves the other draws as they are") {
+  AugmentOptions options{.cutout = 4, .random_erasing = 0.5};
+  int differ = 0;
+  for (std::uint64_t sample = 0; sample < 50; ++sample) {
+    options.policy = Policy::plain;
+    const Augmentation plain = draw_augmentation(options, 32, 32, 1, 3, sample);
+    CHECK(plain.steps == ImageSteps{});
+    for (const Policy policy : {Policy::trivial, Policy::rand}) {
+      options.policy = policy;
+      const Augmentation a = draw_augmentation(options, 32, 32, 1, 3, sample);
+      CHECK(a.dy == plain.dy);
+      CHECK(a.flip == plain.flip);
+      CHECK(a.cutout == plain.cutout);
+      CHECK(a.erased == plain.erased);
+      CHECK(a.steps == draw_augmentation(options, 32, 32, 1, 3, sample).steps);
+      differ += a.steps != draw_augmentation(options, 32, 32, 1, 4, sample).steps;
+    }
+  }
+  CHECK(differ > 80);
 }

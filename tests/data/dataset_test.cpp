@@ -20,8 +20,21 @@ TEST_CASE("subset copies the images it names, in order") {
   CHECK(std::equal(part.image(0), part.image(0) + all.image_bytes(), all.image(3)));
   CHECK(std::equal(part.image(1), part.image(1) + all.image_bytes(), all.image(0)));
   CHECK(part.num_classes == all.num_classes);
+  CHECK(part.files.empty());
   CHECK_THROWS_WITH_AS(subset(all, {5}), "subset: indices: expected values in [0, 5), got 5",
                        ValueError);
+}
+
+TEST_CASE("a part knows the files and the places of its images in the whole") {
+  Dataset all = fake_dataset(5);
+  CHECK(all.place(3) == 3);
+  all.files = {"a", "b", "c", "d", "e"};
+  const Dataset part = subset(all, {4, 1, 3}), of_part = subset(part, {2, 0});
+  CHECK(part.files == std::vector<std::string>{"e", "b", "d"});
+  CHECK(part.place(0) == 4);
+  CHECK(of_part.files == std::vector<std::string>{"d", "e"});
+  CHECK(of_part.place(0) == 3);
+  CHECK(of_part.place(1) == 4);
 }
 
 TEST_CASE("first gives the leading images") {

@@ -13,8 +13,10 @@ namespace fs = std::filesystem;
 namespace {
 
 const std::string kKey(32, 'k'), kOther(32, 'o');
-const DecodedFolder kFolder = {
-    .images = {1, 2, 3, 4, 5, 6}, .labels = {7, 0}, .damaged = {"a\nb", "c"}};
+const DecodedFolder kFolder = {.images = {1, 2, 3, 4, 5, 6},
+                               .labels = {7, 0},
+                               .files = {"x/1.png", ""},
+                               .damaged = {"a\nb", "c"}};
 
 }  // namespace
 
@@ -28,10 +30,12 @@ TEST_CASE("what is written is read again under the same key") {
   REQUIRE(read);
   CHECK(read->images == kFolder.images);
   CHECK(read->labels == kFolder.labels);
+  CHECK(read->files == kFolder.files);
   CHECK(read->damaged == kFolder.damaged);
   CHECK_FALSE(read_folder_cache(file, kOther, 3));
   CHECK_FALSE(read_folder_cache(file, kKey, 6));
-  CHECK(write_folder_cache(file, kOther, {.images = {9}, .labels = {1}, .damaged = {}}) == "");
+  CHECK(write_folder_cache(file, kOther,
+                           {.images = {9}, .labels = {1}, .files = {"y"}, .damaged = {}}) == "");
   CHECK(read_folder_cache(file, kOther, 1)->images == std::vector<std::uint8_t>{9});
 }
 

@@ -67,6 +67,7 @@ TEST_CASE("images of any size are read with their classes in the order of names"
   REQUIRE(std::ssize(d.images) == 3 * d.image_bytes());
   CHECK(d.warnings.empty());
   const Names files = {"cat/b.JPG", "cat/deep/a.png", "dog/1.png"};
+  CHECK(d.files == files);
   for (std::size_t i = 0; i < 3; ++i) {
     const Image image = centre_crop(resize_shorter_side(read_image(part / files[i]), 16), 16);
     for (int c = 0; c < 3; ++c) {
@@ -116,6 +117,17 @@ TEST_CASE("the cache goes where it is asked to, and a folder that is missing is 
   CHECK(d.warnings[0].find("expected a cache that can be written") != std::string::npos);
 }
 
+TEST_CASE("without a cache of its own a folder stays as it is, and one that is there is read") {
+  const TemporaryFolder folder;
+  const fs::path part = folder.path() / "train";
+  fill(part);
+  const Dataset d = load_folder(part, {.write_cache = false});
+  CHECK(d.size() == 3);
+  CHECK(folder.names() == Names{"train"});
+  load_folder(part, {});
+  CHECK(load_folder(part, {.write_cache = false}).images == d.images);
+}
+
 TEST_CASE("damaged images are all named, or left out and counted") {
   const TemporaryFolder folder;
   const fs::path part = folder.path() / "train";
@@ -133,6 +145,7 @@ TEST_CASE("damaged images are all named, or left out and counted") {
     const Dataset d = load_folder(part, {.skip_damaged = true});
     CHECK(d.labels == std::vector<std::uint8_t>{0, 0, 1});
     CHECK(std::ssize(d.images) == 3 * d.image_bytes());
+    CHECK(d.files == Names{"cat/b.JPG", "cat/deep/a.png", "dog/1.png"});
     REQUIRE(d.warnings.size() == 1);
     CHECK(d.warnings[0].starts_with("folder: " + part.string() +
                                     ": left out 2 damaged images of 5: " + cat));

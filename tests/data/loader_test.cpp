@@ -50,16 +50,25 @@ const auto kData = std::make_shared<const Dataset>(fake_dataset(50, 8, 8));
 
 }  // namespace
 
-TEST_CASE("batches are the same bits for any number of workers") {
-  Loader reference(kData, options_for(0));
-  reference.start_epoch(3);
-  const Epoch expected = rest_of(reference);
-  for (int workers : {1, 2, 5}) {
-    Loader loader(kData, options_for(workers));
-    loader.start_epoch(3);
-    CAPTURE(workers);
-    CHECK(rest_of(loader) == expected);
+TEST_CASE("batches are the same bits for any number of workers, and others for each policy") {
+  std::vector<Epoch> epochs;
+  for (const Policy policy : {Policy::plain, Policy::trivial, Policy::rand}) {
+    const auto epoch_of = [policy](int workers) {
+      LoaderOptions options = options_for(workers);
+      options.augment->policy = policy;
+      Loader loader(kData, options);
+      loader.start_epoch(3);
+      return rest_of(loader);
+    };
+    epochs.push_back(epoch_of(0));
+    for (int workers : {1, 2, 5}) {
+      CAPTURE(workers);
+      CHECK(epoch_of(workers) == epochs.back());
+    }
   }
+  CHECK_FALSE(epochs[0] == epochs[1]);
+  CHECK_FALSE(epochs[0] == epochs[2]);
+  CHECK_FALSE(epochs[1] == epochs[2]);
 }
 
 TEST_CASE("mixed batches are the same bits for any number of workers, and from the middle on") {

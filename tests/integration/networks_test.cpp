@@ -28,6 +28,31 @@ TEST_CASE("networks are described by flags, which weights files remember") {
             .out == "");
 }
 
+TEST_CASE("a network with a drop path is trained, resumed, evaluated, exported and tuned") {
+  const TemporaryFolder folder;
+  const std::string out = (folder.path() / "run").string(), last = out + "/last.safetensors";
+  const std::string train =
+      "train --dataset synthetic -b 8 --epochs 2 --limit-train-batches 2 --limit-eval-batches 1 "
+      "--quiet --threads 1 --blocks 1,1,1 --channels 8,8,8 --stem-channels 8 --shortcut B ";
+  const auto works = [](const std::string& arguments) {
+    const Result r = run(arguments);
+    CHECK_MESSAGE(r.code == 0, r.out);
+  };
+  works(train + "--drop-path 0.5 --max-steps 3 --output-dir " + out);
+  CHECK(contains(run(train + "--resume auto --output-dir " + out).out,
+                 "drop_path is \"0.5\" there and \"0\" here"));
+  works(train + "--drop-path 0.5 --resume auto --output-dir " + out);
+  works(train + "--drop-path 0.5 --output-dir " + out + "-whole");
+  CHECK(text_of(last) == text_of(out + "-whole/last.safetensors"));
+  works("eval --limit-eval-batches 1 --checkpoint " + last);
+  works("export --layout akamaster --checkpoint " + last + " --output " + out + "/w.safetensors");
+  works(
+      "train --dataset synthetic -b 8 --limit-eval-batches 1 --quiet --max-steps 1 --drop-path 0 "
+      "--weights " +
+      last + " --output-dir " + out + "-tuned");
+  CHECK(run(train + "--drop-path 1 --output-dir " + out).code == 2);
+}
+
 namespace {
 
 using Brightness = std::vector<std::pair<std::string, int>>;

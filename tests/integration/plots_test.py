@@ -47,6 +47,18 @@ class Plots(unittest.TestCase):
         self.assertIn(text, result.stderr)
         self.assertEqual(result.stderr.count("\n"), 1)
 
+    def test_range_of_learning_rates(self):
+        table = self.root / "find-lr.csv"
+        rows = "".join(f"{10.0**(i / 10 - 5)},{3 - i / 20},{3 - i / 25},"
+                       f"{'steepest' if i == 12 else 'lowest' if i == 39 else ''}\n" for i in range(40))
+        table.write_text("lr,loss,smoothed_loss,mark\n" + rows)
+        svg = self.check_pictures(run("plot_find_lr.py", table), self.root / "find-lr")
+        for text in ("Learning-rate range test", "smoothed", "steepest: 0.00016", "lowest: 0.079"):
+            self.assertIn(f">{text}<", svg)
+        self.check_error(run("plot_find_lr.py", self.root / "no.csv"), "no.csv: cannot be read")
+        table.write_text("lr,loss\n1,2\n")
+        self.check_error(run("plot_find_lr.py", table), "no column smoothed_loss")
+
     def test_one_run(self):
         run_dir = self.make_run("r20", steps='{"step":5,"lr":0.1}\n{"step":25,"lr":0.01}\n{"st')
         svg = self.check_pictures(run("plot_run.py", run_dir), run_dir / "run")

@@ -84,8 +84,8 @@ TEST_CASE("a file of settings may be written on other systems, over lines and in
 }
 
 TEST_CASE("help fits 80 columns and has the groups of the settings") {
-  for (const char* command : {"", "train ", "eval ", "predict ", "compare ", "export ", "import ",
-                              "bench ", "summary ", "gradcheck ", "models ", "info "}) {
+  for (const char* command : {"", "train ", "eval ", "predict ", "compare ", "find-lr ", "export ",
+                              "import ", "bench ", "summary ", "gradcheck ", "models ", "info "}) {
     const Result r = run(std::string(command) + "--help");
     CHECK(r.code == 0);
     std::istringstream lines(r.out);
@@ -156,6 +156,7 @@ TEST_CASE("settings that do not go together exit with 2 before anything is read"
   refused("--lr-scheduler multistep --lr-milestones 5,3", "milestones: expected ascending");
   refused("--lr-scheduler onecycle --lr-warmup-epochs 1",
           "warmup_epochs: expected 0 with onecycle");
+  refused("--lr 0.1 --min-lr 0.2", "min_lr: expected a number in [0, base_lr = 0.1], got 0.2");
   refused("--blocks 3,x,3", "blocks: expected whole numbers with commas");
   refused("--stem imagenet --whiten-stem on", "whiten_stem");
   refused("--shortcut C", "shortcut: expected one of A, B, got C");

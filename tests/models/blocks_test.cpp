@@ -107,6 +107,40 @@ TEST_CASE("the output is main path + shortcut, rectified in the post-activation 
   }
 }
 
+TEST_CASE("with a drop path a sample goes along the shortcut alone, or both with the path scaled") {
+  constexpr double kP = 0.4;
+  for (const Activation activation : {Activation::post, Activation::pre}) {
+    ResNetBlock block(4, 6, {.bottleneck_ratio = 1, .activation = activation});
+    block.set_drop_path(kP);
+    const Tensor x = image({40, 4, 5, 7});
+    const Tensor path = (*child_of(block, "main_path"))(x),
+                 shortcut = (*child_of(block, "shortcut"))(x);
+    const auto joined = [&](const Tensor& sum) {
+      return (activation == Activation::post ? relu(sum) : sum).to_vector<float>();
+    };
+    const auto alone = joined(shortcut), both = joined(path * (1 / (1 - kP)) + shortcut);
+    const auto y = block(x).to_vector<float>();
+    const std::size_t row = y.size() / 40;
+    int left_out = 0;
+    for (std::size_t i = 0; i < 40; ++i) {
+      const bool out = y[i * row] == doctest::Approx(alone[i * row]).epsilon(1e-5) &&
+                       y[i * row + 1] == doctest::Approx(alone[i * row + 1]).epsilon(1e-5) &&
+                       y[i * row + 2] == doctest::Approx(alone[i * row + 2]).epsilon(1e-5);
+      left_out += out;
+      for (std::size_t j = i * row; j < (i + 1) * row; ++j) {
+        REQUIRE(y[j] == doctest::Approx((out ? alone : both)[j]).epsilon(1e-4));
+      }
+    }
+    CHECK(left_out > 4);
+    CHECK(left_out < 36);
+    block.eval();  // the same as without
+    const Tensor sum = (*child_of(block, "main_path"))(x) + (*child_of(block, "shortcut"))(x);
+    CHECK(all_close(block(x), activation == Activation::post ? relu(sum) : sum));
+    CHECK_THROWS_AS(block.set_drop_path(kP), ValueError);
+  }
+  CHECK_THROWS_AS(ResNetBlock(4, 4).set_drop_path(1), ValueError);
+}
+
 TEST_CASE("strides divide the size, rounded up, and memory formats are kept") {
   for (const Activation activation : {Activation::post, Activation::pre}) {
     for (const std::int64_t stride : {1, 2, 3}) {

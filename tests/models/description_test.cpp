@@ -34,12 +34,12 @@ TEST_CASE("the text of a network, field by field") {
   CHECK(models::to_text(models::to_fields(models::configure("resnet20"))) ==
         "block=basic blocks=3,3,3 channels=16,32,64 groups=1 activation=post shortcut=A "
         "transition=stride stem=cifar stem_channels=16 whiten_stem=off pool=average logit_scale=1 "
-        "num_classes=10 init=he zero_init_residual=off freeze_norm_scale=off");
+        "num_classes=10 init=he zero_init_residual=off freeze_norm_scale=off drop_path=0");
   CHECK(models::to_text(models::to_fields(models::configure("resnext29_8x64d"))) ==
         "block=bottleneck blocks=3,3,3 channels=256,512,1024 mid_channels=512,1024,2048 groups=8 "
         "stride_in_first=off activation=post shortcut=B transition=stride stem=cifar "
         "stem_channels=64 whiten_stem=off pool=average logit_scale=1 num_classes=10 init=he "
-        "zero_init_residual=on freeze_norm_scale=off");
+        "zero_init_residual=on freeze_norm_scale=off drop_path=0");
   CHECK(models::to_fields(models::configure("resnet50")).at("bottleneck_ratio") == "4");
 }
 
@@ -77,7 +77,8 @@ TEST_CASE("each field changes its own member") {
       {{{"num_classes", "7"}}, [](ResNetConfig& c) { c.num_classes = 7; }},
       {{{"init", "dirac"}}, [](ResNetConfig& c) { c.init = Init::dirac; }},
       {{{"zero_init_residual", "on"}}, [](ResNetConfig& c) { c.zero_init_residual = true; }},
-      {{{"freeze_norm_scale", "on"}}, [](ResNetConfig& c) { c.freeze_norm_scale = true; }}};
+      {{{"freeze_norm_scale", "on"}}, [](ResNetConfig& c) { c.freeze_norm_scale = true; }},
+      {{{"drop_path", "0.25"}}, [](ResNetConfig& c) { c.drop_path = 0.25; }}};
   std::set<std::string> tried;
   for (const auto& [fields, change] : cases) {
     const std::string field = fields.begin()->first;
@@ -135,6 +136,11 @@ TEST_CASE("texts that a field does not take are refused with field and text") {
 TEST_CASE("impossible networks are refused with field and values") {
   CHECK(refusal("resnet20", {{"blocks", "3,3"}}) ==
         "network: blocks: expected a number for each stage of channels=16,32,64, got 3,3");
+  for (const char* rate : {"1", "-0.1", "nan"}) {
+    CHECK(refusal("resnet20", {{"drop_path", rate}}) ==
+          fmt::format("network: drop_path: expected a number of at least 0 and below 1, got {}",
+                      rate));
+  }
   CHECK(refusal("resnet20", {{"blocks", "3,0,3"}}) ==
         "network: blocks: expected numbers of at least 1, got 3,0,3");
   CHECK(refusal("resnet20", {{"channels", "16,-32,64"}}) ==

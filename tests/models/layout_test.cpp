@@ -51,6 +51,11 @@ TEST_CASE("torchvision's names of ResNet-18") {
   }
 }
 
+TEST_CASE("the place in the random numbers of a drop path is no weight") {
+  CHECK(names_of(state_of("resnet18", "torchvision", {.fields = {{"drop_path", "0.2"}}})) ==
+        names_of(state_of("resnet18", "torchvision")));
+}
+
 TEST_CASE("torchvision's names of bottlenecks, grouped ones too") {
   for (const char* model : {"resnet50", "resnext50_32x4d"}) {
     const std::set<std::string> names = names_of(state_of(model, "torchvision"));

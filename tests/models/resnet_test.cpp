@@ -2,12 +2,14 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/allocator.h"
 #include "core/ops/arithmetic.h"
 #include "nn/init.h"
 #include "tests/models/module_helpers.h"
+#include "tests/support/compare.h"
 #include "tests/support/guards.h"
 #include "tests/support/random_tensor.h"
 
@@ -229,4 +231,76 @@ TEST_CASE("the switch for recomputation can be taken back") {
   net.zero_grad();
   net.set_recompute_blocks(false);
   CHECK(train_step(net, images({4, 3, 16, 16})).peak_bytes > recomputed.peak_bytes);
+}
+
+namespace {
+
+// What the blocks leave out, by running each on ones; a block without a drop path has nothing.
+std::vector<std::string> drop_paths(const Module& net) {
+  std::vector<std::string> with;
+  for (const NamedTensor& t : net.named_buffers()) {
+    if (t.name.ends_with("drop_path.random_state")) with.push_back(t.name);
+  }
+  return with;
+}
+
+// The share of samples that the drop path of block `number` leaves out.
+double share_left_out(Module& net, std::int64_t number) {
+  std::vector<Module*> paths;
+  net.apply([&](Module& module) {
+    if (module.class_name() == "StochasticDepth") paths.push_back(&module);
+  });
+  const Tensor y = (*paths.at(static_cast<std::size_t>(number)))(Tensor::ones({20000, 1}));
+  const auto values = y.to_vector<float>();
+  return static_cast<double>(std::ranges::count(values, 0.0f)) / 20000;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "the drop path rises linearly over the blocks of a network, whose weights stay the same") {
+  ResNetConfig config = small();  // five blocks
+  const auto make = [&] {
+    const init::InitScope scope(3);
+    return std::make_shared<ResNet>(config);
+  };
+  const auto plain = make();
+  CHECK(drop_paths(*plain).empty());
+  config.drop_path = 0.4;
+  const auto net = make();
+  CHECK(drop_paths(*net) == std::vector<std::string>{"stage1.1.drop_path.random_state",
+                                                     "stage2.0.drop_path.random_state",
+                                                     "stage3.0.drop_path.random_state",
+                                                     "stage3.1.drop_path.random_state"});
+  for (std::int64_t i = 0; i < 4; ++i) {
+    const double p = 0.4 * static_cast<double>(i + 1) / 4;
+    CHECK(std::abs(share_left_out(*net, i) - p) < 4 * std::sqrt(p * (1 - p) / 20000));
+  }
+  const auto want = plain->named_parameters(), got = net->named_parameters();
+  REQUIRE(want.size() == got.size());
+  for (std::size_t i = 0; i < want.size(); ++i) CHECK(bit_equal(want[i].tensor, got[i].tensor));
+  const Tensor x = images({3, 3, 8, 8});
+  plain->eval();
+  net->eval();
+  CHECK(bit_equal((*plain)(x), (*net)(x)));
+  net->train();
+  CHECK_FALSE(bit_equal((*net)(x), (*net)(x)));
+
+  config.blocks = {1};
+  config.channels = {4};
+  CHECK(std::abs(share_left_out(*make(), 0) - 0.4) < 4 * std::sqrt(0.4 * 0.6 / 20000));
+}
+
+TEST_CASE("recomputed blocks leave out the same samples once more") {
+  std::vector<std::vector<float>> gradients;
+  for (const bool recompute : {false, true}) {
+    ResNetConfig config = small();
+    config.drop_path = 0.5;
+    const init::InitScope scope(3);
+    ResNet net(config);
+    net.set_recompute_blocks(recompute);
+    net(images({8, 3, 8, 8})).sum().backward();
+    gradients.push_back(net.first_conv().weight().grad().to_vector<float>());
+  }
+  CHECK(gradients[0] == gradients[1]);
 }

@@ -1,4 +1,4 @@
-// Dropout of nn/layers.h.
+// Dropout and StochasticDepth of nn/layers.h.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -99,4 +99,26 @@ TEST_CASE("p below 0 or from 1 on is rejected") {
   CHECK_THROWS_WITH_AS(Dropout(1), "Dropout: p: expected 0 <= p < 1, got 1", ValueError);
   CHECK_THROWS_WITH_AS(Dropout(-0.5), "Dropout: p: expected 0 <= p < 1, got -0.5", ValueError);
   CHECK_THROWS_AS(Dropout(NAN), ValueError);
+}
+
+TEST_CASE("stochastic depth leaves out samples in training, and nothing in evaluation") {
+  const Tensor x = Tensor::ones({1000, 3});
+  StochasticDepth layer(0.25, 1), same(0.25, 1);
+  const Tensor first = layer(x), second = layer(x);
+  const std::vector<double> y = first.to_vector<double>();
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    REQUIRE(y[i] == y[i / 3 * 3]);
+    REQUIRE((y[i] == 0 || y[i] == doctest::Approx(4.0 / 3)));
+  }
+  CHECK(std::abs(first.mean().item() - 1) < 4 * std::sqrt(0.25 / 0.75 / 1000));
+  CHECK_FALSE(bit_equal(first, second));
+  CHECK(bit_equal(same(x), first));
+  layer.eval();
+  CHECK(layer(x).is_same(x));
+  layer.train();
+  same.load_state_dict(layer.state_dict());  // goes on where the other is
+  CHECK(DropLayer::is_random_state(layer.state_dict()[0].name));
+  CHECK(bit_equal(same(x), layer(x)));
+  CHECK_THROWS_WITH_AS(StochasticDepth(1), "StochasticDepth: p: expected 0 <= p < 1, got 1",
+                       ValueError);
 }

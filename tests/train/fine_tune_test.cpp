@@ -42,6 +42,26 @@ TEST_CASE("a network starts from the parameters and buffers of weights") {
   CHECK(values(*from) == values(*to));
 }
 
+TEST_CASE("weights with a drop path start a network without, and the other way round") {
+  const init::InitScope scope(4);
+  ResNetConfig config{.stem_channels = 4, .blocks = {1, 1}, .channels = {4, 8}};
+  config.drop_path = 0.2;
+  ResNet with(config);
+  const auto without = net_of(10, 1);
+  start_from(*without, weights_of(with, 10), 10, false, "w");
+  CHECK(values(*without) == values(with));
+  ResNet other(config);
+  const auto random_state = [](const Module& net) {
+    return net.named_buffers().back().tensor.to_vector<std::int64_t>();
+  };
+  const auto before = random_state(other);
+  start_from(other, weights_of(*net_of(10, 2), 10), 10, false, "w");
+  CHECK(values(other) == values(*net_of(10, 2)));
+  start_from(other, weights_of(with, 10), 10, false, "w");
+  CHECK(values(other) == values(with));
+  CHECK(random_state(other) == before);  // not those of the other
+}
+
 TEST_CASE("other classes need a new head, which keeps the values that it has") {
   const auto from = net_of(10, 1), to = net_of(3, 2);
   const auto before = values(*to);

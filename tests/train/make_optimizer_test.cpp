@@ -126,6 +126,22 @@ TEST_CASE("the cycle of the rate has the defaults of its schedule") {
   CHECK_EQ(make_schedule(o, 5).end_factor, 4e-6);
 }
 
+TEST_CASE("the cosine ends at min_lr, which is no more than lr") {
+  RunOptions o;
+  o.epochs = 4;
+  o.lr = 0.5;
+  o.min_lr = 0.1;
+  const ScheduleOptions schedule = make_schedule(o, 5);
+  CHECK_EQ(learning_rate(schedule, 0), 0.5);
+  CHECK_EQ(learning_rate(schedule, 10), doctest::Approx(0.3).epsilon(1e-12));
+  // min + (lr - min) (1 + cos(pi 19 / 20)) / 2
+  CHECK_EQ(learning_rate(schedule, 19), doctest::Approx(0.10246233188097247).epsilon(1e-12));
+  o.min_lr = 0.6;
+  CHECK_THROWS_WITH_AS(make_schedule(o, 5),
+                       "schedule: min_lr: expected a number in [0, base_lr = 0.5], got 0.6",
+                       ValueError);
+}
+
 TEST_CASE("the momentum of the schedule starts from that of the optimiser") {
   RunOptions o;
   o.momentum = 0.7;

@@ -7,6 +7,7 @@
 #include "core/check.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/train/tiny_run.h"
+#include "train/run_record.h"
 
 using namespace resgrad;
 namespace fs = std::filesystem;

@@ -41,6 +41,11 @@ TEST_CASE("training images are shuffled, augmented and mixed, those of the test 
   CHECK(train.augment->pad == 2);
   CHECK((train.augment->flip == data::Flip::alternating));
   CHECK((train.augment->pad_mode == data::PadMode::reflect));
+  CHECK((train.augment->policy == data::Policy::plain));
+  o.augment = "trivial";
+  CHECK((train_loader_options(tiny_splits(), o).augment->policy == data::Policy::trivial));
+  o.augment = "rand";
+  CHECK((train_loader_options(tiny_splits(), o).augment->policy == data::Policy::rand));
   o.flip = "never";
   CHECK_THROWS_AS(train_loader_options(tiny_splits(), o), ValueError);
   o.no_augment = true;
@@ -48,6 +53,7 @@ TEST_CASE("training images are shuffled, augmented and mixed, those of the test 
   train = train_loader_options(tiny_splits(), o);
   CHECK(train.augment->pad == 0);
   CHECK((train.augment->flip == data::Flip::none));
+  CHECK((train.augment->policy == data::Policy::plain));
   CHECK(train.augment->cutout == 8);
 }
 
@@ -81,4 +87,27 @@ TEST_CASE("batches that do not make an update are left out") {
   CHECK(updates_per_epoch(5, 80, o) == 2);
   o.accumulate = 6;
   CHECK_THROWS_AS(updates_per_epoch(5, 80, o), ValueError);
+}
+
+TEST_CASE("the length of a run is that of its epochs, or of max_steps") {
+  RunOptions o = tiny_options("run");
+  o.epochs = 3;
+  o.eval_every = 2;
+  CHECK(run_length(5, 80, o).total_steps == 15);
+  CHECK(run_length(5, 80, o).steps_per_epoch == 5);
+  CHECK(run_length(5, 80, o).eval_every == 2);
+  o.max_steps = 7;
+  CHECK(run_length(5, 80, o).total_steps == 7);
+  o.max_steps = 100;
+  CHECK(run_length(5, 80, o).total_steps == 15);
+  o.eval_every = 0;
+  CHECK_THROWS_WITH_AS(run_length(5, 80, o), "train: eval_every: expected at least 1, got 0",
+                       ValueError);
+}
+
+TEST_CASE("a dry run leaves the folder of the images as it is") {
+  RunOptions o = tiny_options("run");
+  CHECK(load_options(o, "").folder.write_cache);
+  o.dry_run = true;
+  CHECK_FALSE(load_options(o, "").folder.write_cache);
 }

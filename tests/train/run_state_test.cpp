@@ -118,6 +118,79 @@ TEST_CASE("a run that goes further than before drops an evaluation within an epo
   }
 }
 
+TEST_CASE("every n-th epoch is evaluated, and the last") {
+  RunLength length = kLength;
+  length.eval_every = 3;
+  const auto net = tiny_net();
+  const auto run = make(*net, tiny_options("run"), length);
+  std::vector<bool> due;
+  for (int epoch = 1; epoch <= 4; ++epoch) {
+    run->update.set_steps(run->step() + 5);
+    run->now.epoch_step = 5;
+    due.push_back(run->evaluation_due());
+    run->add(row(epoch, run->step(), due.back() ? 10.0 * epoch : std::nan("")));
+  }
+  CHECK(due == std::vector<bool>{false, false, true, true});
+  CHECK(run->finished());
+  CHECK(run->best()->epoch == 4);
+}
+
+TEST_CASE("a longer run forgets the evaluation at the end of the shorter one") {
+  RunLength length = kLength, longer = kLength;
+  length.total_steps = 15;
+  length.eval_every = longer.eval_every = 2;
+  const auto net = tiny_net();
+  const auto run = make(*net, tiny_options("run"), length);
+  for (const double top1 : {std::nan(""), 30.0, 40.0}) advance(*run, 5, top1);
+  CHECK(run->finished());
+  const Checkpoint checkpoint = run->capture();
+  const auto same = make(*net, tiny_options("run"), length);
+  same->restore({"file", checkpoint});
+  CHECK(same->finished());
+  CHECK(same->now.epochs[2].test_top1 == 40);
+  const auto on = make(*net, tiny_options("run"), longer);
+  on->restore({"file", checkpoint});
+  CHECK_FALSE(on->finished());
+  CHECK(on->dropped_evaluation());
+  REQUIRE(on->now.epochs.size() == 3);
+  CHECK(std::isnan(on->now.epochs[2].test_top1));
+  CHECK(std::isnan(on->now.epochs[2].test_loss));
+  CHECK(on->best()->epoch == 2);
+}
+
+TEST_CASE("a run stops early when it has been without a gain for long enough") {
+  RunOptions o = tiny_options("run");
+  o.patience = 2;
+  o.min_delta = 1;
+  RunLength length = kLength;
+  length.total_steps = 50;
+  const auto net = tiny_net();
+  const auto run = make(*net, o, length);
+  std::vector<bool> finished;
+  for (const double top1 : {30.0, 31.0, 32.0, 32.5, 33.0}) {
+    advance(*run, 5, top1);
+    finished.push_back(run->finished());
+  }
+  // 31 is no gain over 30 by more than 1, 32 is; 32.5 and 33 are none over 32
+  CHECK(finished == std::vector<bool>{false, false, false, false, true});
+  CHECK(run->stopped_early());
+  CHECK(run->best()->epoch == 5);  // of the best weights any gain decides
+  const Checkpoint checkpoint = run->capture();
+  const auto same = make(*net, o, length);
+  same->restore({"file", checkpoint});
+  CHECK(same->finished());
+  CHECK_FALSE(same->dropped_evaluation());
+  o.patience = 3;  // only says where to stop
+  const auto patient = make(*net, o, length);
+  patient->restore({"file", checkpoint});
+  CHECK_FALSE(patient->finished());
+  length.total_steps = 25;  // the end of the run anyway
+  const auto ended = make(*net, tiny_options("run"), length);
+  ended->restore({"file", checkpoint});
+  CHECK(ended->finished());
+  CHECK_FALSE(ended->stopped_early());
+}
+
 TEST_CASE("a setting out of range is an error") {
   const auto net = tiny_net();
   RunOptions o = tiny_options("run");

@@ -12,6 +12,7 @@
 #include "core/check.h"
 #include "nn/nn.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/train/run_results.h"
 #include "tests/train/tiny_run.h"
 #include "train/evaluate.h"
 #include "train/io/safetensors.h"
@@ -21,29 +22,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::string text_of(const fs::path& file) {
-  std::ostringstream text;
-  text << std::ifstream(file, std::ios::binary).rdbuf();
-  return text.str();
-}
-
-// metrics.csv without its last two columns, the times.
-std::string without_times(const fs::path& file) {
-  std::istringstream in(text_of(file));
-  std::string out;
-  for (std::string line; std::getline(in, line);) {
-    line.erase(line.find_last_of(','));
-    out += line.substr(0, line.find_last_of(',')) + "\n";
-  }
-  return out;
-}
-
-bool same_tensors(const std::vector<NamedTensor>& a, const std::vector<NamedTensor>& b) {
-  return std::ranges::equal(a, b, [](const NamedTensor& x, const NamedTensor& y) {
-    return x.name == y.name && x.tensor.to_vector<double>() == y.tensor.to_vector<double>();
-  });
-}
-
 // What comes before the first point of the names in a file.
 std::set<std::string> kinds_of_tensors(const fs::path& file) {
   std::set<std::string> kinds;
@@ -52,23 +30,6 @@ std::set<std::string> kinds_of_tensors(const fs::path& file) {
   }
   return kinds;
 }
-
-// Requests a stop when so many batches went through the network in train mode.
-class StopAfter final : public CallObserver {
- public:
-  explicit StopAfter(int batches) : left_(batches) {
-    if (batches == 0) source_.request_stop();
-  }
-  std::stop_token token() const { return source_.get_token(); }
-  void enter(const Module&, const Tensor&) override { ++depth_; }
-  void leave(const Module& module, const Tensor&) override {
-    if (--depth_ == 0 && module.is_training() && --left_ == 0) source_.request_stop();
-  }
-
- private:
-  std::stop_source source_;
-  int left_, depth_ = 0;
-};
 
 }  // namespace
 
@@ -384,166 +345,6 @@ TEST_CASE("settings out of range and folders that cannot be made are errors") {
                   IoError);
 }
 
-TEST_CASE("a run that was stopped at any step and resumed ends with the same bytes") {
-  const TemporaryFolder folder;
-  const auto make_net = [] {
-    const init::InitScope scope(1);
-    return std::make_shared<Sequential>(std::initializer_list<ModulePtr>{
-        std::make_shared<Conv2d>(3, 4, 3, Conv2dLayerOptions{.stride = 8}),
-        std::make_shared<BatchNorm2d>(4), std::make_shared<ReLU>(), std::make_shared<Flatten>(),
-        std::make_shared<Dropout>(0.3, 5), std::make_shared<Linear>(64, 10)});
-  };
-  RunOptions settings;
-  SUBCASE("sgd") {}
-  SUBCASE("adamw") {  // with beta1 that follows the learning rate
-    settings.optimizer = "adamw";
-    settings.lr_scheduler = "onecycle";
-  }
-  const auto options = [&](const std::string& name) {
-    RunOptions o = tiny_options(folder.path() / name);
-    o.optimizer = settings.optimizer;
-    o.lr_scheduler = settings.lr_scheduler;
-    o.batch_size = 8;
-    o.accumulate = 2;
-    o.clip_grad_norm = 1;
-    o.ema_decay = 0.9;
-    o.mixup = o.cutmix = o.random_erasing = 0.5;
-    o.label_smoothing = 0.1;
-    return o;
-  };
-  const fs::path whole = folder.path() / "whole";
-  run_training(*make_net(), tiny_splits(), options("whole"), {});
-  for (int step = 0; step <= 10; ++step) {
-    CAPTURE(step);
-    RunOptions o = options("stopped" + std::to_string(step));
-    o.resume = "auto";
-    {
-      const StopAfter stop(std::max(0, 2 * step - 1));  // the first batch of an update
-      const TrainResult stopped = run_training(*make_net(), tiny_splits(), o, {}, stop.token());
-      CHECK(stopped.stopped);
-      CHECK(std::ssize(stopped.epochs) == std::max(0, step - 1) / 5);
-      CHECK(read_checkpoint(fs::path(o.output_dir) / "last.safetensors").info.step == step);
-    }
-    const TrainResult result = run_training(*make_net(), tiny_splits(), o, {});
-    CHECK(result.epochs.size() == 2);
-    for (const char* file : {"last.safetensors", "best.safetensors", "ema.safetensors"}) {
-      CHECK(text_of(fs::path(o.output_dir) / file) == text_of(whole / file));
-    }
-    CHECK(without_times(fs::path(o.output_dir) / "metrics.csv") ==
-          without_times(whole / "metrics.csv"));
-  }
-}
-
-TEST_CASE("a finished run can be made longer, and goes on as if it had been so from the start") {
-  const TemporaryFolder folder;
-  RunOptions o = tiny_options(folder.path() / "long");
-  o.lr_scheduler = "constant";
-  run_training(*tiny_net(), tiny_splits(), o, {});
-  o.output_dir = (folder.path() / "short").string();
-  o.max_steps = 7;  // within the second epoch, which has its row all the same
-  CHECK(run_training(*tiny_net(), tiny_splits(), o, {}).epochs.size() == 2);
-  o.max_steps = 0;
-  o.resume = "auto";
-  CHECK(run_training(*tiny_net(), tiny_splits(), o, {}).epochs.size() == 2);
-  CHECK(without_times(folder.path() / "short" / "metrics.csv") ==
-        without_times(folder.path() / "long" / "metrics.csv"));
-  CHECK(same_tensors(read_checkpoint(folder.path() / "short" / "last.safetensors").model,
-                     read_checkpoint(folder.path() / "long" / "last.safetensors").model));
-}
-
-TEST_CASE("an evaluation that max_steps brought leaves no trace when the run goes further") {
-  const auto make_net = [] {  // one that is better after each epoch
-    const init::InitScope scope(1);
-    return std::make_shared<Sequential>(std::initializer_list<ModulePtr>{
-        std::make_shared<Flatten>(), std::make_shared<Linear>(3 * 32 * 32, 10)});
-  };
-  const TemporaryFolder folder;
-  int displaced = 0;
-  for (const std::uint64_t seed : {1U, 2U, 3U}) {
-    const auto options = [&](const std::string& name) {
-      RunOptions o = tiny_options(folder.path() / (name + std::to_string(seed)));
-      o.epochs = 3;
-      o.seed = seed;
-      o.lr = 0.001;
-      o.no_augment = true;
-      return o;
-    };
-    const fs::path whole = options("whole").output_dir;
-    run_training(*make_net(), tiny_splits(), options("whole"), {});
-    for (const std::int64_t max_steps : {1, 3, 6, 7, 8, 9, 11, 12, 13, 14}) {
-      CAPTURE(seed);
-      CAPTURE(max_steps);
-      RunOptions o = options("cut" + std::to_string(max_steps) + "-");
-      const fs::path run = o.output_dir;
-      o.max_steps = max_steps;
-      run_training(*make_net(), tiny_splits(), o, {});
-      displaced += fs::exists(run / "best.1.safetensors");
-      o.max_steps = 0;
-      o.resume = "auto";
-      {  // stopped before an evaluation could take the place of the one that is gone
-        const StopAfter stop(1);
-        const TrainResult stopped = run_training(*make_net(), tiny_splits(), o, {}, stop.token());
-        if (stopped.epochs.empty()) {
-          CHECK_FALSE(fs::exists(run / "best.safetensors"));
-        } else {
-          const std::int64_t best = read_checkpoint_info(run / "best.safetensors").step;
-          CHECK(std::ranges::count(stopped.epochs, best, &EpochMetrics::step) == 1);
-        }
-      }
-      run_training(*make_net(), tiny_splits(), o, {});
-      CHECK(text_of(run / "last.safetensors") == text_of(whole / "last.safetensors"));
-      CHECK(text_of(run / "best.safetensors") == text_of(whole / "best.safetensors"));
-      CHECK(without_times(run / "metrics.csv") == without_times(whole / "metrics.csv"));
-      CHECK_FALSE(fs::exists(run / "best.1.safetensors"));
-    }
-  }
-  CHECK(displaced > 0);  // an earlier best that had to come back
-}
-
-TEST_CASE("a run that lost the weights of its best epoch says so and takes the next") {
-  const TemporaryFolder folder;
-  RunOptions o = tiny_options(folder.path() / "run");
-  o.max_steps = 5;
-  const fs::path best = folder.path() / "run" / "best.safetensors";
-  run_training(*tiny_net(), tiny_splits(), o, {});
-  const std::string first = text_of(best);
-  fs::remove(best);
-  o.resume = "auto";
-  run_training(*tiny_net(), tiny_splits(), o, {});  // its state is still there: written anew
-  CHECK(text_of(best) == first);
-  o.max_steps = 0;
-  {
-    const StopAfter stop(2);
-    run_training(*tiny_net(), tiny_splits(), o, {}, stop.token());
-  }
-  fs::remove(best);
-  run_training(*tiny_net(), tiny_splits(), o, {});
-  CHECK(read_checkpoint_info(best).step == 10);
-  CHECK(text_of(folder.path() / "run" / "train.log")
-            .find("the weights of the best epoch, 1, are not there") != std::string::npos);
-}
-
-TEST_CASE("a run goes on in another folder, and leaves the first as it is") {
-  const TemporaryFolder folder;
-  const fs::path first = folder.path() / "first", second = folder.path() / "second";
-  RunOptions o = tiny_options(first);
-  {
-    const StopAfter stop(7);
-    run_training(*tiny_net(), tiny_splits(), o, {}, stop.token());
-  }
-  const std::string before = text_of(first / "last.safetensors");
-  o.resume = (first / "last.safetensors").string();
-  o.output_dir = second.string();
-  const TrainResult result = run_training(*tiny_net(), tiny_splits(), o, {});
-  CHECK(result.epochs.size() == 2);
-  CHECK(result.epochs[0].seconds >= 0);  // taken from the first folder's metrics.csv
-  CHECK(text_of(first / "last.safetensors") == before);
-  CHECK(fs::exists(second / "best.safetensors"));
-  run_training(*tiny_net(), tiny_splits(), tiny_options(folder.path() / "whole"), {});
-  CHECK(text_of(second / "last.safetensors") ==
-        text_of(folder.path() / "whole" / "last.safetensors"));
-}
-
 TEST_CASE("checkpoints are written within an epoch, and as many are kept as asked for") {
   const TemporaryFolder folder;
   RunOptions o = tiny_options(folder.path() / "run");
@@ -558,31 +359,4 @@ TEST_CASE("checkpoints are written within an epoch, and as many are kept as aske
   CHECK(step("last.2.safetensors") == 9);
   CHECK(step("last.3.safetensors") == 8);
   CHECK_FALSE(fs::exists(folder.path() / "run" / "last.4.safetensors"));
-}
-
-TEST_CASE("a checkpoint of another run is an error that touches nothing") {
-  const TemporaryFolder folder;
-  RunOptions o = tiny_options(folder.path() / "run");
-  run_training(*tiny_net(), tiny_splits(), o, {});
-  o.resume = "auto";
-  const std::string before = text_of(folder.path() / "run" / "train.log");
-  const auto failure = [&](const RunOptions& options, Module& net, const data::DataSplits& data) {
-    try {
-      run_training(net, data, options, {});
-    } catch (const ValueError& error) {
-      return std::string(error.what());
-    }
-    return std::string();
-  };
-  RunOptions other = o;
-  other.lr = 0.5;
-  CHECK(failure(other, *tiny_net(), tiny_splits()).find("lr is 0.1 there and 0.5 here") !=
-        std::string::npos);
-  ResNet wider({.stem_channels = 4, .blocks = {1, 1}, .channels = {4, 16}});
-  CHECK(failure(o, wider, tiny_splits())
-            .find("expected float32 [16, 4, 3, 3], got float32 [8, 4, 3, 3]") != std::string::npos);
-  CHECK(failure(o, *tiny_net(), tiny_splits(64))
-            .find("expected the 80 training images that it was made with, got 64") !=
-        std::string::npos);
-  CHECK(text_of(folder.path() / "run" / "train.log") == before);
 }

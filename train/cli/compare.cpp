@@ -23,6 +23,7 @@
 #include "train/resume.h"
 #include "train/run_data.h"
 #include "train/run_folder.h"
+#include "train/run_record.h"
 #include "train/signals.h"
 
 namespace resgrad::cli {
@@ -195,8 +196,8 @@ int run_compare(CompareFlags flags) {
 
 Settings settings(CompareFlags& flags) {
   const NetworkWords words = network_words();
-  Settings rows =
-      without(resgrad::settings(flags.run, words), {"activation", "resume", "overwrite"});
+  Settings rows = without(resgrad::settings(flags.run, words),
+                          {"activation", "resume", "overwrite", "dry-run"});
   find(rows, "output-dir")->default_text = "runs/compare-MODEL";
   append(rows,
          {{.name = "variants",

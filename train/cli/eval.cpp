@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "data/datasets.h"
 #include "train/cli/commands.h"
@@ -10,6 +11,8 @@
 #include "train/cli/network.h"
 #include "train/cli/output.h"
 #include "train/evaluate.h"
+#include "train/io/atomic_file.h"
+#include "train/predictions.h"
 #include "train/signals.h"
 
 namespace resgrad::cli {
@@ -17,7 +20,8 @@ namespace {
 
 struct EvalFlags : MachineOptions {
   std::string checkpoint, dataset, data_path;
-  std::string tta = "none";
+  std::string tta = "none", split = "test", predictions;
+  std::int64_t top_losses = 0;
   std::int64_t batch_size = 128;
   std::int64_t limit_eval_batches = 0;
   int workers = 1;
@@ -36,9 +40,38 @@ std::pair<std::int64_t, double> class_accuracy(const Evaluation& e, int label) {
   return {total, total == 0 ? 0 : 100.0 * static_cast<double>(hits) / static_cast<double>(total)};
 }
 
-void print_as_text(const Evaluation& e, const CheckpointInfo& info, const data::Dataset& dataset) {
-  print_out("{} (epoch {}, step {}) on {} {} images\n", info.model, info.epoch, info.step,
-            e.samples, dataset.name);
+// What was evaluated, and what came out.
+struct Result {
+  const CheckpointInfo& info;
+  const data::Dataset& dataset;
+  std::string_view split;
+  const Evaluation& evaluation;
+  std::vector<Prediction> top_losses;
+};
+
+std::string file_of(const Result& r, const Prediction& p) {
+  return r.dataset.files.empty() ? "" : r.dataset.files[static_cast<std::size_t>(p.index)];
+}
+
+const std::string& class_name(const Result& r, std::int64_t number) {
+  return r.dataset.class_names[static_cast<std::size_t>(number)];
+}
+
+void print_top_losses(const Result& r) {
+  if (r.top_losses.empty()) return;
+  print_out("\nlargest losses\n{:>8}{:>10}  {:<16}{:<16}{:>13}\n", "image", "loss", "label",
+            "predicted", "probability");
+  for (const Prediction& p : r.top_losses) {
+    print_out("{:>8}{:>10.4f}  {:<16}{:<16}{:>11.2f} %  {}\n", r.dataset.place(p.index), p.loss,
+              class_name(r, p.label), class_name(r, p.predicted), 100 * p.probability,
+              file_of(r, p));
+  }
+}
+
+void print_as_text(const Result& r) {
+  const auto& [info, dataset, split, e, top] = r;
+  print_out("{} (epoch {}, step {}) on {} {} {} images\n", info.model, info.epoch, info.step,
+            e.samples, dataset.name, split);
   print_out("loss {:.4f}  top-1 {:.2f} %  top-5 {:.2f} %\n\n", e.loss, e.top1, e.top5);
   print_out("{:<16}{:>8}{:>10}\n", "class", "images", "top-1");
   for (int c = 0; c < e.classes; ++c) {
@@ -46,6 +79,7 @@ void print_as_text(const Evaluation& e, const CheckpointInfo& info, const data::
     print_out("{:<16}{:>8}{:>8.2f} %\n", dataset.class_names[static_cast<std::size_t>(c)], total,
               accuracy);
   }
+  print_top_losses(r);
   if (e.classes > 20) return;  // wider than a terminal
   print_out("\nconfusion: rows are labels, columns predictions\n{:<16}", "");
   for (int j = 0; j < e.classes; ++j) print_out("{:>6}", j);
@@ -57,10 +91,11 @@ void print_as_text(const Evaluation& e, const CheckpointInfo& info, const data::
   }
 }
 
-void print_as_json(const Evaluation& e, const CheckpointInfo& info, const data::Dataset& dataset) {
-  nlohmann::ordered_json json = {{"model", info.model}, {"dataset", dataset.name},
-                                 {"images", e.samples}, {"loss", e.loss},
-                                 {"top1", e.top1},      {"top5", e.top5}};
+void print_as_json(const Result& r) {
+  const auto& [info, dataset, split, e, top] = r;
+  nlohmann::ordered_json json = {{"model", info.model}, {"dataset", dataset.name}, {"split", split},
+                                 {"images", e.samples}, {"loss", e.loss},          {"top1", e.top1},
+                                 {"top5", e.top5}};
   for (int c = 0; c < e.classes; ++c) {
     const auto [total, accuracy] = class_accuracy(e, c);
     json["classes"].push_back({{"name", dataset.class_names[static_cast<std::size_t>(c)]},
@@ -69,14 +104,25 @@ void print_as_json(const Evaluation& e, const CheckpointInfo& info, const data::
     const auto row = e.confusion.begin() + static_cast<std::ptrdiff_t>(cell(e, c, 0));
     json["confusion"].push_back(std::vector<std::int64_t>(row, row + e.classes));
   }
+  for (const Prediction& p : top) {
+    json["top_losses"].push_back({{"index", dataset.place(p.index)},
+                                  {"file", file_of(r, p)},
+                                  {"label", class_name(r, p.label)},
+                                  {"predicted", class_name(r, p.predicted)},
+                                  {"probability", p.probability},
+                                  {"loss", p.loss}});
+  }
   print_json(json);
 }
 
 int run_eval(const EvalFlags& flags) {
   apply_machine_options(flags);
+  require_not_read("eval", "--predictions", flags.predictions, {flags.checkpoint});
   const LoadedNetwork loaded = load_network(flags.checkpoint);
   const CheckpointInfo& info = loaded.info;
-  const auto dataset = load_test_set(info, flags.dataset, flags.data_path);
+  const auto dataset = flags.split == "test" ? load_test_set(info, flags.dataset, flags.data_path)
+                                             : load_part(flags.checkpoint, info, flags.split,
+                                                         flags.dataset, flags.data_path);
   require<ValueError>(dataset->num_classes == info.num_classes,
                       "eval: dataset: expected {} classes as in {}, got {} with {}",
                       info.num_classes, flags.checkpoint, dataset->name, dataset->num_classes);
@@ -84,11 +130,15 @@ int run_eval(const EvalFlags& flags) {
                       {.batch_size = flags.batch_size,
                        .normalisation = loaded.normalisation,
                        .workers = at_most("--workers", flags.workers, data::kMostWorkers)});
+  std::vector<Prediction> predictions;
+  EvaluateOptions options{.limit_batches = flags.limit_eval_batches,
+                          .tta = parse_in(kTtaNames, "--tta", flags.tta)};
+  if (!flags.predictions.empty() || flags.top_losses > 0) {
+    options.prediction = [&predictions](const Prediction& p) { predictions.push_back(p); };
+  }
   const StopSignals signals;
-  const Evaluation evaluation = evaluate(*loaded.net, loader, dataset->num_classes,
-                                         {.limit_batches = flags.limit_eval_batches,
-                                          .tta = parse_in(kTtaNames, "--tta", flags.tta),
-                                          .stop = signals.token()});
+  options.stop = signals.token();
+  const Evaluation evaluation = evaluate(*loaded.net, loader, dataset->num_classes, options);
   require<StateError>(evaluation.nonfinite.empty(), "eval: {}: expected a finite loss, got {}: {}",
                       flags.checkpoint, evaluation.loss, evaluation.nonfinite);
   if (evaluation.interrupted) {
@@ -96,19 +146,43 @@ int run_eval(const EvalFlags& flags) {
                 dataset->size());
     return 128 + StopSignals::received();
   }
-  (flags.json ? print_as_json : print_as_text)(evaluation, info, *dataset);
+  if (!flags.predictions.empty()) {
+    const std::string csv = predictions_csv(predictions, *dataset);
+    write_file_atomically(flags.predictions, std::as_bytes(std::span(csv)));
+  }
+  (flags.json ? print_as_json : print_as_text)(
+      {info, *dataset, flags.split, evaluation, top_losses(predictions, flags.top_losses)});
   return 0;
 }
 
 Settings settings(EvalFlags& flags) {
   Settings rows = {checkpoint_setting(flags.checkpoint)};
   append(rows, checkpoint_data_settings(flags.dataset, flags.data_path));
-  append(rows, {tta_setting(flags.tta),
+  append(rows, {{.name = "split",
+                 .group = Group::data,
+                 .help = "images to evaluate: the test set, or those that the run held out or "
+                         "trained on",
+                 .value = &flags.split,
+                 .limits =
+                     [] {
+                       return std::vector<std::string>{"test", "val", "train"};
+                     }},
+                tta_setting(flags.tta),
                 batch_size_setting(flags.batch_size),
                 {.name = "limit-eval-batches",
                  .group = Group::run,
                  .help = "batches after which to end; 0: no limit",
                  .value = &flags.limit_eval_batches},
+                {.name = "predictions",
+                 .group = Group::output,
+                 .help = "table to write, with a row for each image",
+                 .value = &flags.predictions,
+                 .default_text = "none",
+                 .placeholder = "FILE"},
+                {.name = "top-losses",
+                 .group = Group::output,
+                 .help = "print so many of the images with the largest losses",
+                 .value = &flags.top_losses},
                 json_setting(flags.json),
                 {.name = "workers",
                  .group = Group::machine,

@@ -3,6 +3,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <sstream>
 
 #include "core/check.h"
 #include "data/class_names.h"
@@ -11,6 +15,8 @@
 #include "train/cli/output.h"
 #include "train/io/file_kind.h"
 #include "train/resume.h"
+#include "train/run_data.h"
+#include "train/run_record.h"
 
 namespace resgrad::cli {
 namespace {
@@ -98,6 +104,53 @@ std::shared_ptr<const data::Dataset> load_test_set(const CheckpointInfo& info,
   auto images = data::load_test_set(options);
   for (const std::string& warning : images->warnings) print_error("resgrad: {}\n", warning);
   return images;
+}
+
+namespace {
+
+// The settings of the run that wrote a weights file; nothing when neither the file nor an args.json
+// beside it has them.
+std::optional<RunOptions> settings_of_run(const std::filesystem::path& checkpoint) {
+  const auto state = read_checkpoint(checkpoint, CheckpointPart::header).state;
+  if (state) return from_json(state->settings);
+  const std::filesystem::path file = checkpoint.parent_path() / "args.json";
+  std::ifstream in(file);
+  if (!in) return std::nullopt;
+  std::ostringstream text;
+  text << in.rdbuf();
+  try {
+    return from_json(text.str());
+  } catch (const nlohmann::json::exception& error) {
+    throw IoError(fmt::format("{}: expected the settings of a run as JSON, got: {}", file.string(),
+                              error.what()));
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<const data::Dataset> load_part(const std::filesystem::path& checkpoint,
+                                               const CheckpointInfo& info, std::string_view part,
+                                               const std::string& dataset,
+                                               const std::string& data_path) {
+  std::optional<RunOptions> run = settings_of_run(checkpoint);
+  require<ValueError>(run.has_value(),
+                      "--split: {}: expected the settings of the run, which say what it trained "
+                      "on, in the file or in args.json beside it, found neither",
+                      checkpoint.string());
+  require<ValueError>(run->dataset == info.dataset && (dataset.empty() || dataset == run->dataset),
+                      "--split: {}: expected {}, of which the run took its {} images, got {}",
+                      checkpoint.string(), run->dataset, part,
+                      dataset.empty() ? info.dataset : dataset);
+  data::LoadOptions options = load_options(*run, find_data(run->dataset, data_path));
+  options.folder.classes = info.class_names;
+  const data::DataSplits data = data::load_data(options);
+  for (const std::string& warning : data.warnings) print_error("resgrad: {}\n", warning);
+  if (part == "train") return data.train;
+  require<ValueError>(data.test_name == "validation",
+                      "--split: {}: expected a run with images for validation, got one that was "
+                      "evaluated on the {} set; --val-split of train holds some out",
+                      checkpoint.string(), data.test_name);
+  return data.test;
 }
 
 std::vector<std::string> class_names(const CheckpointInfo& info) {

@@ -39,6 +39,16 @@ std::shared_ptr<const data::Dataset> load_test_set(const CheckpointInfo& info,
                                                    const std::string& dataset,
                                                    const std::string& data_path);
 
+/// The images that a run trained on ("train"), or those that it evaluated in their place ("val"):
+/// held out by --val-split, or of a folder its part val. The settings of the run are those in the
+/// file, else those in an args.json beside it.
+/// Throws  ValueError when there are none, when they are of another data set than `dataset` (empty:
+///         that of the weights), and for "val" of a run that held nothing out; as load_data().
+std::shared_ptr<const data::Dataset> load_part(const std::filesystem::path& checkpoint,
+                                               const CheckpointInfo& info, std::string_view part,
+                                               const std::string& dataset,
+                                               const std::string& data_path);
+
 /// The names of the classes of the network's outputs.
 std::vector<std::string> class_names(const CheckpointInfo& info);
 

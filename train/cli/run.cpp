@@ -91,6 +91,7 @@ int parse_and_act() {
   add_eval(app, action);
   add_predict(app, action);
   add_compare(app, action);
+  add_find_lr(app, action);
   add_export(app, action);
   add_import(app, action);
   add_bench(app, action);

@@ -19,6 +19,7 @@
 #include "train/make_optimizer.h"
 #include "train/optim/adamw.h"
 #include "train/run_data.h"
+#include "train/run_record.h"
 #include "train/signals.h"
 #include "train/trainer.h"
 
@@ -88,7 +89,7 @@ void whiten_stem_for(ResNet& net, const data::DataSplits& data, const RunOptions
 
 }  // namespace
 
-TrainResult train_one(const RunOptions& o, const data::DataSplits& data, std::stop_token stop) {
+BuiltNetwork build_network(const RunOptions& o, const data::DataSplits& data) {
   const data::Dataset& images = *data.train;
   const models::Options model = model_options(o, images.height, images.num_classes, o.seed);
   const ResNetConfig config = models::configure(o.model, model);
@@ -102,8 +103,8 @@ TrainResult train_one(const RunOptions& o, const data::DataSplits& data, std::st
   freeze(*net, o.freeze);
   const bool own_images = o.dataset == "folder";
   net->set_recompute_blocks(o.recompute);
-  return run_training(
-      *net, data, o,
+  return {
+      net,
       {.model = o.model,
        .activation = name(config.activation),
        .shortcut = name(config.shortcut),
@@ -113,8 +114,13 @@ TrainResult train_one(const RunOptions& o, const data::DataSplits& data, std::st
        .normalisation = own_images ? to_setting(data.normalisation) : "",
        .num_classes = config.num_classes,
        .class_names = own_images ? names_for_files(images.class_names) : std::vector<std::string>(),
-       .image_size = own_images ? images.height : 0},
-      std::move(stop), [&images](RunOptions& run) { resolve_network(run, images.height); });
+       .image_size = own_images ? images.height : 0}};
+}
+
+TrainResult train_one(const RunOptions& o, const data::DataSplits& data, std::stop_token stop) {
+  const BuiltNetwork built = build_network(o, data);
+  return run_training(*built.net, data, o, built.info, std::move(stop),
+                      [&data](RunOptions& run) { resolve_network(run, data.train->height); });
 }
 
 int stopped(int signal, const RunOptions& o) {
@@ -149,6 +155,7 @@ int run_train(RunOptions o) {
   o.data_path = find_data(o.dataset, o.data_path);
   const StopSignals signals;
   const data::DataSplits data = data::load_data(load_options(o, o.data_path));
+  if (o.dry_run) return print_dry_run(o, data, signals.token());
   const TrainResult result = train_one(o, data, signals.token());
   return stopped(result.stopped ? StopSignals::received() : 0, o);
 }

@@ -1,6 +1,11 @@
-// What train and compare share.
+// What the subcommands that train share.
 #pragma once
 
+#include <memory>
+#include <stop_token>
+
+#include "models/resnet.h"
+#include "train/checkpoint.h"
 #include "train/run_options.h"
 #include "train/trainer.h"
 
@@ -12,6 +17,20 @@ void set_optimizer_defaults(Settings& given, RunOptions& options);
 
 /// Throws  CLI::ValidationError for settings that do not go together, before data is read.
 void check_settings(const RunOptions& options);
+
+struct BuiltNetwork {
+  std::shared_ptr<ResNet> net;
+  CheckpointInfo info;
+};
+
+/// The network that `options` name, as its training begins: with its initial weights or those of
+/// options.weights, and its frozen parts.
+/// Throws  what models::make(), start_from() and freeze() throw.
+BuiltNetwork build_network(const RunOptions& options, const data::DataSplits& data);
+
+/// --dry-run: prints all settings, the size of the network and what a step takes. Returns the exit
+/// code.
+int print_dry_run(const RunOptions& options, const data::DataSplits& data, std::stop_token stop);
 
 /// Builds the network that `options` name and trains it on `data`, until a `stop` is requested.
 TrainResult train_one(const RunOptions& options, const data::DataSplits& data,

@@ -36,8 +36,11 @@ double seconds_left(const RunLength& length, std::int64_t epoch, std::int64_t st
                     double per_evaluation) {
   const std::int64_t epochs_reached =
       (length.total_steps + length.steps_per_epoch - 1) / length.steps_per_epoch;
+  const std::int64_t evaluations = epochs_reached / length.eval_every -
+                                   (epoch - 1) / length.eval_every +
+                                   (epochs_reached % length.eval_every != 0 ? 1 : 0);
   return per_step * static_cast<double>(length.total_steps - step) +
-         per_evaluation * static_cast<double>(epochs_reached - epoch + 1);
+         per_evaluation * static_cast<double>(evaluations);
 }
 
 Recorders::Recorders(RecorderOptions options, RunLength length, std::int64_t last_step,
@@ -139,7 +142,9 @@ void Recorders::write_profile() {
 }
 
 void Recorders::epoch(const EpochMetrics& metrics) {
-  evaluation_seconds_ = std::max(0., epoch_.seconds() - training_seconds_);
+  if (!std::isnan(metrics.test_top1)) {
+    evaluation_seconds_ = std::max(0., epoch_.seconds() - training_seconds_);
+  }
   std::vector<Scalar> scalars;
   for (const auto& [tag, value] : {std::pair{"epoch/lr", metrics.lr},
                                    {"epoch/train_loss", metrics.train_loss},

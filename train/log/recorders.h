@@ -24,10 +24,11 @@ namespace resgrad {
 struct RunLength {
   std::int64_t epochs = 0, steps_per_epoch = 0;
   std::int64_t total_steps = 0;  ///< less than those of all epochs where max_steps ends it
+  std::int64_t eval_every = 1;   ///< epochs between two evaluations; the end has one in any case
 };
 
 /// What the rest of a run takes after `step` updates, the last of them in `epoch` (from 1): its
-/// updates, and an evaluation at the end of each epoch that it reaches.
+/// updates, and the evaluations of the epochs that it reaches.
 double seconds_left(const RunLength& length, std::int64_t epoch, std::int64_t step, double per_step,
                     double per_evaluation);
 

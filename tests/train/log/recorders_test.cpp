@@ -208,6 +208,13 @@ TEST_CASE("the time left counts the steps and the evaluations that the run reach
            140 * 2 + 2 * 30);
   CHECK_EQ(seconds_left({.epochs = 10, .steps_per_epoch = 100, .total_steps = 100}, 1, 10, 2, 30),
            90 * 2 + 30);
+  // eval_every: after epochs 3, 6, 9 and 10
+  const RunLength every_third{
+      .epochs = 10, .steps_per_epoch = 100, .total_steps = 1000, .eval_every = 3};
+  CHECK_EQ(seconds_left(every_third, 1, 10, 2, 30), 990 * 2 + 4 * 30);
+  CHECK_EQ(seconds_left(every_third, 3, 300, 2, 30), 700 * 2 + 4 * 30);
+  CHECK_EQ(seconds_left(every_third, 4, 310, 2, 30), 690 * 2 + 3 * 30);
+  CHECK_EQ(seconds_left(every_third, 10, 1000, 2, 30), 30);
 }
 
 TEST_CASE("the profile of a run is a table per epoch and a trace of the first steps") {

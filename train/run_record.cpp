@@ -1,0 +1,60 @@
+#include "train/run_record.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/check.h"
+#include "train/version.h"
+
+namespace resgrad {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <class Wanted>
+Json record(RunOptions options, Wanted&& wanted) {
+  Json json;
+  for (const Setting& setting : settings(options)) {
+    if (wanted(setting.scope)) json[json_key(setting)] = json_value(setting);
+  }
+  return json;
+}
+
+}  // namespace
+
+std::string to_json(const RunOptions& options) {
+  Json json = {{"version", kVersion}};
+  json.update(record(options, [](Scope scope) { return scope != Scope::start; }));
+  RunOptions copy = options;
+  for (const Setting& setting : settings(copy)) {
+    const Json value = json_value(setting);
+    try {
+      value.dump();
+    } catch (const Json::type_error&) {
+      throw ValueError(fmt::format(
+          "settings: {}: expected text in UTF-8, as the record of the settings is, got {}",
+          setting.name, value.dump(-1, ' ', false, Json::error_handler_t::replace)));
+    }
+  }
+  return json.dump(2) + "\n";
+}
+
+std::string result_settings(const RunOptions& options) {
+  return record(options, [](Scope scope) { return scope == Scope::result; }).dump();
+}
+
+RunOptions from_json(const std::string& text) {
+  RunOptions options;
+  const Json json = Json::parse(text);
+  for (Setting& setting : settings(options)) {
+    const auto found = json.find(json_key(setting));
+    if (found == json.end() || *found == "") continue;
+    try {
+      assign(setting, *found);
+    } catch (const ValueError& error) {
+      throw ValueError(fmt::format("settings: {}: {}", setting.name, error.what()));
+    }
+  }
+  return options;
+}
+
+}  // namespace resgrad
