@@ -13,6 +13,8 @@ namespace resgrad {
 class ReLU final : public Module {
  public:
   std::string class_name() const override { return "ReLU"; }
+  std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
+                          const std::string& x) const override;
 
  private:
   Tensor forward(const Tensor& x) override;
@@ -22,6 +24,9 @@ class ReLU final : public Module {
 class Identity final : public Module {
  public:
   std::string class_name() const override { return "Identity"; }
+  std::string add_to_onnx(OnnxGraph&, const std::string&, const std::string& x) const override {
+    return x;
+  }
 
  private:
   Tensor forward(const Tensor& x) override { return x; }
@@ -31,6 +36,8 @@ class MaxPool2d final : public Module {
  public:
   explicit MaxPool2d(Pool2dOptions options) : options_(options) {}
   std::string class_name() const override { return "MaxPool2d"; }
+  std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
+                          const std::string& x) const override;
 
  private:
   Tensor forward(const Tensor& x) override;
@@ -41,6 +48,8 @@ class AvgPool2d final : public Module {
  public:
   explicit AvgPool2d(Pool2dOptions options) : options_(options) {}
   std::string class_name() const override { return "AvgPool2d"; }
+  std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
+                          const std::string& x) const override;
 
  private:
   Tensor forward(const Tensor& x) override;
@@ -52,6 +61,8 @@ class GlobalAvgPool2d final : public Module {
  public:
   /// The name under which PyTorch's summaries show it.
   std::string class_name() const override { return "AdaptiveAvgPool2d"; }
+  std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
+                          const std::string& x) const override;
 
  private:
   Tensor forward(const Tensor& x) override;
@@ -62,6 +73,8 @@ class GlobalMaxPool2d final : public Module {
  public:
   /// The name under which PyTorch's summaries show it.
   std::string class_name() const override { return "AdaptiveMaxPool2d"; }
+  std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
+                          const std::string& x) const override;
 
  private:
   Tensor forward(const Tensor& x) override;
@@ -72,6 +85,8 @@ class Scale final : public Module {
  public:
   explicit Scale(double factor) : factor_(factor) {}
   std::string class_name() const override { return "Scale"; }
+  std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
+                          const std::string& x) const override;
 
  private:
   Tensor forward(const Tensor& x) override;
@@ -82,6 +97,8 @@ class Scale final : public Module {
 class Flatten final : public Module {
  public:
   std::string class_name() const override { return "Flatten"; }
+  std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
+                          const std::string& x) const override;
 
  private:
   Tensor forward(const Tensor& x) override;
@@ -97,6 +114,9 @@ class Dropout final : public Module {
  public:
   explicit Dropout(double p, std::optional<std::uint64_t> seed = {});
   std::string class_name() const override { return "Dropout"; }
+  std::string add_to_onnx(OnnxGraph&, const std::string&, const std::string& x) const override {
+    return x;
+  }
 
  private:
   Tensor forward(const Tensor& x) override;
