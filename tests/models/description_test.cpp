@@ -89,7 +89,8 @@ TEST_CASE("each field changes its own member") {
       {{{"freeze_norm_scale", "on"}}, [](ResNetConfig& c) { c.freeze_norm_scale = true; }}};
   std::set<std::string> tried;
   for (const auto& [fields, change] : cases) {
-    CAPTURE(models::to_text(fields));
+    const std::string text = models::to_text(fields);
+    CAPTURE(text);
     for (const Fields::value_type& field : fields) tried.insert(field.first);
     ResNetConfig want = own;
     change(want);

@@ -245,9 +245,9 @@ TEST_CASE("timm's names of pre-activation networks") {
 }
 
 TEST_CASE("pre-activation weights come back, and say what they are of") {
-  for (const auto& [layout, options] :
-       {std::pair{"kuangliu", kKuangliu}, std::pair{"resnetv2", kResnetV2}}) {
+  for (const std::string layout : {"kuangliu", "resnetv2"}) {
     CAPTURE(layout);
+    const Options options = layout == "kuangliu" ? kKuangliu : kResnetV2;
     const ResNetConfig config = configure("preact_resnet18", options);
     const auto saved = make("preact_resnet18", options);
     const std::vector<NamedTensor> state = copies(state_in_layout(*saved, config, layout));
