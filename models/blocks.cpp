@@ -1,8 +1,10 @@
 #include "models/blocks.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "core/autograd/grad_mode.h"
+#include "core/onnx_graph.h"
 #include "core/ops/arithmetic.h"
 #include "core/ops/relu.h"
 #include "core/ops/shortcut.h"
@@ -28,13 +30,16 @@ std::shared_ptr<Conv2d> make_conv(const ConvSpec& s) {
 }
 
 struct MainPath {
+  std::shared_ptr<Sequential> preact = nullptr;  // the first norm and ReLU, where they are shared
   std::shared_ptr<Sequential> modules = std::make_shared<Sequential>();
   std::shared_ptr<Conv2d> last_conv = nullptr;
   std::shared_ptr<BatchNorm2d> last_norm = nullptr;
 };
 
-MainPath make_main_path(const std::vector<ConvSpec>& convs, Activation activation) {
+MainPath make_main_path(const std::vector<ConvSpec>& convs, Activation activation,
+                        bool shared_preact) {
   MainPath path;
+  if (shared_preact) path.preact = std::make_shared<Sequential>();
   for (const ConvSpec& spec : convs) {
     const bool post = activation == Activation::post;
     auto conv = make_conv(spec);
@@ -44,8 +49,9 @@ MainPath make_main_path(const std::vector<ConvSpec>& convs, Activation activatio
       path.modules->append(conv);
       path.modules->append(norm);  // the last unit is activated after the addition
     } else {
-      path.modules->append(norm);
-      path.modules->append(std::make_shared<ReLU>());
+      Sequential& before = shared_preact && &spec == &convs.front() ? *path.preact : *path.modules;
+      before.append(norm);
+      before.append(std::make_shared<ReLU>());
       path.modules->append(conv);
     }
     path.last_conv = conv;
@@ -104,8 +110,16 @@ ModulePtr make_shortcut(std::int64_t c_in, std::int64_t c_out, std::int64_t stri
 ResidualBlock::ResidualBlock(const char* op, std::int64_t c_in, std::int64_t c_out,
                              const ResidualBlockOptions& options, Activation own_activation)
     : activation_(options.activation.value_or(own_activation)) {
-  const MainPath path = make_main_path(convolutions(op, c_in, c_out, options), activation_);
   const bool post = activation_ == Activation::post;
+  require<ValueError>(!post || !options.activated_shortcut,
+                      "{}: activated_shortcut: expected activation=pre with it, got post", op);
+  const bool identity = options.downsample != nullptr
+                            ? dynamic_cast<const Identity*>(options.downsample.get()) != nullptr
+                            : c_in == c_out && options.stride == 1;
+  const bool shared_preact = options.activated_shortcut && !identity;
+  const MainPath path =
+      make_main_path(convolutions(op, c_in, c_out, options), activation_, shared_preact);
+  if (shared_preact) preact_ = register_module("preact", path.preact);
   main_path_ = register_module("main_path", path.modules);
   last_weight_ = post ? path.last_norm->weight() : path.last_conv->weight();
   shortcut_ = register_module(
@@ -119,10 +133,22 @@ Tensor ResidualBlock::forward(const Tensor& x) {
   const bool post = activation_ == Activation::post;
   const bool drops = drop_path_ != nullptr && drop_path_->is_training();
   if (post && !drops) return add_relu(main_path, shortcut, x);
-  Tensor sum = main_path(x);  // first, as summaries list it
+  const Tensor start = preact_ != nullptr ? (*preact_)(x) : x;
+  Tensor sum = main_path(start);  // first, as summaries list it
   if (drops) sum = (*drop_path_)(sum);
-  sum = sum + shortcut(x);
+  sum = sum + shortcut(start);
   return post ? relu(sum) : sum;
+}
+
+std::string ResidualBlock::add_to_onnx(OnnxGraph& graph, const std::string& path,
+                                       const std::string& x) const {
+  const auto apply = [&](const char* child, const Module& module, const std::string& value) {
+    return module.add_to_onnx(graph, onnx_path(path, child), value);
+  };
+  const std::string start = preact_ != nullptr ? apply("preact", *preact_, x) : x;
+  const std::string residual = apply("main_path", *main_path_, start);
+  const std::string sum = graph.add("Add", path, {residual, apply("shortcut", *shortcut_, start)});
+  return activation_ == Activation::post ? graph.add("Relu", path, {sum}) : sum;
 }
 
 void ResidualBlock::zero_init() {
@@ -140,6 +166,24 @@ ZeroPadShortcut::ZeroPadShortcut(std::int64_t c_in, std::int64_t c_out, std::int
                       "ZeroPadShortcut: options: expected 1 <= c_in <= c_out and stride >= 1, got "
                       "c_in={}, c_out={}, stride={}",
                       c_in, c_out, stride);
+}
+
+std::string ZeroPadShortcut::add_to_onnx(OnnxGraph& graph, const std::string& path,
+                                         const std::string& x) const {
+  using Numbers = std::vector<std::int64_t>;
+  const auto constant = [&](const char* name, const Numbers& numbers) {
+    const auto count = static_cast<std::int64_t>(numbers.size());
+    return graph.add_constant(onnx_path(path, name), Tensor::from(numbers, {count}));
+  };
+  std::string y = x;
+  if (stride_ != 1) {
+    constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
+    y = graph.add("Slice", path,
+                  {y, constant("starts", {0, 0}), constant("ends", {kEnd, kEnd}),
+                   constant("axes", {2, 3}), constant("steps", {stride_, stride_})});
+  }
+  if (before_ + after_ == 0) return y;
+  return graph.add("Pad", path, {y, constant("pads", {0, before_, 0, 0, 0, after_, 0, 0})});
 }
 
 Tensor ZeroPadShortcut::forward(const Tensor& x) {

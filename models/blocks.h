@@ -62,6 +62,7 @@ struct ResidualBlockOptions {
   bool single = false;                ///< the basic form with its first 3x3 convolution alone
   bool stride_in_first = false;       ///< bottleneck: stride in the first 1x1, not in the 3x3
   std::optional<Activation> activation = {};  ///< unset: the order that the block is named for
+  bool activated_shortcut = false;            ///< pre-activation: see ResidualBlock
   ModulePtr downsample = nullptr;             ///< replaces the default shortcut
 };
 
@@ -81,8 +82,10 @@ ModulePtr make_shortcut(std::int64_t c_in, std::int64_t c_out, std::int64_t stri
 /// that of a bottleneck block, with mid = mid_channels or c_out / bottleneck_ratio,
 ///   1x1 (c_in -> mid), 3x3 (mid -> mid, stride, groups), 1x1 (mid -> c_out).
 /// The shortcut is `downsample` if given, else make_shortcut() with a bare projection. It takes x
-/// itself in both orders. No convolution has a bias. Children: main_path (a Sequential), shortcut
-/// and, after set_drop_path(), drop_path.
+/// itself in both orders, but with `activated_shortcut`, unless it is an Identity:
+///   y = main_path(a) + shortcut(a),  a = preact(x) = relu(norm(x))
+/// as He et al. 2016 have it. No convolution has a bias. Children: preact (where it is shared) and
+/// main_path, both Sequential, shortcut and, after set_drop_path(), drop_path.
 class ResidualBlock : public Module {
  public:
   /// Makes the block start as its shortcut: zeroes the weight of the last norm (post), or of the
@@ -96,10 +99,13 @@ class ResidualBlock : public Module {
   /// Throws  ValueError unless 0 <= p < 1, and when called again.
   void set_drop_path(double p);
 
+  std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
+                          const std::string& x) const override;
+
  protected:
   /// `op` begins the messages.
   /// Throws  ValueError for channels, stride, ratio or groups that are not positive or do not
-  ///         divide.
+  ///         divide, and for activated_shortcut in post-activation.
   ResidualBlock(const char* op, std::int64_t c_in, std::int64_t c_out,
                 const ResidualBlockOptions& options, Activation own_activation);
 
@@ -107,8 +113,8 @@ class ResidualBlock : public Module {
   Tensor forward(const Tensor& x) override;
 
   Activation activation_;
-  std::shared_ptr<Sequential> main_path_;
-  Tensor last_weight_;  // at 0 the main path is 0
+  std::shared_ptr<Sequential> preact_, main_path_;  // the first is null where it is not shared
+  Tensor last_weight_;                              // at 0 the main path is 0
   ModulePtr shortcut_;
   std::shared_ptr<StochasticDepth> drop_path_;  // or null
 };
@@ -144,6 +150,8 @@ class ZeroPadShortcut final : public Module {
  public:
   ZeroPadShortcut(std::int64_t c_in, std::int64_t c_out, std::int64_t stride);
   std::string class_name() const override { return "ZeroPadShortcut"; }
+  std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
+                          const std::string& x) const override;
 
  private:
   Tensor forward(const Tensor& x) override;

@@ -61,21 +61,41 @@ std::string join(const std::vector<std::int64_t>& numbers) {
   return fmt::format("{}", fmt::join(numbers, ","));
 }
 
-bool always(const ResNetConfig&) {
-  return true;
-}
-bool with_bottlenecks(const ResNetConfig& c) {
+// The networks that a field is one of.
+struct Scope {
+  bool (*holds)(const ResNetConfig&);
+  std::string_view expected;
+  std::string (*got)(const ResNetConfig&);
+};
+
+bool has_bottlenecks(const ResNetConfig& c) {
   return c.block == BlockKind::bottleneck;
 }
+std::string block_of(const ResNetConfig& c) {
+  return fmt::format("block={}", name(c.block));
+}
+constexpr Scope kBottlenecks{has_bottlenecks, "block=bottleneck", block_of};
+constexpr Scope kRatio{
+    [](const ResNetConfig& c) { return has_bottlenecks(c) && c.mid_channels.empty(); },
+    "block=bottleneck", block_of};
+constexpr Scope kMidChannels{
+    [](const ResNetConfig& c) { return has_bottlenecks(c) && !c.mid_channels.empty(); },
+    "block=bottleneck", block_of};
+constexpr Scope kPreActivation{
+    [](const ResNetConfig& c) { return c.activation == Activation::pre; }, "activation=pre",
+    [](const ResNetConfig& c) { return fmt::format("activation={}", name(c.activation)); }};
 
 struct Field {
   FieldInfo info;
   std::string (*get)(const ResNetConfig&);
   void (*set)(ResNetConfig&, std::string_view field, std::string_view text);
-  bool (*applies)(const ResNetConfig&) = always;
+  const Scope* scope = nullptr;  // null: all networks
+
+  bool applies(const ResNetConfig& c) const { return scope == nullptr || scope->holds(c); }
 };
 
-// In the order in which they are set: `block` before the fields of bottlenecks.
+// In the order in which they are set: `block` before the fields of bottlenecks, `activation` before
+// those of pre-activation.
 const std::vector<Field>& table() {
   using C = ResNetConfig;
   using Text = std::string_view;
@@ -104,7 +124,7 @@ const std::vector<Field>& table() {
          c.bottleneck_ratio = parse_integer(f, t);
          c.mid_channels.clear();
        },
-       [](const C& c) { return with_bottlenecks(c) && c.mid_channels.empty(); }},
+       &kRatio},
       {{"mid_channels", "numbers such as 64,128,256",
         "channels of the 3x3 convolution of the bottlenecks of each stage, instead of a ratio"},
        [](const C& c) { return join(c.mid_channels); },
@@ -112,7 +132,7 @@ const std::vector<Field>& table() {
          c.mid_channels = parse_list(f, t);
          c.bottleneck_ratio = C{}.bottleneck_ratio;
        },
-       [](const C& c) { return with_bottlenecks(c) && !c.mid_channels.empty(); }},
+       &kMidChannels},
       {{"groups", "a whole number", "groups of the 3x3 convolution of bottlenecks"},
        [](const C& c) { return fmt::format("{}", c.groups); },
        [](C& c, Text f, Text t) { c.groups = parse_integer(f, t); }},
@@ -120,15 +140,31 @@ const std::vector<Field>& table() {
         "the stride of bottlenecks in their first convolution, not in the 3x3"},
        [](const C& c) { return on_off(c.stride_in_first); },
        [](C& c, Text f, Text t) { c.stride_in_first = parse_switch(f, t); },
-       with_bottlenecks},
+       &kBottlenecks},
       {{"activation", alternatives<kActivationNames>(),
         "order inside a block: convolution - norm - ReLU, or the reverse"},
        [](const C& c) -> std::string { return name(c.activation); },
-       [](C& c, Text, Text t) { c.activation = parse_activation(t); }},
+       [](C& c, Text, Text t) {
+         c.activation = parse_activation(t);
+         if (c.activation == Activation::pre) return;
+         c.activated_shortcut = C{}.activated_shortcut;
+         c.final_norm = C{}.final_norm;
+       }},
       {{"shortcut", alternatives<kShortcutNames>(),
         "where a block changes the shape: zero padding without parameters, or a 1x1 convolution"},
        [](const C& c) -> std::string { return name(c.shortcut); },
        [](C& c, Text, Text t) { c.shortcut = parse_shortcut(t); }},
+      {{"activated_shortcut", "on|off",
+        "pre-activation: 1x1 convolutions of shortcuts take the block's input behind its first "
+        "norm "
+        "and ReLU"},
+       [](const C& c) { return on_off(c.activated_shortcut); },
+       [](C& c, Text f, Text t) { c.activated_shortcut = parse_switch(f, t); },
+       &kPreActivation},
+      {{"final_norm", "on|off", "pre-activation: a norm and a ReLU behind the last stage"},
+       [](const C& c) { return on_off(c.final_norm); },
+       [](C& c, Text f, Text t) { c.final_norm = parse_switch(f, t); },
+       &kPreActivation},
       {{"transition", alternatives<kTransitionNames>(),
         "how stages halve the size: by stride in the first block of all but the first stage, or by "
         "a "
@@ -214,8 +250,10 @@ ResNetConfig with_fields(ResNetConfig base, const Fields& fields) {
     const auto given = fields.find(field.info.name);
     if (given == fields.end()) continue;
     field.set(base, field.info.name, given->second);
-    require<ValueError>(field.applies(base), "{}: expected block=bottleneck with it, got block={}",
-                        field.info.name, name(base.block));
+    if (!field.applies(base)) {
+      refuse(field.info.name, fmt::format("{} with it", field.scope->expected),
+             field.scope->got(base));
+    }
   }
   validate(base);
   return base;

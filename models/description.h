@@ -26,12 +26,13 @@ struct FieldInfo {
 const std::vector<FieldInfo>& field_infos();
 
 /// All fields of a network. Those of bottlenecks (stride_in_first and one of bottleneck_ratio and
-/// mid_channels) are left out where there are none.
+/// mid_channels) and of pre-activation (activated_shortcut and final_norm) are left out where there
+/// are none.
 Fields to_fields(const ResNetConfig& config);
 
 /// `base` with some fields replaced: with_fields(any, to_fields(config)) is `config`. What belongs
 /// to a replaced field goes with it: another `block` than bottleneck drops the fields of
-/// bottlenecks, bottleneck_ratio drops mid_channels.
+/// bottlenecks, `activation=post` those of pre-activation, bottleneck_ratio drops mid_channels.
 /// Throws  ValueError that names field and text for an unknown field, a text that the field does
 ///         not take, fields of bottlenecks without them, both of bottleneck_ratio and mid_channels;
 ///         and as validate() for a network that is impossible.

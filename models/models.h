@@ -8,3 +8,4 @@
 #include "models/resnet.h"
 #include "models/summary.h"
 #include "models/whitening.h"
+#include "models/wrapped_names.h"

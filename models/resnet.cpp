@@ -95,6 +95,7 @@ ModulePtr make_block(const ResNetConfig& config, std::size_t stage, std::int64_t
       .single = config.block == BlockKind::single,
       .stride_in_first = config.stride_in_first,
       .activation = config.activation,
+      .activated_shortcut = config.activated_shortcut,
       .downsample = make_shortcut(c_in, c_out, stride, config.shortcut,
                                   config.activation == Activation::post)};
   if (config.groups > 1) return std::make_shared<ResNeXtBlock>(c_in, c_out, options);
@@ -173,6 +174,13 @@ void validate(const ResNetConfig& c) {
         "shortcut=A, got {}",
         c.stem_channels, listed(c.channels));
   }
+  require<ValueError>((!c.activated_shortcut && c.final_norm) || c.activation == Activation::pre,
+                      "network: activated_shortcut, final_norm: expected activation=pre with "
+                      "another choice than off and on, got activation={}",
+                      name(c.activation));
+  require<ValueError>(!c.activated_shortcut || c.shortcut == Shortcut::projection,
+                      "network: activated_shortcut: expected shortcut=B with it, got shortcut={}",
+                      name(c.shortcut));
   if (c.whiten_stem) {
     require<ValueError>(c.stem == Stem::cifar,
                         "network: whiten_stem: expected stem=cifar with it, got stem={}",
@@ -197,7 +205,7 @@ ResNet::ResNet(const ResNetConfig& config) {
         register_module(fmt::format("stage{}", s + 1), make_stage(config, s, channels)));
     channels = config.channels[s];
   }
-  if (config.activation == Activation::pre) {
+  if (config.activation == Activation::pre && config.final_norm) {
     register_module("norm",
                     std::make_shared<Sequential>(std::initializer_list<ModulePtr>{
                         std::make_shared<BatchNorm2d>(channels), std::make_shared<ReLU>()}));

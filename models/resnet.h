@@ -68,6 +68,9 @@ struct ResNetConfig {
   bool stride_in_first = false;  ///< bottlenecks: stride in the first 1x1, not in the 3x3
   Activation activation = Activation::post;
   Shortcut shortcut = Shortcut::projection;
+  /// Pre-activation: projections take the input of their block behind its first norm and ReLU.
+  bool activated_shortcut = false;
+  bool final_norm = true;  ///< pre-activation: a norm and a ReLU behind the last stage
   Transition transition = Transition::stride;
   Pooling pool = Pooling::average;
   double logit_scale = 1;  ///< factor of the outputs
@@ -86,18 +89,22 @@ struct ResNetConfig {
 /// Throws  ValueError that names field and values for a network that is impossible.
 void validate(const ResNetConfig& config);
 
-/// Children: stem, stage1, stage2, ..., norm (pre-activation only), pool, flatten, fc, scale (with
-/// a logit_scale). A stage holds its blocks, before them the transition that pools.
+/// Children: stem, stage1, stage2, ..., norm (pre-activation with final_norm), pool, flatten, fc,
+/// scale (with a logit_scale). A stage holds its blocks, before them the transition that pools.
 /// Shapes   x [n, 3, h, w]; returns logits [n, num_classes].
 /// Initial  convolutions as config.init, batch norm 1 and 0, linear as PyTorch; bias of the stem 0.
 /// Throws   ValueError as validate().
 /// Differs  pre-activation networks end in BN + ReLU and have a bare convolution as their stem, as
 ///          He et al. 2016, section 3; shortcuts take the raw input of a block, where He et al.
-///          2016 activate before the projection.
+///          2016 activate before the projection, unless activated_shortcut says so.
 class ResNet final : public Module {
  public:
   explicit ResNet(const ResNetConfig& config);
   std::string class_name() const override { return "ResNet"; }
+  std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
+                          const std::string& x) const override {
+    return children_to_onnx(graph, path, x);
+  }
 
   /// Lets every block keep its input alone for backward and compute the rest once more: the
   /// activations of one block at a time instead of all, for a third more work.

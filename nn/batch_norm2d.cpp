@@ -1,5 +1,7 @@
 #include "nn/batch_norm2d.h"
 
+#include "core/onnx_graph.h"
+
 namespace resgrad {
 
 BatchNorm2d::BatchNorm2d(std::int64_t channels, BatchNorm2dOptions options) : options_(options) {
@@ -17,6 +19,18 @@ Tensor BatchNorm2d::forward(const Tensor& x) {
                     const BatchNormOptions& options) {
     return batch_norm(x, weight, bias, mean, var, options);
   });
+}
+
+std::string BatchNorm2d::add_to_onnx(OnnxGraph& graph, const std::string& path,
+                                     const std::string& x) const {
+  std::vector<std::string> inputs = {x};
+  for (const auto& [name, tensor] :
+       {NamedTensor{"weight", weight_}, NamedTensor{"bias", bias_},
+        NamedTensor{"running_mean", running_mean_}, NamedTensor{"running_var", running_var_}}) {
+    inputs.push_back(graph.add_constant(onnx_path(path, name), tensor));
+  }
+  return graph.add("BatchNormalization", path, std::move(inputs),
+                   {{"epsilon", static_cast<float>(options_.eps)}});
 }
 
 BatchNormOptions BatchNorm2d::batch_norm_options() const {

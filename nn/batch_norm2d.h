@@ -19,6 +19,8 @@ class BatchNorm2d final : public Module {
   explicit BatchNorm2d(std::int64_t channels, BatchNorm2dOptions options = {});
 
   std::string class_name() const override { return "BatchNorm2d"; }
+  std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
+                          const std::string& x) const override;
   const Tensor& weight() const { return weight_; }
 
   /// op(weight, bias, running_mean, running_var, options), which counts as a call of this layer:

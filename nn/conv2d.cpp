@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/onnx_graph.h"
 #include "nn/init.h"
 
 namespace resgrad {
@@ -23,6 +24,19 @@ Conv2d::Conv2d(std::int64_t c_in, std::int64_t c_out, Pair2d kernel, Conv2dLayer
     bias_ = register_parameter("bias", Tensor::empty({c_out}));
     init::uniform_(bias_, bound);
   }
+}
+
+std::string Conv2d::add_to_onnx(OnnxGraph& graph, const std::string& path,
+                                const std::string& x) const {
+  std::vector<std::string> inputs = {x, graph.add_constant(onnx_path(path, "weight"), weight_)};
+  if (bias_.defined()) inputs.push_back(graph.add_constant(onnx_path(path, "bias"), bias_));
+  const auto& [stride, padding, dilation, groups] = options_;
+  return graph.add("Conv", path, std::move(inputs),
+                   {{"kernel_shape", std::vector{weight_.dim(2), weight_.dim(3)}},
+                    {"strides", std::vector{stride.h, stride.w}},
+                    {"pads", std::vector{padding.h, padding.w, padding.h, padding.w}},
+                    {"dilations", std::vector{dilation.h, dilation.w}},
+                    {"group", groups}});
 }
 
 Tensor Conv2d::forward(const Tensor& x) {

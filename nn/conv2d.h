@@ -22,6 +22,8 @@ class Conv2d final : public Module {
   Conv2d(std::int64_t c_in, std::int64_t c_out, Pair2d kernel, Conv2dLayerOptions options = {});
 
   std::string class_name() const override { return "Conv2d"; }
+  std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
+                          const std::string& x) const override;
   const Tensor& weight() const { return weight_; }
   const Tensor& bias() const { return bias_; }
   const Conv2dOptions& options() const { return options_; }

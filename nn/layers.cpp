@@ -2,6 +2,7 @@
 
 #include <bit>
 
+#include "core/onnx_graph.h"
 #include "core/ops/arithmetic.h"
 #include "core/ops/dropout.h"
 #include "core/ops/relu.h"
@@ -12,6 +13,16 @@
 #include "nn/init.h"
 
 namespace resgrad {
+namespace {
+
+std::vector<OnnxAttribute> window(const Pool2dOptions& o) {
+  const Pair2d stride = o.stride.value_or(o.kernel);
+  return {{"kernel_shape", std::vector{o.kernel.h, o.kernel.w}},
+          {"strides", std::vector{stride.h, stride.w}},
+          {"pads", std::vector{o.padding.h, o.padding.w, o.padding.h, o.padding.w}}};
+}
+
+}  // namespace
 
 Tensor ReLU::forward(const Tensor& x) {
   return relu(x);
@@ -34,6 +45,38 @@ Tensor Scale::forward(const Tensor& x) {
 }
 Tensor Flatten::forward(const Tensor& x) {
   return flatten(x);
+}
+
+std::string ReLU::add_to_onnx(OnnxGraph& graph, const std::string& path,
+                              const std::string& x) const {
+  return graph.add("Relu", path, {x});
+}
+std::string MaxPool2d::add_to_onnx(OnnxGraph& graph, const std::string& path,
+                                   const std::string& x) const {
+  return graph.add("MaxPool", path, {x}, window(options_));
+}
+std::string AvgPool2d::add_to_onnx(OnnxGraph& graph, const std::string& path,
+                                   const std::string& x) const {
+  std::vector<OnnxAttribute> attributes = window(options_);
+  attributes.push_back({"count_include_pad", std::int64_t{1}});
+  return graph.add("AveragePool", path, {x}, std::move(attributes));
+}
+std::string GlobalAvgPool2d::add_to_onnx(OnnxGraph& graph, const std::string& path,
+                                         const std::string& x) const {
+  return graph.add("GlobalAveragePool", path, {x});
+}
+std::string GlobalMaxPool2d::add_to_onnx(OnnxGraph& graph, const std::string& path,
+                                         const std::string& x) const {
+  return graph.add("GlobalMaxPool", path, {x});
+}
+std::string Scale::add_to_onnx(OnnxGraph& graph, const std::string& path,
+                               const std::string& x) const {
+  return graph.add("Mul", path,
+                   {x, graph.add_constant(onnx_path(path, "factor"), Tensor::scalar(factor_))});
+}
+std::string Flatten::add_to_onnx(OnnxGraph& graph, const std::string& path,
+                                 const std::string& x) const {
+  return graph.add("Flatten", path, {x}, {{"axis", std::int64_t{1}}});
 }
 
 DropLayer::DropLayer(const char* name, double p, std::optional<std::uint64_t> seed) : p_(p) {

@@ -14,6 +14,8 @@ namespace resgrad {
 class ReLU final : public Module {
  public:
   std::string class_name() const override { return "ReLU"; }
+  std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
+                          const std::string& x) const override;
 
  private:
   Tensor forward(const Tensor& x) override;
@@ -23,6 +25,9 @@ class ReLU final : public Module {
 class Identity final : public Module {
  public:
   std::string class_name() const override { return "Identity"; }
+  std::string add_to_onnx(OnnxGraph&, const std::string&, const std::string& x) const override {
+    return x;
+  }
 
  private:
   Tensor forward(const Tensor& x) override { return x; }
@@ -32,6 +37,8 @@ class MaxPool2d final : public Module {
  public:
   explicit MaxPool2d(Pool2dOptions options) : options_(options) {}
   std::string class_name() const override { return "MaxPool2d"; }
+  std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
+                          const std::string& x) const override;
 
  private:
   Tensor forward(const Tensor& x) override;
@@ -42,6 +49,8 @@ class AvgPool2d final : public Module {
  public:
   explicit AvgPool2d(Pool2dOptions options) : options_(options) {}
   std::string class_name() const override { return "AvgPool2d"; }
+  std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
+                          const std::string& x) const override;
 
  private:
   Tensor forward(const Tensor& x) override;
@@ -53,6 +62,8 @@ class GlobalAvgPool2d final : public Module {
  public:
   /// The name under which PyTorch's summaries show it.
   std::string class_name() const override { return "AdaptiveAvgPool2d"; }
+  std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
+                          const std::string& x) const override;
 
  private:
   Tensor forward(const Tensor& x) override;
@@ -63,6 +74,8 @@ class GlobalMaxPool2d final : public Module {
  public:
   /// The name under which PyTorch's summaries show it.
   std::string class_name() const override { return "AdaptiveMaxPool2d"; }
+  std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
+                          const std::string& x) const override;
 
  private:
   Tensor forward(const Tensor& x) override;
@@ -73,6 +86,8 @@ class Scale final : public Module {
  public:
   explicit Scale(double factor) : factor_(factor) {}
   std::string class_name() const override { return "Scale"; }
+  std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
+                          const std::string& x) const override;
 
  private:
   Tensor forward(const Tensor& x) override;
@@ -83,6 +98,8 @@ class Scale final : public Module {
 class Flatten final : public Module {
  public:
   std::string class_name() const override { return "Flatten"; }
+  std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
+                          const std::string& x) const override;
 
  private:
   Tensor forward(const Tensor& x) override;
@@ -99,6 +116,10 @@ class DropLayer : public Module {
   /// Whether a tensor of a state dict is such a buffer, which belongs to a course of training and
   /// not to what was learnt.
   static bool is_random_state(std::string_view name) { return name.ends_with(kRandomState); }
+
+  std::string add_to_onnx(OnnxGraph&, const std::string&, const std::string& x) const override {
+    return x;
+  }
 
  protected:
   DropLayer(const char* name, double p, std::optional<std::uint64_t> seed);

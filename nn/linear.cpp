@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/onnx_graph.h"
 #include "core/ops/matmul.h"
 #include "nn/init.h"
 
@@ -16,6 +17,13 @@ Linear::Linear(std::int64_t in_features, std::int64_t out_features) {
   const double bound = 1 / std::sqrt(static_cast<double>(in_features));
   init::uniform_(weight_, bound);
   init::uniform_(bias_, bound);
+}
+
+std::string Linear::add_to_onnx(OnnxGraph& graph, const std::string& path,
+                                const std::string& x) const {
+  const std::string weight = graph.add_constant(onnx_path(path, "weight"), weight_),
+                    bias = graph.add_constant(onnx_path(path, "bias"), bias_);
+  return graph.add("Gemm", path, {x, weight, bias}, {{"transB", std::int64_t{1}}});
 }
 
 Tensor Linear::forward(const Tensor& x) {

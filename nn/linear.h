@@ -12,6 +12,8 @@ class Linear final : public Module {
   Linear(std::int64_t in_features, std::int64_t out_features);
 
   std::string class_name() const override { return "Linear"; }
+  std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
+                          const std::string& x) const override;
   const Tensor& weight() const { return weight_; }
   const Tensor& bias() const { return bias_; }
 

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/autograd/grad_mode.h"
+#include "core/onnx_graph.h"
 
 namespace resgrad {
 namespace {
@@ -68,6 +69,20 @@ CallObserver::CallObserver() : current_(observer, this) {}
 
 bool CallObserver::active() {
   return observer != nullptr;
+}
+
+std::string Module::add_to_onnx(OnnxGraph&, const std::string& path, const std::string&) const {
+  throw ValueError(
+      fmt::format("onnx: {}: expected modules that override add_to_onnx(), got {}, which does not",
+                  path.empty() ? "network" : path, class_name()));
+}
+
+std::string Module::children_to_onnx(OnnxGraph& graph, const std::string& path,
+                                     std::string x) const {
+  for (const auto& [name, child] : children_) {
+    x = child->add_to_onnx(graph, onnx_path(path, name), x);
+  }
+  return x;
 }
 
 Tensor Module::operator()(const Tensor& x) {

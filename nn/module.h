@@ -15,6 +15,7 @@
 namespace resgrad {
 
 class Module;
+struct OnnxGraph;
 using ModulePtr = std::shared_ptr<Module>;
 
 /// Copies the values of `state` to the tensors of `own` that have the same names; `op` stands for
@@ -92,6 +93,13 @@ class Module : public std::enable_shared_from_this<Module> {
   /// Lets calls of this module go through `caller`; null: straight to forward().
   void call_through(Caller caller) { caller_ = caller; }
 
+  /// Adds to `graph` (core/onnx_graph.h) the operators that compute this module in evaluation mode
+  /// from the value `x`, under names below `path`, and returns the name of the value that comes
+  /// out. A module of one's own that is to be written as ONNX overrides this beside forward().
+  /// Throws  ValueError for a module that does not.
+  virtual std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
+                                  const std::string& x) const;
+
   /// Converts all floating parameters and buffers, here and below. Gradients are dropped.
   /// Throws  ValueError for a dtype that is not floating; whatever it throws, nothing is converted
   ///         then.
@@ -99,6 +107,9 @@ class Module : public std::enable_shared_from_this<Module> {
 
  protected:
   virtual Tensor forward(const Tensor& x) = 0;
+
+  /// add_to_onnx() of a module that applies its children one after the other.
+  std::string children_to_onnx(OnnxGraph& graph, const std::string& path, std::string x) const;
 
   /// Adds a parameter (a leaf that requires a gradient), a buffer (a tensor without one) or a child
   /// and returns it; the returned handle shares the data.

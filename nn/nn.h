@@ -9,5 +9,6 @@
 #include "nn/linear.h"
 #include "nn/loss.h"
 #include "nn/module.h"
+#include "nn/onnx.h"
 #include "nn/recompute.h"
 #include "nn/sequential.h"

@@ -17,6 +17,10 @@ class Sequential final : public Module {
 
   void append(ModulePtr module) { register_module(std::to_string(children().size()), module); }
   std::string class_name() const override { return "Sequential"; }
+  std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
+                          const std::string& x) const override {
+    return children_to_onnx(graph, path, x);
+  }
 
  private:
   Tensor forward(const Tensor& x) override;

@@ -1,20 +1,25 @@
 #!/usr/bin/env python3
 """Checks that weights travel between resgrad and PyTorch, both ways, and that images do.
 
-    python3 scripts/check_interop.py [--resgrad build/resgrad] [--only NAME ...]
+    python3 scripts/check_interop.py [--resgrad build/resgrad] [--only NAME ...] [--onnx MODEL ...]
 
 For each network: weights and running statistics drawn by PyTorch are saved as its state_dict, read by
 `resgrad import`, and `resgrad predict` must give PyTorch's logits on the same input; weights trained
 for two steps by `resgrad train` (CIFAR networks) or the imported ones (ImageNet networks) are written
 by `resgrad export`, loaded by load_state_dict(strict=True), and must give the same logits there. "The
 same" is a largest difference of at most 1e-4 of the largest logit. The networks are torchvision's own
-and, in the same few words, the CIFAR networks of chenyaofo, akamaster and kuangliu. Image files are
-decoded, resized and cropped by torchvision and by `resgrad predict`, with the same probabilities.
+and, in the same few words, the CIFAR networks of chenyaofo, akamaster and kuangliu and the pre-activation
+networks of kuangliu and timm. Weights of other types and under the names of wrappers must give the logits
+of the plain file. Image files are decoded, resized and cropped by torchvision and by `resgrad predict`,
+with the same probabilities. ONNX files of four networks, plain, with folded norms and with pixels as
+inputs, must please ONNX's checker and give the same logits in onnxruntime; --onnx names other networks.
 
-Needs Debian's python3-torch and python3-torchvision (scripts/setup.sh --with-pytorch). Exit code 0
-when everything agrees, else 1.
+Needs Debian's python3-torch and python3-torchvision (scripts/setup.sh --with-pytorch); the ONNX files
+need onnx and onnxruntime from PyPI and are skipped without them. Exit code 0 when everything agrees,
+else 1.
 """
 import argparse
+import importlib.util
 import json
 import struct
 import subprocess
@@ -27,14 +32,16 @@ from packages import need
 
 need("torch", "torchvision", "PIL")
 import torch  # noqa: E402
-import torch.nn.functional as F  # noqa: E402
-import torchvision  # noqa: E402
+from interop_networks import (Cifar, KuangliuPreAct, ResNetV2, torchvision_cifar,  # noqa: E402
+                              torchvision_imagenet)
 from PIL import Image  # noqa: E402
 from torch import nn  # noqa: E402
+from torch.optim.swa_utils import AveragedModel  # noqa: E402
 from torchvision import transforms  # noqa: E402
 
 TOLERANCE = 1e-4
-DTYPES = {"F32": torch.float32, "I64": torch.int64}
+DTYPES = {"F32": torch.float32, "I64": torch.int64, "F16": torch.float16, "BF16": torch.bfloat16,
+          "F64": torch.float64}
 
 # ---- safetensors -------------------------------------------------------------------------------
 
@@ -43,7 +50,10 @@ def save_tensors(path, tensors):
     names = {dtype: name for name, dtype in DTYPES.items()}
     header, data = {"__metadata__": {"format": "pt"}}, b""
     for name, tensor in tensors.items():
-        raw = tensor.detach().contiguous().numpy().tobytes()
+        values = tensor.detach().contiguous()
+        if tensor.dtype == torch.bfloat16:  # which NumPy does not know
+            values = values.view(torch.int16)
+        raw = values.numpy().tobytes()
         header[name] = {"dtype": names[tensor.dtype], "shape": list(tensor.shape),
                         "data_offsets": [len(data), len(data) + len(raw)]}
         data += raw
@@ -63,73 +73,6 @@ def load_tensors(path):
     return tensors
 
 
-# ---- the CIFAR networks ------------------------------------------------------------------------
-
-
-def conv(c_in, c_out, kernel, stride=1):
-    return nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=False)
-
-
-class ZeroPad(nn.Module):
-    def forward(self, x):
-        x = x[:, :, ::2, ::2]
-        return F.pad(x, (0, 0, 0, 0, x.shape[1] // 2, x.shape[1] // 2))
-
-
-class Basic(nn.Module):
-    def __init__(self, c_in, c_out, stride, shortcut, name):
-        super().__init__()
-        self.conv1, self.bn1 = conv(c_in, c_out, 3, stride), nn.BatchNorm2d(c_out)
-        self.conv2, self.bn2 = conv(c_out, c_out, 3), nn.BatchNorm2d(c_out)
-        self.name = name
-        if c_in == c_out:
-            path = nn.Sequential()
-        elif shortcut == "A":
-            path = ZeroPad()
-        else:
-            path = nn.Sequential(conv(c_in, c_out, 1, stride), nn.BatchNorm2d(c_out))
-        self.add_module(name, path)
-
-    def forward(self, x):
-        y = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(y)) + getattr(self, self.name)(x))
-
-
-class Cifar(nn.Module):
-    """Stages of basic blocks: of 16 channels and more (He et al. 2015) or 64 and more (kuangliu)."""
-
-    def __init__(self, blocks, width, shortcut, shortcut_name, head):
-        super().__init__()
-        self.conv1, self.bn1, self.head = conv(3, width, 3), nn.BatchNorm2d(width), head
-        c_in, self.layers = width, []
-        for s, n in enumerate(blocks):
-            layer = nn.Sequential()
-            for b in range(n):
-                stride = 2 if s > 0 and b == 0 else 1
-                layer.append(Basic(c_in, width << s, stride, shortcut, shortcut_name))
-                c_in = width << s
-            self.add_module(f"layer{s + 1}", layer)
-            self.layers.append(f"layer{s + 1}")
-        self.add_module(head, nn.Linear(c_in, 10))
-
-    def forward(self, x):
-        x = F.relu(self.bn1(self.conv1(x)))
-        for name in self.layers:
-            x = getattr(self, name)(x)
-        return getattr(self, self.head)(x.mean((2, 3)))
-
-
-def torchvision_cifar(name):
-    """The usual change of torchvision's networks for CIFAR."""
-    net = getattr(torchvision.models, name)(weights=None, num_classes=10)
-    net.conv1, net.maxpool = conv(3, 64, 3), nn.Identity()
-    return net
-
-
-def torchvision_imagenet(name):
-    return getattr(torchvision.models, name)(weights=None)
-
-
 # name: layout, model of resgrad, network of PyTorch, input size, flags of `resgrad train` or None
 CASES = {
     "torchvision resnet18": ("torchvision", "resnet18", lambda: torchvision_imagenet("resnet18"), 64, None),
@@ -143,6 +86,21 @@ CASES = {
     "akamaster resnet20": ("akamaster", "resnet20",
                            lambda: nn.DataParallel(Cifar((3, 3, 3), 16, "A", "shortcut", "linear")), 32, []),
     "kuangliu resnet18": ("kuangliu", "resnet18", lambda: Cifar((2, 2, 2, 2), 64, "B", "shortcut", "linear"), 32, []),
+    "kuangliu preact_resnet18": ("kuangliu", "preact_resnet18", lambda: KuangliuPreAct((2, 2, 2, 2)), 32, None),
+    "kuangliu preact_resnet50": ("kuangliu", "resnet50", lambda: KuangliuPreAct((3, 4, 6, 3), True), 32, None),
+    "resnetv2 preact_resnet18": ("resnetv2", "preact_resnet18", lambda: ResNetV2((2, 2, 2, 2)), 64, None),
+    "resnetv2 preact_resnet50": ("resnetv2", "resnet50", lambda: ResNetV2((3, 4, 6, 3), True), 64, None),
+}
+
+# name: flags of `resgrad train`. Zeroed norms would hide what is behind them.
+ONNX = {
+    "resnet18": ["--model", "resnet18"],
+    "preact_resnet18": ["--model", "preact_resnet18"],
+    "resnext29_32x4d": ["--model", "resnext29_32x4d", "--zero-init-residual", "off"],
+    "a network by description": [
+        "--block", "bottleneck", "--blocks", "2,1,2", "--channels", "64,96,128", "--groups", "8",
+        "--bottleneck-ratio", "2", "--activation", "pre", "--shortcut", "A", "--stem-channels", "32",
+        "--pool", "max", "--logit-scale", "0.5"],
 }
 
 # ---- the checks --------------------------------------------------------------------------------
@@ -162,6 +120,12 @@ class Program:
             raise Mismatch(f"resgrad {' '.join(map(str, arguments))}: exit code {done.returncode}\n"
                            f"{done.stdout}{done.stderr}")
         return done.stdout
+
+    def import_(self, model, layout, state):
+        """Writes the state, imports it as imported.safetensors and returns what was printed."""
+        save_tensors(self.folder / "theirs.safetensors", state)
+        return self.run("import", "--model", model, "--layout", layout, "--weights",
+                        self.folder / "theirs.safetensors", "--output", self.folder / "imported.safetensors")
 
     def logits(self, checkpoint, images):
         save_tensors(self.folder / "images.safetensors", {"images": images})
@@ -198,9 +162,7 @@ def check_network(program, case):
     state = net.state_dict()
     if layout == "kuangliu":  # files of old versions have no counters
         state = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
-    save_tensors(folder / "theirs.safetensors", state)
-    program.run("import", "--model", model, "--layout", layout, "--weights", folder / "theirs.safetensors",
-                "--output", folder / "imported.safetensors")
+    program.import_(model, layout, state)
     imported = compare("import", program.logits(folder / "imported.safetensors", images), net(images))
 
     checkpoint = folder / "imported.safetensors"
@@ -214,6 +176,72 @@ def check_network(program, case):
     other.load_state_dict(load_tensors(folder / "ours.safetensors"), strict=True)
     exported = compare("export", program.logits(checkpoint, images), other.eval()(images))
     return imported, exported
+
+
+def check_types(program):
+    """Weights of other types must give the logits of their values as float32."""
+    folder, images, errors = program.folder, torch.randn(3, 3, 32, 32), []
+    for name in ("F16", "BF16", "F64"):
+        net = draw(Cifar((3, 3, 3), 16, "B", "downsample", "fc"))
+        state = {k: v.to(DTYPES[name]) if v.is_floating_point() else v for k, v in net.state_dict().items()}
+        net.load_state_dict(state)
+        printed = program.import_("resnet20", "chenyaofo", state)
+        if f" tensors of {name} become float32" not in printed:
+            raise Mismatch(f"{name}: no line says that the tensors are converted:\n{printed}")
+        errors.append(compare(name, program.logits(folder / "imported.safetensors", images), net(images)))
+    return max(errors)
+
+
+def check_wrappers(program):
+    """Weights under the names of wrappers must give the logits of the plain file."""
+    folder, images = program.folder, torch.randn(3, 3, 32, 32)
+    net = draw(Cifar((3, 3, 3), 16, "B", "downsample", "fc"))
+    plain = net.state_dict()
+
+    def before(prefix, every=1):
+        return {(prefix if i % every == 0 else "") + k: v for i, (k, v) in enumerate(plain.items())}
+
+    states = {"DataParallel": nn.DataParallel(net).state_dict(),
+              "AveragedModel": AveragedModel(net).state_dict(),
+              "compile": before("_orig_mod."), "both": before("module._orig_mod."),
+              "every third": before("module.", 3),
+              "AveragedModel, every second": {"n_averaged": torch.tensor(3), **before("module.", 2)}}
+    program.import_("resnet20", "chenyaofo", plain)
+    want, errors = program.logits(folder / "imported.safetensors", images), []
+    for name, state in states.items():
+        program.import_("resnet20", "chenyaofo", state)
+        errors.append(compare(name, program.logits(folder / "imported.safetensors", images), want))
+    try:
+        program.import_("resnet20", "chenyaofo", {**plain, "module.fc.bias": plain["fc.bias"]})
+    except Mismatch as error:
+        if "fc.bias and module.fc.bias" in str(error):
+            return max(errors)
+    raise Mismatch("a tensor that is there twice: no error that lists both names")
+
+
+def check_onnx(program, train_flags):
+    """The largest relative difference of the files of a network that was trained for two steps."""
+    import onnx
+    import onnxruntime
+
+    folder = program.folder
+    checkpoint, file = folder / "run" / "last.safetensors", folder / "net.onnx"
+    program.run("train", "--dataset", "synthetic", "--max-steps", 2, "-b", 8, "--limit-eval-batches", 1,
+                "--quiet", "--overwrite", "--output-dir", folder / "run", *train_flags)
+    pixels = torch.randint(0, 256, (3, 3, 32, 32)).float()
+    deviation = torch.tensor((0.2483, 0.2479, 0.2475)).reshape(3, 1, 1)  # of the synthetic data set
+    mean = torch.tensor((0.4988, 0.5004, 0.5006)).reshape(3, 1, 1)
+    images = (pixels / 255 - mean) / deviation
+    want, errors = program.logits(checkpoint, images), []
+    for flags in ([], ["--fold-norms"], ["--include-normalisation"], ["--fold-norms", "--include-normalisation"]):
+        program.run("export", "--format", "onnx", "--checkpoint", checkpoint, "--output", file, *flags)
+        onnx.checker.check_model(str(file), full_check=True)
+        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+        given = pixels if "--include-normalisation" in flags else images
+        for n in (3, 1):
+            got = torch.from_numpy(session.run(None, {"input": given[:n].numpy()})[0])
+            errors.append(compare(f"{' '.join(flags) or 'plain'}, batch {n}", got, want[:n]))
+    return max(errors)
 
 
 def png_chunk(kind, data):
@@ -276,25 +304,53 @@ def check_images(program):
     return compare("images", load_tensors(out)["logits"], net(torch.stack(tensors)))
 
 
+def checks_of(args, program):
+    """Pairs of a name and a function that returns what to print behind it."""
+
+    def one(check, *arguments):
+        return lambda: f"largest difference {check(program, *arguments):.1e}"
+
+    def both_ways(case):
+        return lambda: "import {:.1e}  export {:.1e}".format(*check_network(program, case))
+
+    checks = {name: both_ways(case) for name, case in CASES.items()}
+    checks |= {"types": one(check_types), "wrappers": one(check_wrappers), "images": one(check_images)}
+    networks = ONNX if args.onnx is None else {
+        name: ["--model", name, "--zero-init-residual", "off"] for name in args.onnx}
+    onnx = {f"onnx {name}": one(check_onnx, flags) for name, flags in networks.items()}
+    if args.onnx is not None:
+        return onnx
+    if args.only:
+        return {name: check for name, check in {**checks, **onnx}.items() if name in args.only}
+    return checks | onnx
+
+
+def without_onnx(checks):
+    """Leaves out what this Python cannot do, with a sentence."""
+    missing = [m for m in ("onnx", "onnxruntime") if importlib.util.find_spec(m) is None]
+    skipped = [name for name in checks if name.startswith("onnx ")]
+    if not missing or not skipped:
+        return checks
+    print(f"skipped: {', '.join(skipped)}: need {' and '.join(missing)}, which {sys.executable} does not have: "
+          f"{sys.executable} -m pip install onnx onnxruntime gives them", flush=True)
+    return {name: check for name, check in checks.items() if name not in skipped}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     root = Path(__file__).resolve().parent.parent
+    names = [*CASES, "types", "wrappers", "images", *(f"onnx {name}" for name in ONNX)]
     parser.add_argument("--resgrad", default=root / "build/resgrad", help="program [default: build/resgrad]")
-    parser.add_argument("--only", nargs="+", choices=[*CASES, "images"], metavar="NAME",
-                        help=f"only these of: {', '.join([*CASES, 'images'])}")
+    parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=f"only these of: {', '.join(names)}")
+    parser.add_argument("--onnx", nargs="+", metavar="MODEL", help="only the ONNX files of these, see: resgrad models")
     args = parser.parse_args()
     torch.manual_seed(1)
     failed = 0
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
-        program = Program(args.resgrad, Path(folder))
-        for name in args.only or [*CASES, "images"]:
+        for name, check in without_onnx(checks_of(args, Program(args.resgrad, Path(folder)))).items():
             try:
-                if name == "images":
-                    print(f"{'image files':<34} largest difference {check_images(program):.1e}", flush=True)
-                else:
-                    imported, exported = check_network(program, CASES[name])
-                    print(f"{name:<34} import {imported:.1e}  export {exported:.1e}", flush=True)
-            except (Mismatch, OSError, RuntimeError) as error:
+                print(f"{name:<34} {check()}", flush=True)
+            except Exception as error:  # of whatever kind the libraries throw; the other checks go on
                 failed += 1
                 print(f"{name}: FAILED: {error}", flush=True)
     print(f"check_interop: {failed} failed")

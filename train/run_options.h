@@ -24,6 +24,8 @@ struct NetworkOptions {
   std::string bottleneck_ratio = {};
   std::string mid_channels = {};
   std::string groups = {};
+  std::string activated_shortcut = {};
+  std::string final_norm = {};
   std::string transition = {};
   std::string stem_channels = {};
   std::string whiten_stem = {};
@@ -52,6 +54,8 @@ constexpr NetworkField kNetworkFields[] = {
     {"bottleneck-ratio", &NetworkOptions::bottleneck_ratio},
     {"mid-channels", &NetworkOptions::mid_channels},
     {"groups", &NetworkOptions::groups},
+    {"activated-shortcut", &NetworkOptions::activated_shortcut},
+    {"final-norm", &NetworkOptions::final_norm},
     {"transition", &NetworkOptions::transition},
     {"stem-channels", &NetworkOptions::stem_channels},
     {"whiten-stem", &NetworkOptions::whiten_stem},

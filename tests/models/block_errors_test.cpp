@@ -35,6 +35,11 @@ TEST_CASE("options below 1 are rejected with all values") {
   }
 }
 
+TEST_CASE("activated shortcuts need pre-activation") {
+  CHECK(error_of<ResNetBlock>(4, 8, {.activated_shortcut = true}) ==
+        "ResNetBlock: activated_shortcut: expected activation=pre with it, got post");
+}
+
 TEST_CASE("groups need the bottleneck form") {
   CHECK(error_of<ResNeXtBlock>(4, 8, {.groups = 2, .bottleneck_ratio = 1}) ==
         "ResNeXtBlock: groups: expected 1 for the basic form (bottleneck_ratio=1), got 2; give "

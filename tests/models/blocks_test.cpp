@@ -141,6 +141,26 @@ TEST_CASE("with a drop path a sample goes along the shortcut alone, or both with
   CHECK_THROWS_AS(ResNetBlock(4, 4).set_drop_path(1), ValueError);
 }
 
+TEST_CASE(
+    "an activated shortcut takes the input behind the first norm and ReLU, as the main path") {
+  const ResNetBlock::Options raw{.stride = 2, .bottleneck_ratio = 2, .activation = Activation::pre};
+  ResNetBlock::Options activated = raw;
+  activated.activated_shortcut = true;
+  ResNetBlock block(4, 6, activated), other(4, 6, raw);
+  CHECK(classes_in(*child_of(block, "preact")) == "BatchNorm2d ReLU");
+  CHECK(main_path_of(block) == "Conv2d BatchNorm2d ReLU Conv2d BatchNorm2d ReLU Conv2d");
+  CHECK(block.parameter_count() == other.parameter_count());
+  block.eval();
+  const Tensor x = image({2, 4, 5, 7}), a = (*child_of(block, "preact"))(x);
+  CHECK(
+      all_close(block(x), (*child_of(block, "main_path"))(a) + (*child_of(block, "shortcut"))(a)));
+  CHECK_FALSE(all_close((*child_of(block, "shortcut"))(a), (*child_of(block, "shortcut"))(x)));
+  ResNetBlock identity(
+      6, 6, {.bottleneck_ratio = 1, .activation = Activation::pre, .activated_shortcut = true});
+  CHECK(shortcut_of(identity) == "Identity");  // of x itself
+  CHECK(classes_in(identity) == "Sequential Identity");
+}
+
 TEST_CASE("strides divide the size, rounded up, and memory formats are kept") {
   for (const Activation activation : {Activation::post, Activation::pre}) {
     for (const std::int64_t stride : {1, 2, 3}) {

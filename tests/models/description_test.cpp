@@ -40,6 +40,11 @@ TEST_CASE("the text of a network, field by field") {
         "stride_in_first=off activation=post shortcut=B transition=stride stem=cifar "
         "stem_channels=64 whiten_stem=off pool=average logit_scale=1 num_classes=10 init=he "
         "zero_init_residual=on freeze_norm_scale=off drop_path=0");
+  CHECK(models::to_text(models::to_fields(models::configure("preact_resnet18"))) ==
+        "block=basic blocks=2,2,2,2 channels=64,128,256,512 groups=1 activation=pre shortcut=B "
+        "activated_shortcut=off final_norm=on transition=stride stem=cifar stem_channels=64 "
+        "whiten_stem=off pool=average logit_scale=1 num_classes=10 init=he zero_init_residual=off "
+        "freeze_norm_scale=off drop_path=0");
   CHECK(models::to_fields(models::configure("resnet50")).at("bottleneck_ratio") == "4");
 }
 
@@ -68,6 +73,10 @@ TEST_CASE("each field changes its own member") {
       {{{"stride_in_first", "on"}}, [](ResNetConfig& c) { c.stride_in_first = true; }},
       {{{"activation", "pre"}}, [](ResNetConfig& c) { c.activation = Activation::pre; }},
       {{{"shortcut", "A"}}, [](ResNetConfig& c) { c.shortcut = Shortcut::zero_pad; }},
+      {{{"activation", "pre"}, {"activated_shortcut", "on"}},
+       [](ResNetConfig& c) { c.activation = Activation::pre, c.activated_shortcut = true; }},
+      {{{"activation", "pre"}, {"final_norm", "off"}},
+       [](ResNetConfig& c) { c.activation = Activation::pre, c.final_norm = false; }},
       {{{"transition", "pool"}}, [](ResNetConfig& c) { c.transition = Transition::pool; }},
       {{{"stem", "imagenet"}}, [](ResNetConfig& c) { c.stem = Stem::imagenet; }},
       {{{"stem_channels", "32"}}, [](ResNetConfig& c) { c.stem_channels = 32; }},
@@ -81,9 +90,9 @@ TEST_CASE("each field changes its own member") {
       {{{"drop_path", "0.25"}}, [](ResNetConfig& c) { c.drop_path = 0.25; }}};
   std::set<std::string> tried;
   for (const auto& [fields, change] : cases) {
-    const std::string field = fields.begin()->first;
-    CAPTURE(field);
-    tried.insert(field);
+    const std::string text = models::to_text(fields);
+    CAPTURE(text);
+    for (const Fields::value_type& field : fields) tried.insert(field.first);
     ResNetConfig want = own;
     change(want);
     CHECK(changed(fields) == want);
@@ -96,6 +105,10 @@ TEST_CASE("what belongs to a replaced field goes with it") {
   const ResNetConfig basic =
       models::configure("preact_resnet164", {.fields = {{"block", "basic"}}});
   CHECK_FALSE(basic.stride_in_first);
+  ResNetConfig pre = models::configure("preact_resnet18");
+  pre.activated_shortcut = true, pre.final_norm = false;
+  CHECK(models::with_fields(pre, {{"activation", "post"}}) ==
+        models::configure("preact_resnet18", {.activation = Activation::post}));
   const ResNetConfig bottleneck =
       models::configure("resnet20", {.fields = {{"block", "bottleneck"}, {"groups", "4"}}});
   CHECK(bottleneck.bottleneck_ratio == 4);
@@ -170,6 +183,12 @@ TEST_CASE("impossible networks are refused with field and values") {
         "network: whiten_stem: expected stem=cifar with it, got stem=imagenet");
   CHECK(refusal("resnet18", {{"whiten_stem", "on"}, {"stem_channels", "63"}}) ==
         "network: whiten_stem: expected an even number of stem_channels, got 63");
+  CHECK(refusal("resnet20", {{"final_norm", "off"}}) ==
+        "final_norm: expected activation=pre with it, got activation=post");
+  CHECK(refusal("preact_resnet18", {{"activation", "post"}, {"activated_shortcut", "on"}}) ==
+        "activated_shortcut: expected activation=pre with it, got activation=post");
+  CHECK(refusal("preact_resnet20", {{"activated_shortcut", "on"}}) ==
+        "network: activated_shortcut: expected shortcut=B with it, got shortcut=A");
   CHECK(refusal("resnet20", {{"freeze_norm_scale", "on"}, {"zero_init_residual", "on"}}) ==
         "network: freeze_norm_scale: expected zero_init_residual=off with activation=post, got on: "
         "the blocks could not learn");

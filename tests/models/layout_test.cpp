@@ -102,8 +102,29 @@ TEST_CASE("a layout refuses networks that its code cannot build") {
   };
   CHECK(refusal("preact_resnet18", "torchvision") ==
         "layout torchvision: network: expected post-activation blocks, got pre-activation");
+  const std::string activated =
+      "network: expected projections that take the activated input of a block "
+      "(activated_shortcut=on), got projections that take the input itself";
   CHECK(refusal("resnet18", "kuangliu", {.activation = Activation::pre}) ==
-        "layout kuangliu: network: expected post-activation blocks, got pre-activation");
+        "layout kuangliu: " + activated);
+  CHECK(refusal("preact_resnet18", "resnetv2") == "layout resnetv2: " + activated);
+  CHECK(refusal("preact_resnet18", "kuangliu", {.fields = {{"activated_shortcut", "on"}}}) ==
+        "layout kuangliu: network: expected no norm behind the last stage (final_norm=off), got "
+        "one");
+  const models::Fields without{{"activated_shortcut", "on"}, {"final_norm", "off"}};
+  CHECK(refusal("preact_resnet18", "resnetv2", {.fields = without}) ==
+        "layout resnetv2: network: expected a norm behind the last stage (final_norm=on), got "
+        "none");
+  CHECK(refusal("resnet18", "resnetv2") ==
+        "layout resnetv2: network: expected pre-activation blocks, got post-activation");
+  CHECK(refusal("preact_resnet18", "resnetv2", {.fields = {{"activated_shortcut", "on"}}}) ==
+        "layout resnetv2: network: expected the ImageNet stem, got the CIFAR stem");
+  CHECK(refusal("resnet50", "resnetv2",
+                {.activation = Activation::pre,
+                 .stem = Stem::imagenet,
+                 .fields = {{"activated_shortcut", "on"}, {"stem_channels", "256"}}}) ==
+        "layout resnetv2: network: expected bottlenecks that change the number of channels behind "
+        "the stem, got 256 in both");
   CHECK(
       refusal("resnet20", "chenyaofo") ==
       "layout chenyaofo: network: expected shortcut B (projection), got shortcut A (zero padding)");
@@ -118,7 +139,7 @@ TEST_CASE("a layout refuses networks that its code cannot build") {
   CHECK(refusal("resnet18", "kuangliu", {.stem = Stem::imagenet}) ==
         "layout kuangliu: network: expected the CIFAR stem, got the ImageNet stem");
   CHECK(refusal("resnet18", "keras") ==
-        "layout: expected one of torchvision, chenyaofo, akamaster, kuangliu, got keras");
+        "layout: expected one of torchvision, chenyaofo, akamaster, kuangliu, resnetv2, got keras");
   CHECK(refusal("resnext29_32x4d", "torchvision").empty());
 }
 
@@ -172,17 +193,84 @@ TEST_CASE("one error lists everything that does not fit, by the names of the fil
   }
 }
 
-TEST_CASE("a module. before some names only is not taken off") {
+TEST_CASE("names with the prefixes of wrappers load, some or all") {
   const auto net = make("resnet20", kProjection);
   const ResNetConfig config = configure("resnet20", kProjection);
   std::vector<NamedTensor> state = copies(state_in_layout(*net, config, "chenyaofo"));
-  state[0].name = "module." + state[0].name;
-  CHECK_THROWS_WITH_AS(
-      load_state_in_layout(*net, config, "chenyaofo", state),
-      "layout chenyaofo: expected the tensors of the network, got a state that differs in:\n"
-      "  missing: conv1.weight\n"
-      "  unexpected: module.conv1.weight",
-      ValueError);
+  state[0].name = "module._orig_mod." + state[0].name;
+  state[1].name = "_orig_mod." + state[1].name;
+  state.push_back({"n_averaged", Tensor::zeros({}, DType::int64)});
+  const auto loaded = make("resnet20", {.shortcut = Shortcut::projection, .seed = 6});
+  load_state_in_layout(*loaded, config, "chenyaofo", state);
+  CHECK(loaded->state_dict()[0].tensor.to_vector<double>() ==
+        net->state_dict()[0].tensor.to_vector<double>());
+  CHECK(read_layout_facts("chenyaofo", state).num_classes == 10);
+}
+
+// Names and differences as in preact_resnet.py of kuangliu and resnetv2.py of timm.
+const Options kKuangliu{.fields = {{"activated_shortcut", "on"}, {"final_norm", "off"}}};
+const Options kResnetV2{.stem = Stem::imagenet, .fields = {{"activated_shortcut", "on"}}};
+
+TEST_CASE("kuangliu's names of pre-activation networks") {
+  const std::set<std::string> basic = names_of(state_of("preact_resnet18", "kuangliu", kKuangliu));
+  CHECK(basic.size() == 1 + 16 + 16 * 5 + 3 + 2);  // stem, blocks, projections, classifier
+  for (const char* name : {"conv1.weight", "layer1.0.bn1.weight", "layer1.0.conv1.weight",
+                           "layer1.0.bn2.running_var", "layer1.0.conv2.weight", "layer2.0.bn1.bias",
+                           "layer2.0.conv1.weight", "layer2.0.bn2.weight", "layer2.0.conv2.weight",
+                           "layer2.0.shortcut.0.weight", "layer4.1.conv2.weight", "linear.bias"}) {
+    CAPTURE(name);
+    CHECK(basic.contains(name));
+  }
+  Options bottlenecks = kKuangliu;
+  bottlenecks.activation = Activation::pre;
+  const std::set<std::string> names = names_of(state_of("resnet50", "kuangliu", bottlenecks));
+  for (const char* name : {"layer1.0.bn3.weight", "layer1.0.conv3.weight", "layer3.5.bn3.weight",
+                           "layer3.5.conv3.weight", "layer1.0.shortcut.0.weight"}) {
+    CAPTURE(name);
+    CHECK(names.contains(name));
+  }
+}
+
+TEST_CASE("timm's names of pre-activation networks") {
+  const auto net = make("preact_resnet18", kResnetV2);
+  const std::vector<NamedTensor> state =
+      state_in_layout(*net, configure("preact_resnet18", kResnetV2), "resnetv2");
+  const std::set<std::string> names = names_of(state);
+  for (const char* name :
+       {"stem.conv.weight", "stages.0.blocks.0.norm1.weight", "stages.0.blocks.0.conv1.weight",
+        "stages.1.blocks.0.downsample.conv.weight", "stages.1.blocks.0.norm1.running_mean",
+        "stages.1.blocks.0.conv1.weight", "stages.1.blocks.0.norm2.bias",
+        "stages.3.blocks.1.conv2.weight", "norm.running_var", "head.fc.weight", "head.fc.bias"}) {
+    CAPTURE(name);
+    CHECK(names.contains(name));
+  }
+  CHECK(names.size() == net->state_dict().size());
+  const auto head = std::ranges::find(state, "head.fc.weight", &NamedTensor::name);
+  CHECK(head->tensor.shape() == Shape{10, 512, 1, 1});
+}
+
+TEST_CASE("pre-activation weights come back, and say what they are of") {
+  for (const std::string layout : {"kuangliu", "resnetv2"}) {
+    CAPTURE(layout);
+    const Options options = layout == "kuangliu" ? kKuangliu : kResnetV2;
+    const ResNetConfig config = configure("preact_resnet18", options);
+    const auto saved = make("preact_resnet18", options);
+    const std::vector<NamedTensor> state = copies(state_in_layout(*saved, config, layout));
+    const LayoutFacts facts = read_layout_facts(layout, state);
+    CHECK(facts.activation == Activation::pre);
+    CHECK(facts.stem == config.stem);
+    CHECK(configure("preact_resnet18", {.stem = facts.stem, .fields = facts.fields}) == config);
+    Options other = options;
+    other.seed = 9;
+    const auto loaded = make("preact_resnet18", other);
+    load_state_in_layout(*loaded, config, layout, state);
+    const auto want = saved->state_dict(), got = loaded->state_dict();
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      CHECK(got[i].tensor.to_vector<double>() == want[i].tensor.to_vector<double>());
+    }
+  }
+  CHECK(read_layout_facts("kuangliu", state_of("resnet18", "kuangliu")).activation ==
+        Activation::post);
 }
 
 TEST_CASE("classes, stem and shortcut are read off the tensors") {
@@ -200,8 +288,9 @@ TEST_CASE("classes, stem and shortcut are read off the tensors") {
         Shortcut::projection);
   CHECK_THROWS_WITH_AS(
       read_layout_facts("kuangliu", state_of("resnet18", "torchvision")),
-      "layout kuangliu: weights: expected a tensor linear.weight, found none among "
-      "122 (another layout?)",
+      "layout kuangliu: weights: expected a tensor linear.weight, found none among 122: "
+      "conv1.weight, bn1.weight, bn1.bias, bn1.running_mean, bn1.running_var, ... (another "
+      "layout?)",
       ValueError);
   CHECK_THROWS_WITH_AS(
       read_layout_facts("torchvision", {{"conv1.weight", Tensor::zeros({3})}}),

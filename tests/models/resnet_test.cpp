@@ -96,7 +96,8 @@ TEST_CASE("stems: norm and ReLU belong to the post-activation order") {
   CHECK(stem() == "Conv2d");
 }
 
-TEST_CASE("pre-activation networks end in a norm and a ReLU before pooling, others do not") {
+TEST_CASE(
+    "pre-activation networks end in a norm and a ReLU before pooling, unless told otherwise") {
   ResNetConfig config = small();
   CHECK(classes_in(ResNet(config)) ==
         "Sequential Sequential Sequential Sequential AdaptiveAvgPool2d Flatten Linear");
@@ -106,6 +107,9 @@ TEST_CASE("pre-activation networks end in a norm and a ReLU before pooling, othe
         "Sequential Sequential Sequential Sequential Sequential AdaptiveAvgPool2d Flatten Linear");
   CHECK(net.children()[4].first == "norm");
   CHECK(classes_in(*child_of(net, "norm")) == "BatchNorm2d ReLU");
+  config.final_norm = false;
+  CHECK(classes_in(ResNet(config)) ==
+        "Sequential Sequential Sequential Sequential AdaptiveAvgPool2d Flatten Linear");
 }
 
 TEST_CASE("grouped stages are ResNeXt blocks, others ResNet blocks") {

@@ -70,8 +70,11 @@ class KinkObserver final : public CallObserver {
 double distance_to_kinks(const Sample& sample) {
   const NoGradGuard no_grad;
   KinkObserver kinks;
-  const auto& children = sample.block->children();  // main_path, shortcut
-  const Tensor sum = (*children[0].second)(sample.x) + (*children[1].second)(sample.x);
+  const auto& children =
+      sample.block->children();  // preact where it is shared, main_path, shortcut
+  const std::size_t first = children.size() - 2;
+  const Tensor x = first == 1 ? (*children[0].second)(sample.x) : sample.x;
+  const Tensor sum = (*children[first].second)(x) + (*children[first + 1].second)(x);
   return std::min(kinks.distance, smallest_magnitude(sum));
 }
 
@@ -125,6 +128,7 @@ void add(std::vector<GradcheckCase>& cases, const std::string& op, const std::st
          const Setup& setup, const typename Block::Options& options,
          Downsample downsample = Downsample::none) {
   for (const Activation activation : {Activation::post, Activation::pre}) {
+    if (options.activated_shortcut && activation == Activation::post) continue;
     auto run = [=](const GradcheckOptions& gradcheck_options) {
       auto own = options;
       own.activation = activation;
@@ -167,6 +171,8 @@ void add_block(std::vector<GradcheckCase>& cases, const std::string& op) {
   both("bottleneck groups 2 evaluation channels_last",
        {.c_out = 8, .training = false, .format = kChannelsLast},
        {.groups = 2, .bottleneck_ratio = 2});
+  both("bottleneck stride 2 activated shortcut", {.x = {2, 3, 5, 7}, .c_out = 8},
+       {.stride = 2, .groups = 2, .bottleneck_ratio = 2, .activated_shortcut = true});
   both("basic stride 2 downsample conv + norm", {.x = {3, 3, 5, 5}},
        {.stride = 2, .bottleneck_ratio = 1}, Downsample::conv_and_norm);
   both("bottleneck stride 2 downsample zero pad", {.x = {2, 3, 5, 5}, .c_out = 8},

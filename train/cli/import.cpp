@@ -1,6 +1,8 @@
 // resgrad import: weights that other PyTorch code has saved become a weights file of ours.
 #include <fmt/format.h>
 
+#include <cmath>
+#include <map>
 #include <memory>
 
 #include "data/datasets.h"
@@ -45,15 +47,48 @@ TensorFile read_foreign(const std::string& weights) {
   return file;
 }
 
+// The values of a tensor of float64 as float32.
+Tensor narrowed(const NamedTensor& t) {
+  const Tensor values = t.tensor.to(DType::float32);
+  const float* narrow = values.data<float>();
+  const double* wide = t.tensor.data<double>();
+  for (std::int64_t i = 0; i < values.numel(); ++i) {
+    require<ValueError>(std::isfinite(narrow[i]) || !std::isfinite(wide[i]),
+                        "import: {}: expected values that float32 can hold, got {}", t.name,
+                        wide[i]);
+  }
+  return values;
+}
+
+// Makes all floating tensors float32 and says so.
+void convert(TensorFile& file) {
+  std::map<std::string, std::size_t> converted = file.widened;
+  for (NamedTensor& t : file.tensors) {
+    if (t.tensor.dtype() != DType::float64) continue;
+    t.tensor = narrowed(t);
+    ++converted["F64"];
+  }
+  for (const auto& [type, count] : converted) {
+    print_out("import: {} tensors of {} become float32\n", count, type);
+  }
+}
+
 int run_import(const ImportFlags& flags) {
   require_not_read("import", "--output", flags.output, {flags.weights});
-  const TensorFile file = read_foreign(flags.weights);
+  TensorFile file = read_foreign(flags.weights);
+  convert(file);
   const models::LayoutFacts facts = models::read_layout_facts(flags.layout, file.tensors);
-  const models::Options options{.num_classes = facts.num_classes,
-                                .shortcut = facts.shortcut,
-                                .stem = facts.stem,
-                                .initialise = false};
+  models::Options options{.num_classes = facts.num_classes,
+                          .shortcut = facts.shortcut,
+                          .stem = facts.stem,
+                          .fields = facts.fields,
+                          .initialise = false};
+  if (facts.activation == Activation::pre) options.activation = facts.activation;
   const ResNetConfig config = models::configure(flags.model, options);
+  require<ValueError>(config.activation == facts.activation,
+                      "import: --model: expected post-activation blocks, as these weights and this "
+                      "layout have them, got {}, whose are pre-activation",
+                      flags.model);
   const auto net = models::make(flags.model, options);
   models::load_state_in_layout(*net, config, flags.layout, file.tensors);
 
@@ -65,6 +100,7 @@ int run_import(const ImportFlags& flags) {
                             .shortcut = name(config.shortcut),
                             .stem = name(config.stem),
                             .dataset = dataset,
+                            .network = models::to_text(facts.fields),
                             .normalisation = flags.normalisation.empty()
                                                  ? said(file, "normalisation", dataset)
                                                  : flags.normalisation,
@@ -76,11 +112,11 @@ int run_import(const ImportFlags& flags) {
   const data::Normalisation normalisation = data::normalisation(info.normalisation);
   save_weights(flags.output, *net, info);
   print_out(
-      "{}: {}, {} classes ({}), shortcut {}, {} stem\ninputs: (value / 255 - mean) / "
+      "{}: {}, {} classes ({}), shortcut {}, {} stem{}\ninputs: (value / 255 - mean) / "
       "deviation, {}\n",
       flags.output, info.model, info.num_classes,
       info.dataset.empty() ? "of no known data set" : info.dataset, info.shortcut, info.stem,
-      to_text(normalisation));
+      info.network.empty() ? "" : fmt::format(", {}", info.network), to_text(normalisation));
   return 0;
 }
 

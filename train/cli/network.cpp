@@ -92,6 +92,13 @@ LoadedNetwork load_network(const std::filesystem::path& checkpoint) {
   return loaded;
 }
 
+std::int64_t image_size(const CheckpointInfo& info) {
+  if (info.image_size > 0) return info.image_size;
+  const bool small =
+      info.stem == "cifar" || info.dataset.starts_with("cifar") || info.dataset == "synthetic";
+  return small ? 32 : kImageNetSize;
+}
+
 std::shared_ptr<const data::Dataset> load_test_set(const CheckpointInfo& info,
                                                    const std::string& dataset,
                                                    const std::string& data_path) {

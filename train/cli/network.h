@@ -33,6 +33,11 @@ void take_network(NetworkOptions& options, const CheckpointInfo& info, Settings&
 ///         another kind the error says what to do.
 LoadedNetwork load_network(const std::filesystem::path& checkpoint);
 
+/// Height and width of the images that the network is for: those of the training, 32 for the small
+/// data sets and stems, else kImageNetSize.
+std::int64_t image_size(const CheckpointInfo& info);
+constexpr std::int64_t kImageNetSize = 224;
+
 /// The test set that `dataset` and `data_path` name, by default that of the training: own images as
 /// the network takes them, with its classes. Prints the warnings about it on standard error.
 std::shared_ptr<const data::Dataset> load_test_set(const CheckpointInfo& info,

@@ -108,17 +108,18 @@ void save_images(const data::Dataset& images, const PredictFlags& flags,
 // Resized and cropped as torchvision's presets for evaluation. A file that is damaged does not keep
 // the others from being predicted.
 Predictions predict_images(const LoadedNetwork& loaded, const PredictFlags& flags) {
-  const bool small = loaded.info.stem == "cifar" || loaded.info.dataset.starts_with("cifar") ||
-                     loaded.info.dataset == "synthetic";
-  const int own = static_cast<int>(loaded.info.image_size);
-  const int crop = flags.crop_size > 0 ? flags.crop_size : own > 0 ? own : small ? 32 : 224;
-  const int resize = flags.resize_size > 0 ? flags.resize_size : own > 0 ? own : small ? 32 : 256;
+  const int usual = static_cast<int>(image_size(loaded.info));
+  const bool own_images = loaded.info.image_size > 0;
+  const int crop = flags.crop_size > 0 ? flags.crop_size : usual;
+  const int resize = flags.resize_size > 0                   ? flags.resize_size
+                     : usual == kImageNetSize && !own_images ? 256
+                                                             : usual;
   Predictions result;
   data::Dataset dataset{.name = "images", .height = crop, .width = crop};
   for (const std::string& file : flags.images) {
     data::Image image;
     try {
-      image = data::read_image(file, {.exif_transpose = own > 0});
+      image = data::read_image(file, {.exif_transpose = own_images});
     } catch (const IoError& error) {
       print_error("resgrad: {}\n", error.what());
       result.unread.push_back({.name = file, .reason = error.what()});

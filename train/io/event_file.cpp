@@ -7,9 +7,12 @@
 #include <atomic>
 #include <bit>
 #include <chrono>
+#include <protozero/pbf_builder.hpp>
 
 namespace resgrad {
 namespace {
+
+using protozero::pbf_builder;
 
 double wall_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -24,51 +27,28 @@ std::filesystem::path new_path(const std::filesystem::path& folder) {
                               count++);
 }
 
-// ---- little endian and protobuf's wire format ---------------------------------------------------
+// The fields of the messages, by their numbers in tensorflow/core/util/event.proto and
+// tensorflow/core/framework/summary.proto.
+using Tag = protozero::pbf_tag_type;
+enum class Event : Tag { wall_time = 1, step = 2, file_version = 3, summary = 5, session_log = 7 };
+enum class Summary : Tag { value = 1 };
+enum class Value : Tag { tag = 1, simple_value = 2 };
+enum class SessionLog : Tag { status = 1 };
+constexpr std::int32_t kSessionStart = 1;
 
+// A message that is under way in `bytes`.
+pbf_builder<Event> new_event(std::string& bytes) {
+  pbf_builder<Event> event(bytes);
+  event.add_double(Event::wall_time, wall_time());
+  return event;
+}
+
+// Little endian.
 template <class T>
 void put_fixed(std::string& out, T value) {
   for (std::size_t i = 0; i < sizeof(T); ++i) {
     out += static_cast<char>(value >> (8 * i) & 0xff);
   }
-}
-
-void put_varint(std::string& out, std::uint64_t value) {
-  for (; value >= 0x80; value >>= 7) out += static_cast<char>((value & 0x7f) | 0x80);
-  out += static_cast<char>(value);
-}
-
-enum class Wire : unsigned { varint = 0, fixed64 = 1, bytes = 2, fixed32 = 5 };
-
-void put_key(std::string& out, unsigned field, Wire wire) {
-  put_varint(out, field << 3 | static_cast<unsigned>(wire));
-}
-
-void put_int(std::string& out, unsigned field, std::int64_t value) {
-  put_key(out, field, Wire::varint);
-  put_varint(out, static_cast<std::uint64_t>(value));
-}
-
-void put_double(std::string& out, unsigned field, double value) {
-  put_key(out, field, Wire::fixed64);
-  put_fixed(out, std::bit_cast<std::uint64_t>(value));
-}
-
-void put_float(std::string& out, unsigned field, float value) {
-  put_key(out, field, Wire::fixed32);
-  put_fixed(out, std::bit_cast<std::uint32_t>(value));
-}
-
-void put_bytes(std::string& out, unsigned field, std::string_view value) {
-  put_key(out, field, Wire::bytes);
-  put_varint(out, value.size());
-  out += value;
-}
-
-std::string new_event() {
-  std::string event;
-  put_double(event, 1, wall_time());
-  return event;
 }
 
 constexpr std::array<std::uint32_t, 256> kCrcTable = [] {
@@ -96,30 +76,30 @@ std::uint32_t masked_crc32c(std::string_view bytes) {
 
 EventFile::EventFile(const std::filesystem::path& folder, std::int64_t first_step)
     : path_(new_path(folder)), file_("events", path_) {
-  std::string version = new_event();
-  put_bytes(version, 3, "brain.Event:2");
+  std::string version;
+  new_event(version).add_string(Event::file_version, "brain.Event:2");
   append_record(version);
   if (first_step <= 0) return;
-  std::string session;
-  put_int(session, 1, 1);  // START
-  std::string start = new_event();
-  put_int(start, 2, first_step);
-  put_bytes(start, 7, session);
-  append_record(start);
+  std::string bytes;
+  pbf_builder<Event> start = new_event(bytes);
+  start.add_int64(Event::step, first_step);
+  pbf_builder<SessionLog>(start, Event::session_log).add_enum(SessionLog::status, kSessionStart);
+  append_record(bytes);
 }
 
 void EventFile::append(std::int64_t step, const std::vector<Scalar>& scalars) {
-  std::string summary;
-  for (const Scalar& scalar : scalars) {
-    std::string value;
-    put_bytes(value, 1, scalar.tag);
-    put_float(value, 2, static_cast<float>(scalar.value));
-    put_bytes(summary, 1, value);
+  std::string bytes;
+  pbf_builder<Event> event = new_event(bytes);
+  event.add_int64(Event::step, step);
+  {
+    pbf_builder<Summary> summary(event, Event::summary);
+    for (const Scalar& scalar : scalars) {
+      pbf_builder<Value> value(summary, Summary::value);
+      value.add_string(Value::tag, scalar.tag);
+      value.add_float(Value::simple_value, static_cast<float>(scalar.value));
+    }
   }
-  std::string event = new_event();
-  put_int(event, 2, step);
-  put_bytes(event, 5, summary);
-  append_record(event);
+  append_record(bytes);
 }
 
 void EventFile::append_record(const std::string& event) {

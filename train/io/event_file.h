@@ -1,4 +1,4 @@
-// Event files that TensorBoard reads: scalars by step. The few protobuf fields are written here.
+// Event files that TensorBoard reads: scalars by step.
 #pragma once
 
 #include <cstdint>

@@ -17,6 +17,7 @@
 
 #include "core/check.h"
 #include "train/io/file_kind.h"
+#include "train/io/half.h"
 
 namespace resgrad {
 namespace {
@@ -32,22 +33,28 @@ constexpr std::string_view kChecksum = "checksum";
 constexpr std::string_view kCrc32 = "crc32:";
 constexpr std::string_view kNoDigits = "00000000";
 
-struct DTypeName {
-  DType dtype;
+// How elements stand in a file.
+struct ElementType {
+  DType dtype;  // of the tensor
   std::string_view text;
+  std::size_t bytes;
+  float (*value)(std::uint16_t) = nullptr;  // of types that are read alone
 };
 // In the order of the data: larger elements first, so that all are aligned; at equal size as the
-// reference writer orders them.
-constexpr std::array<DTypeName, 3> kDTypes = {
-    {{DType::int64, "I64"}, {DType::float64, "F64"}, {DType::float32, "F32"}}};
+// reference writer orders them. A type of tensors is written as the first of its kind.
+constexpr std::array<ElementType, 5> kTypes = {{{DType::int64, "I64", 8},
+                                                {DType::float64, "F64", 8},
+                                                {DType::float32, "F32", 4},
+                                                {DType::float32, "F16", 2, from_float16},
+                                                {DType::float32, "BF16", 2, from_bfloat16}}};
 
 auto dtype_rank(DType dtype) {
-  return std::ranges::find(kDTypes, dtype, &DTypeName::dtype) - kDTypes.begin();
+  return std::ranges::find(kTypes, dtype, &ElementType::dtype) - kTypes.begin();
 }
 
 struct Entry {
   std::string name;
-  std::optional<DType> dtype = {};
+  const ElementType* type = nullptr;
   std::optional<Shape> shape = {};
   std::optional<std::vector<std::uint64_t>> offsets = {};  // begin and end, relative to the data
 
@@ -102,10 +109,10 @@ class HeaderParser final : public nlohmann::json_sax<Json> {
   bool end_object() override {
     if (where_ == Where::entry) {
       const Entry& e = header_.entries.back();
-      require<IoError>(e.dtype && e.shape && e.offsets,
+      require<IoError>(e.type != nullptr && e.shape && e.offsets,
                        "safetensors: {}: {}: expected dtype, shape and data_offsets, got no {}",
                        file_, place(),
-                       !e.dtype   ? "dtype"
+                       !e.type    ? "dtype"
                        : !e.shape ? "shape"
                                   : "data_offsets");
     }
@@ -151,11 +158,11 @@ class HeaderParser final : public nlohmann::json_sax<Json> {
     if (where_ == Where::metadata) {
       header_.metadata[key_] = value;
     } else if (where_ == Where::entry && key_ == "dtype") {
-      const auto* found = std::ranges::find(kDTypes, value, &DTypeName::text);
-      require<IoError>(found != kDTypes.end(),
-                       "safetensors: {}: {}: expected dtype F32, F64 or I64, got {}", file_,
-                       place(), value);
-      header_.entries.back().dtype = found->dtype;
+      const auto* found = std::ranges::find(kTypes, value, &ElementType::text);
+      require<IoError>(found != kTypes.end(),
+                       "safetensors: {}: {}: expected dtype F32, F64, I64, F16 or BF16, got {}",
+                       file_, place(), value);
+      header_.entries.back().type = found;
     } else {
       unexpected(fmt::format("\"{}\"", value));
     }
@@ -178,7 +185,7 @@ class HeaderParser final : public nlohmann::json_sax<Json> {
 
   bool is_new_field(const std::string& key) const {
     const Entry& e = header_.entries.back();
-    if (key == "dtype") return !e.dtype;
+    if (key == "dtype") return e.type == nullptr;
     if (key == "shape") return !e.shape;
     if (key == "data_offsets") return !e.offsets;
     throw IoError(
@@ -224,8 +231,8 @@ class HeaderParser final : public nlohmann::json_sax<Json> {
 
 // The bytes of a tensor, or nothing when its sizes overflow. Zeros are left out of the check: the
 // strides of [0, 2^40, 2^40] overflow too.
-std::optional<std::uint64_t> checked_bytes(const Shape& shape, DType dtype) {
-  std::uint64_t product = size_of(dtype);
+std::optional<std::uint64_t> checked_bytes(const Shape& shape, const ElementType& type) {
+  std::uint64_t product = type.bytes;
   for (std::int64_t d : shape) {
     const auto size = static_cast<std::uint64_t>(std::max<std::int64_t>(d, 1));
     if (product > std::numeric_limits<std::int64_t>::max() / size) return std::nullopt;
@@ -235,14 +242,14 @@ std::optional<std::uint64_t> checked_bytes(const Shape& shape, DType dtype) {
 }
 
 void check_entry_size(const Entry& e, std::string_view file) {
-  const std::optional<std::uint64_t> bytes = checked_bytes(*e.shape, *e.dtype);
+  const std::optional<std::uint64_t> bytes = checked_bytes(*e.shape, *e.type);
   require<IoError>(bytes.has_value(),
                    "safetensors: {}: tensor {}: expected fewer than 2^63 bytes, got shape {}", file,
                    e.name, *e.shape);
   require<IoError>(e.begin() <= e.end() && e.end() - e.begin() == *bytes,
                    "safetensors: {}: tensor {}: expected {} bytes for shape {} of {}, got "
                    "data_offsets [{}, {}]",
-                   file, e.name, *bytes, *e.shape, name(*e.dtype), e.begin(), e.end());
+                   file, e.name, *bytes, *e.shape, e.type->text, e.begin(), e.end());
 }
 
 // Sorts by position and checks that the entries tile [0, data_bytes).
@@ -357,6 +364,21 @@ void pass_over(std::uint64_t size, const ReadNext& read_next, F&& use) {
   }
 }
 
+// Fills a tensor from the next elements of 16 bits.
+template <class F>
+void read_widened(Tensor& tensor, const ElementType& type, const ReadNext& read_next, F&& use) {
+  float* to = tensor.data<float>();
+  const auto size = type.bytes * static_cast<std::uint64_t>(tensor.numel());
+  pass_over(size, read_next, [&](std::span<const std::byte> piece) {
+    use(piece);
+    for (std::size_t i = 0; i < piece.size(); i += type.bytes) {
+      std::uint16_t bits = 0;
+      std::memcpy(&bits, piece.data() + i, sizeof bits);
+      *to++ = type.value(bits);
+    }
+  });
+}
+
 TensorFile read(std::uint64_t file_bytes, std::string_view file, const ReadNext& read_next,
                 const WantedTensor& wanted) {
   auto [length, text, header] = read_header(file_bytes, file, read_next);
@@ -376,9 +398,14 @@ TensorFile read(std::uint64_t file_bytes, std::string_view file, const ReadNext&
       pass_over(e.end() - e.begin(), read_next, add);
       continue;
     }
-    Tensor tensor = Tensor::empty(std::move(*e.shape), *e.dtype);
-    if (tensor.byte_size() != 0) read_next({tensor.bytes(), tensor.byte_size()});
-    add({tensor.bytes(), tensor.byte_size()});
+    Tensor tensor = Tensor::empty(std::move(*e.shape), e.type->dtype);
+    if (e.type->value != nullptr) {
+      read_widened(tensor, *e.type, read_next, add);
+      ++contents.widened[std::string(e.type->text)];
+    } else {
+      if (tensor.byte_size() != 0) read_next({tensor.bytes(), tensor.byte_size()});
+      add({tensor.bytes(), tensor.byte_size()});
+    }
     contents.tensors.push_back({std::move(e.name), std::move(tensor)});
   }
   if (contents.checksum) {
@@ -453,7 +480,7 @@ std::string quoted(const std::string& text) {
 
 std::string entry_text(const NamedTensor& t, std::uint64_t begin) {
   return fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})", quoted(t.name),
-                     kDTypes[static_cast<std::size_t>(dtype_rank(t.tensor.dtype()))].text,
+                     kTypes[static_cast<std::size_t>(dtype_rank(t.tensor.dtype()))].text,
                      fmt::join(t.tensor.shape(), ","), begin, begin + t.tensor.byte_size());
 }
 

@@ -1,6 +1,6 @@
 // Files of named tensors in the safetensors format: a strict reader and a canonical writer.
 //   u64 N (little-endian) | N bytes of JSON, padded with spaces | data
-// Built on tensors and atomic files. There are no other element types.
+// Built on tensors and atomic files.
 //
 // Source  https://github.com/huggingface/safetensors, "Format" in the README.
 #pragma once
@@ -27,6 +27,8 @@ struct TensorFile {
   /// digits, taken of the file with eight zeros as the digits; it is not among `metadata` here.
   /// A change of any byte other than a removal of that field is an error to the reader.
   bool checksum = false;
+  /// How many tensors had elements of 16 bits when they were read, by the name of the type.
+  std::map<std::string, std::size_t> widened = {};
 };
 
 /// Whether the tensor of a name is to be read.
@@ -34,7 +36,8 @@ using WantedTensor = std::function<bool(std::string_view name)>;
 
 /// Reads a file: all of it, or the tensors that are `wanted`, which takes memory for those alone.
 /// The others are passed over; a checksum counts them as well. Tensors are contiguous and come in
-/// the order of their data; F32, F64 and I64 become float32, float64 and int64.
+/// the order of their data; F32, F64 and I64 become float32, float64 and int64; F16 and BF16 become
+/// float32, which has all of their values.
 /// Throws  IoError that names the file and the tensor or key when the file cannot be read or breaks
 ///         a rule: the header has 2 to 100,000,000 bytes, starts with `{` and is JSON without
 ///         duplicate keys; each entry has exactly dtype, shape and data_offsets, with as many bytes

@@ -3,7 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cstring>
+#include <map>
 #include <string>
 
 #include "core/check.h"
@@ -376,8 +378,11 @@ TEST_CASE("an entry has dtype, shape and data_offsets of the right kinds, and no
                    4);
   };
   CHECK_EQ(entry(R"("F32")", "[1]", "[0,4]"), "");
-  CHECK_EQ(entry(R"("BF16")", "[2]", "[0,4]"),
-           "tensor a: expected dtype F32, F64 or I64, got BF16");
+  CHECK_EQ(entry(R"("BF16")", "[2]", "[0,4]"), "");
+  CHECK_EQ(entry(R"("F16")", "[3]", "[0,4]"),
+           "tensor a: expected 6 bytes for shape [3] of F16, got data_offsets [0, 4]");
+  CHECK_EQ(entry(R"("U8")", "[4]", "[0,4]"),
+           "tensor a: expected dtype F32, F64, I64, F16 or BF16, got U8");
   CHECK_EQ(entry("32", "[1]", "[0,4]"), "tensor a: expected a string as dtype, got 32");
   CHECK_EQ(entry(R"("F32")", "[-1]", "[0,4]"),
            "tensor a: expected sizes from 0 to 2^63 - 1, got -1");
@@ -401,6 +406,23 @@ TEST_CASE("an entry has dtype, shape and data_offsets of the right kinds, and no
   CHECK_EQ(failure(R"({"a":[]})", 4), "header: expected an object for each key, got an array");
 }
 
+TEST_CASE("elements of 16 bits become float32, and are counted") {
+  Bytes bytes = file_of(R"({"a":{"dtype":"F16","shape":[2,1],"data_offsets":[0,4]},)"
+                        R"("b":{"dtype":"BF16","shape":[],"data_offsets":[4,6]},)"
+                        R"("c":{"dtype":"F16","shape":[0],"data_offsets":[6,6]},)"
+                        R"("d":{"dtype":"I64","shape":[1],"data_offsets":[6,14]}})",
+                        14);
+  const std::array<std::uint16_t, 3> halves = {0x3c00, 0xc000, 0x4049};  // 1, -2, 3.140625
+  std::memcpy(bytes.data() + bytes.size() - 14, halves.data(), sizeof halves);
+  const TensorFile file = parse_safetensors(bytes, "FILE");
+  REQUIRE_EQ(file.tensors.size(), 4);
+  CHECK(bit_equal(file.tensors[0].tensor, Tensor::from<float>({1, -2}, {2, 1})));
+  CHECK(bit_equal(file.tensors[1].tensor, Tensor::from<float>({3.140625F}, {})));
+  CHECK_EQ(file.tensors[2].tensor.shape(), Shape{0});
+  CHECK_EQ(file.tensors[3].tensor.item(), 0x0101010101010101);
+  CHECK_EQ(file.widened, std::map<std::string, std::size_t>{{"BF16", 1}, {"F16", 2}});
+}
+
 TEST_CASE("offsets fit shape and dtype, and overflow is seen") {
   const auto entry = [](const std::string& shape, const std::string& offsets) {
     return failure(
@@ -408,9 +430,9 @@ TEST_CASE("offsets fit shape and dtype, and overflow is seen") {
   };
   CHECK_EQ(entry("[1]", "[0,8]"), "");
   CHECK_EQ(entry("[2]", "[0,8]"),
-           "tensor a: expected 16 bytes for shape [2] of float64, got data_offsets [0, 8]");
+           "tensor a: expected 16 bytes for shape [2] of F64, got data_offsets [0, 8]");
   CHECK_EQ(entry("[1]", "[8,0]"),
-           "tensor a: expected 8 bytes for shape [1] of float64, got data_offsets [8, 0]");
+           "tensor a: expected 8 bytes for shape [1] of F64, got data_offsets [8, 0]");
   // 2^32 * 2^32 is 0 in 64 bits, 2^61 * 8 too; 3 * 6148914691236517206 is 2
   CHECK_EQ(entry("[4294967296,4294967296]", "[0,0]"),
            "tensor a: expected fewer than 2^63 bytes, got shape [4294967296, 4294967296]");
