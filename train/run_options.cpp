@@ -344,7 +344,8 @@ Settings schedule_settings(RunOptions& o) {
        .group = Group::optimisation,
        .help =
            "keep a moving average of the weights, with this share of the old at an update, such "
-           "as 0.999; evaluated beside, written to ema.safetensors; 0: none",
+           "as 0.999; evaluated beside, written to ema.safetensors, and the best of them is "
+           "best.safetensors; 0: none",
        .value = &o.ema_decay,
        .limits = kShareBelowOne},
       {.name = "seed",

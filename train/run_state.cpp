@@ -81,10 +81,10 @@ void RunState::restore(const FoundCheckpoint& found, const ResolveDefaults& reso
   dropped_ = !finished() && std::erase_if(now.epochs, [this](const EpochMetrics& row) {
                               return row.epoch > epoch;
                             }) > 0;
-  if (dropped_ && best() == nullptr) {  // it was the one that is gone
+  if (best() == nullptr) {  // it was the one that is gone, or chosen by other weights
     now.best_top1 = -1;
     for (const EpochMetrics& row : now.epochs) {
-      if (is_better(row)) now.best_top1 = row.test_top1;
+      if (is_better(row)) now.best_top1 = decisive_evaluation(row).top1;
     }
   }
   add_times(now.epochs, found.file.parent_path() / "metrics.csv");
@@ -104,6 +104,13 @@ Checkpoint RunState::capture() const {
   return checkpoint;
 }
 
+Checkpoint RunState::averaged() const {
+  Checkpoint checkpoint{.info = info_, .model = ema->state(), .optimizer = {}};
+  checkpoint.info.epoch = epoch;
+  checkpoint.info.step = step();
+  return checkpoint;
+}
+
 bool RunState::finished() const {
   return step() >= length_.total_steps && !now.epochs.empty() && now.epochs.back().step == step();
 }
@@ -111,7 +118,7 @@ bool RunState::finished() const {
 bool RunState::add(const EpochMetrics& row) {
   const bool better = is_better(row);
   now.epochs.push_back(row);
-  if (better) now.best_top1 = row.test_top1;
+  if (better) now.best_top1 = decisive_evaluation(row).top1;
   if (now.epoch_step == length_.steps_per_epoch) {
     ++epoch;
     now.epoch_step = 0;
@@ -124,13 +131,15 @@ bool RunState::add(const EpochMetrics& row) {
 
 const EpochMetrics* RunState::best() const {
   const auto found = std::ranges::find_if(now.epochs, [this](const EpochMetrics& row) {
-    return std::isfinite(row.test_loss) && row.test_top1 == now.best_top1;
+    const EvaluatedWeights evaluated = decisive_evaluation(row);
+    return std::isfinite(evaluated.loss) && evaluated.top1 == now.best_top1;
   });
   return found == now.epochs.end() ? nullptr : &*found;
 }
 
 bool RunState::is_better(const EpochMetrics& row) const {
-  return std::isfinite(row.test_loss) && row.test_top1 > now.best_top1;
+  const EvaluatedWeights evaluated = decisive_evaluation(row);
+  return std::isfinite(evaluated.loss) && evaluated.top1 > now.best_top1;
 }
 
 }  // namespace resgrad
