@@ -7,9 +7,9 @@ Reads RUN_DIR/<variant>/seed<k>/metrics.csv of the finished runs that RUN_DIR/ru
 where there is no such list, and writes OUT.png and OUT.svg (default: RUN_DIR/compare). A line is the
 mean over the seeds, the band around it one standard deviation (of the sample) to either side; only
 epochs that all seeds of a variant have reached and measured (an empty cell is a value that was not) are
-drawn. OUT-costs.png and OUT-costs.svg show the final accuracy against multiply-adds, parameters and
-minutes of training, where runs.csv has them. Needs matplotlib and numpy; Debian's
-python3-matplotlib suffices. Exit code 1 with one sentence when the folder is missing or malformed.
+drawn. The accuracy is that of the averaged weights where a run has them. OUT-costs.png and OUT-costs.svg
+show the final one against multiply-adds, parameters and minutes of training, where runs.csv has them.
+Needs matplotlib and numpy; Debian's python3-matplotlib suffices. Exit code 1 with one sentence when the folder is missing or malformed.
 """
 import argparse
 import csv
@@ -54,7 +54,9 @@ def read_variants(folder):
         raise InputError(f"{folder}: no such folder")
     runs = {}
     for variant, path in run_folders(folder):
-        runs.setdefault(variant, []).append(read_metrics(path / "metrics.csv", COLUMNS))
+        run = read_metrics(path / "metrics.csv", COLUMNS, ["ema_test_top1"])
+        run["test_top1"] = run.pop("ema_test_top1", run["test_top1"])
+        runs.setdefault(variant, []).append(run)
     if not runs:
         raise InputError(f"{folder}: no <variant>/seed<k>/metrics.csv of a finished run in it")
     return runs

@@ -22,15 +22,16 @@ class InputError(Exception):
     pass
 
 
-def read_metrics(path, columns):
-    """The columns of one metrics.csv as arrays; NaN where a value was not measured. `epoch` is
-    always measured."""
+def read_metrics(path, columns, optional=()):
+    """The columns of one metrics.csv as arrays, and those of `optional` that it has; NaN where a value
+    was not measured. `epoch` is always measured."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             missing = [c for c in columns if c not in (reader.fieldnames or [])]
             if missing:
                 raise InputError(f"{path}: no column {', '.join(missing)}")
+            columns = [*columns, *(c for c in optional if c in reader.fieldnames)]
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
