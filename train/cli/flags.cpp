@@ -36,11 +36,6 @@ CLI::App& add_command(CLI::App& app, const std::string& name, const std::string&
   return *app.add_subcommand(name, description);
 }
 
-void add_words(CLI::App& command, const std::string& name, std::vector<std::string>& words,
-               const std::string& help, const std::string& placeholder) {
-  command.add_option(name, words, help)->option_text(placeholder);
-}
-
 void on_chosen(CLI::App& command, std::function<void()> f) {
   command.callback(std::move(f));
 }
@@ -110,7 +105,7 @@ Setting layout_setting(std::string& layout) {
 void add_flags(CLI::App& command, const std::shared_ptr<Settings>& rows) {
   for (std::size_t i = 0; i < rows->size(); ++i) {
     const Setting& row = (*rows)[i];
-    const std::string flag = fmt::format("--{}", row.name);
+    const std::string flag = fmt::format("{}{}", row.positional ? "" : "--", row.name);
     const auto take = [rows, i, flag](const CLI::results_t& words) {
       try {
         assign((*rows)[i], words);

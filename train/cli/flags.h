@@ -23,10 +23,6 @@ namespace resgrad::cli {
 /// A new subcommand of `app`.
 CLI::App& add_command(CLI::App& app, const std::string& name, const std::string& description);
 
-/// Words without a flag in front of them; --help shows them as `placeholder`.
-void add_words(CLI::App& command, const std::string& name, std::vector<std::string>& words,
-               const std::string& help, const std::string& placeholder);
-
 /// Calls `f` when the command was chosen, after parsing.
 void on_chosen(CLI::App& command, std::function<void()> f);
 

@@ -30,7 +30,7 @@ void set_optimizer_defaults(Settings& given, RunOptions& o) {
   if (!find(given, "weight-decay")->given) o.weight_decay = AdamwOptions{}.weight_decay;
 }
 
-void check_settings(const RunOptions& o) {
+void check_settings(const RunOptions& o, const std::string& variant) {
   constexpr std::int64_t kImageSize = 32, kClasses = 10;  // of the data set, which is not read yet
   try {
     to_json(o);  // which cannot hold all texts
@@ -40,7 +40,7 @@ void check_settings(const RunOptions& o) {
     freeze(*net, o.freeze);
     make_optimizer(net->named_parameters(), o);
   } catch (const ValueError& error) {
-    validation_error(error.what());
+    validation_error((variant.empty() ? "" : variant + ": ") + error.what());
   }
 }
 

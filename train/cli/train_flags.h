@@ -10,8 +10,9 @@ namespace resgrad::cli {
 /// optimiser.
 void set_optimizer_defaults(Settings& given, RunOptions& options);
 
-/// Throws  CLI::ValidationError for settings that do not go together, before data is read.
-void check_settings(const RunOptions& options);
+/// Throws  CLI::ValidationError for settings that do not go together, before data is read; with the
+///         name of the `variant`, if there is one.
+void check_settings(const RunOptions& options, const std::string& variant = "");
 
 /// Builds the network that `options` name and trains it on `data`, until a `stop` is requested.
 TrainResult train_one(const RunOptions& options, const data::DataSplits& data,
