@@ -135,6 +135,17 @@ ResNetConfig configure(std::string_view name, const Options& options) {
   return with_fields(std::move(config), options.fields);
 }
 
+std::string describe(std::string_view name, const ResNetConfig& config) {
+  const Fields own = to_fields(configure(name));
+  Fields fields = to_fields(config);
+  fields.erase("num_classes");
+  std::erase_if(fields, [&own](const Fields::value_type& field) {
+    const auto same = own.find(field.first);
+    return same != own.end() && same->second == field.second;
+  });
+  return fields.empty() ? std::string(name) : fmt::format("{} with {}", name, to_text(fields));
+}
+
 std::shared_ptr<ResNet> make(std::string_view name, const Options& options) {
   return make(configure(name, options), options.seed, options.initialise);
 }

@@ -435,6 +435,15 @@ Settings output_settings(RunOptions& o) {
 
 }  // namespace
 
+std::string describe(const NetworkOptions& options) {
+  std::string text;
+  for (const NetworkField& field : kNetworkFields) {
+    const std::string& value = options.*field.value;
+    if (!value.empty()) text += fmt::format(" {}={}", field.name, value);
+  }
+  return text.empty() ? options.model : options.model + " with" + text;
+}
+
 Settings network_settings(NetworkOptions& o, const NetworkWords& words) {
   Settings rows = {{.name = "model",
                     .group = Group::network,

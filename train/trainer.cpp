@@ -121,7 +121,7 @@ class Run {
     }
     write_text(folder_ / "args.json", settings);
     log_->info("resgrad {}: {} ({} parameters), {} images, batch {}{}, {} epochs, {} steps",
-               kVersion, o_.model, state_.net.parameter_count(), data_.train->size(), o_.batch_size,
+               kVersion, describe(o_), state_.net.parameter_count(), data_.train->size(), o_.batch_size,
                o_.accumulate == 1 ? "" : fmt::format(" times {}", o_.accumulate), o_.epochs,
                length_.total_steps);
     log_->info("{}, seed {}; best is chosen by {}", machine_description(), o_.seed,

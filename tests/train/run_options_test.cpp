@@ -13,6 +13,12 @@
 
 using namespace resgrad;
 
+TEST_CASE("a network is told as it was asked for") {
+  CHECK(describe(NetworkOptions{}) == "resnet20");
+  CHECK(describe(NetworkOptions{.model = "resnet18", .stem = "cifar", .groups = "4"}) ==
+        "resnet18 with stem=cifar groups=4");
+}
+
 TEST_CASE("settings are recorded as JSON, all of them") {
   RunOptions options;
   options.model = "resnet\"20";

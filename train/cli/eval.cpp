@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/datasets.h"
+#include "models/registry.h"
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
 #include "train/cli/network.h"
@@ -36,9 +37,10 @@ std::pair<std::int64_t, double> class_accuracy(const Evaluation& e, int label) {
   return {total, total == 0 ? 0 : 100.0 * static_cast<double>(hits) / static_cast<double>(total)};
 }
 
-void print_as_text(const Evaluation& e, const CheckpointInfo& info, const data::Dataset& dataset) {
-  print_out("{} (epoch {}, step {}) on {} {} images\n", info.model, info.epoch, info.step,
-            e.samples, dataset.name);
+void print_as_text(const Evaluation& e, const LoadedNetwork& loaded, const data::Dataset& dataset) {
+  const CheckpointInfo& info = loaded.info;
+  print_out("{} (epoch {}, step {}) on {} {} images\n", models::describe(info.model, loaded.config),
+            info.epoch, info.step, e.samples, dataset.name);
   print_out("loss {:.4f}  top-1 {:.2f} %  top-5 {:.2f} %\n\n", e.loss, e.top1, e.top5);
   print_out("{:<16}{:>8}{:>10}\n", "class", "images", "top-1");
   for (int c = 0; c < e.classes; ++c) {
@@ -57,10 +59,10 @@ void print_as_text(const Evaluation& e, const CheckpointInfo& info, const data::
   }
 }
 
-void print_as_json(const Evaluation& e, const CheckpointInfo& info, const data::Dataset& dataset) {
-  nlohmann::ordered_json json = {{"model", info.model}, {"dataset", dataset.name},
-                                 {"images", e.samples}, {"loss", e.loss},
-                                 {"top1", e.top1},      {"top5", e.top5}};
+void print_as_json(const Evaluation& e, const LoadedNetwork& loaded, const data::Dataset& dataset) {
+  nlohmann::ordered_json json = {{"model", loaded.info.model}, {"dataset", dataset.name},
+                                 {"images", e.samples},        {"loss", e.loss},
+                                 {"top1", e.top1},             {"top5", e.top5}};
   for (int c = 0; c < e.classes; ++c) {
     const auto [total, accuracy] = class_accuracy(e, c);
     json["classes"].push_back({{"name", dataset.class_names[static_cast<std::size_t>(c)]},
@@ -96,7 +98,7 @@ int run_eval(const EvalFlags& flags) {
                 dataset->size());
     return 128 + StopSignals::received();
   }
-  (flags.json ? print_as_json : print_as_text)(evaluation, info, *dataset);
+  (flags.json ? print_as_json : print_as_text)(evaluation, loaded, *dataset);
   return 0;
 }
 

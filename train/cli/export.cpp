@@ -4,11 +4,11 @@
 #include <memory>
 
 #include "models/layout.h"
+#include "models/registry.h"
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
 #include "train/cli/network.h"
 #include "train/cli/output.h"
-#include "train/io/safetensors.h"
 
 namespace resgrad::cli {
 namespace {
@@ -20,17 +20,16 @@ struct ExportFlags {
 int run_export(const ExportFlags& flags) {
   require_not_read("export", "--output", flags.output, {flags.checkpoint});
   const LoadedNetwork loaded = load_network(flags.checkpoint);
-  TensorFile file{.tensors = models::state_in_layout(*loaded.net, loaded.config, flags.layout),
-                  .metadata = {{"format", "pt"},  // as PyTorch's own files say
-                               {"model", loaded.info.model},
-                               {"dataset", loaded.info.dataset},
-                               {"normalisation", loaded.info.normalisation}}};
-  for (NamedTensor& t : file.tensors) t.tensor = t.tensor.detach();
-  write_safetensors(flags.output, file);
+  Checkpoint weights{
+      .info = loaded.info,
+      .model = models::state_in_layout(*loaded.net, loaded.config, flags.layout),
+      .optimizer = {}};
+  weights.info.layout = flags.layout;
+  write_checkpoint(flags.output, weights);
   print_out(
       "{}: {}, {} tensors in the layout of {}\ninputs: (value / 255 - mean) / deviation, {}\n",
-      flags.output, loaded.info.model, file.tensors.size(), flags.layout,
-      to_text(loaded.normalisation));
+      flags.output, models::describe(loaded.info.model, loaded.config), weights.model.size(),
+      flags.layout, to_text(loaded.normalisation));
   return 0;
 }
 

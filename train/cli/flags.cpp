@@ -198,6 +198,15 @@ models::Options model_options(const NetworkOptions& o, std::int64_t image_size,
   return options;
 }
 
+ResNetConfig checked_network(const NetworkOptions& o, std::int64_t image_size,
+                             std::int64_t num_classes) {
+  try {
+    return models::configure(o.model, model_options(o, image_size, num_classes));
+  } catch (const ValueError& error) {
+    validation_error(error.what());
+  }
+}
+
 void resolve_network(NetworkOptions& o, std::int64_t image_size) {
   constexpr std::int64_t kAnyClasses = 10;
   models::Fields fields;

@@ -80,6 +80,11 @@ std::string find_data(const std::string& dataset, const std::string& path);
 models::Options model_options(const NetworkOptions& options, std::int64_t image_size,
                               std::int64_t num_classes, std::uint64_t seed = 0);
 
+/// The network that `options` describe, for images of `image_size`.
+/// Throws  CLI::ValidationError for one that is impossible.
+ResNetConfig checked_network(const NetworkOptions& options, std::int64_t image_size,
+                             std::int64_t num_classes);
+
 /// The same network, with the model's own choices named. An unknown model stays as it is.
 void resolve_network(NetworkOptions& options, std::int64_t image_size);
 

@@ -46,14 +46,6 @@ void check_settings(const RunOptions& o, const std::string& variant) {
 
 namespace {
 
-// Fields of the network that a weights file has no words of its own for.
-std::string other_fields(models::Fields fields) {
-  for (const char* name : {"activation", "shortcut", "stem", "zero_init_residual"}) {
-    fields.erase(name);
-  }
-  return models::to_text(fields);
-}
-
 bool is_utf8(const std::string& text) {
   try {
     nlohmann::json(text).dump();
