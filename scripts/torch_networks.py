@@ -67,10 +67,10 @@ class ResNeXtBlock(ResidualBlock):
 
 def pooled_unit(c_in, c_out, activation):
     """A 3x3 convolution with max pooling, before the blocks of a stage."""
-    layers, pool = conv(c_in, c_out, 3), nn.MaxPool2d(2)
+    unit, pool = conv(c_in, c_out, 3), nn.MaxPool2d(2)
     if activation == "pre":
-        return nn.Sequential(nn.BatchNorm2d(c_in), nn.ReLU(inplace=True), layers, pool)
-    return nn.Sequential(layers, pool, nn.BatchNorm2d(c_out), nn.ReLU(inplace=True))
+        return nn.Sequential(nn.BatchNorm2d(c_in), nn.ReLU(inplace=True), unit, pool)
+    return nn.Sequential(unit, pool, nn.BatchNorm2d(c_out), nn.ReLU(inplace=True))
 
 
 class ResNet(nn.Module):
