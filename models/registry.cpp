@@ -136,13 +136,20 @@ ResNetConfig configure(std::string_view name, const Options& options) {
 }
 
 std::string describe(std::string_view name, const ResNetConfig& config) {
-  const Fields own = to_fields(configure(name));
+  const ResNetConfig own = configure(name, {.num_classes = config.num_classes});
+  const auto suffices = [&](const Fields& fields) {
+    try {
+      return with_fields(own, fields) == config;
+    } catch (const ValueError&) {
+      return false;
+    }
+  };
   Fields fields = to_fields(config);
-  fields.erase("num_classes");
-  std::erase_if(fields, [&own](const Fields::value_type& field) {
-    const auto same = own.find(field.first);
-    return same != own.end() && same->second == field.second;
-  });
+  for (const FieldInfo& info : field_infos()) {
+    Fields fewer = fields;
+    fewer.erase(info.name);
+    if (suffices(fewer)) fields = fewer;
+  }
   return fields.empty() ? std::string(name) : fmt::format("{} with {}", name, to_text(fields));
 }
 

@@ -42,8 +42,8 @@ std::vector<std::string> names();
 ///         options that the network cannot have.
 ResNetConfig configure(std::string_view name, const Options& options = {});
 
-/// The name and the fields in which a network differs from the one of that name, but for the
-/// classes: "resnet20", or "resnet20 with block=bottleneck groups=4".
+/// The name and the fields that make the network of that name this one, but for the classes:
+/// "resnet20", or "resnet20 with block=bottleneck groups=4".
 /// Throws  ValueError for an unknown name.
 std::string describe(std::string_view name, const ResNetConfig& config);
 

@@ -144,6 +144,8 @@ TEST_CASE("a network is told by its name and what differs from the one of that n
   CHECK(told("resnet20", {.activation = Activation::pre}) == "resnet20 with activation=pre");
   CHECK(told("resnext29_32x4d", {.fields = {{"groups", "8"}, {"bottleneck_ratio", "2"}}}) ==
         "resnext29_32x4d with bottleneck_ratio=2 groups=8");
+  CHECK(told("resnet20", {.fields = {{"block", "bottleneck"}, {"bottleneck_ratio", "4"}}}) ==
+        "resnet20 with block=bottleneck");
 }
 
 TEST_CASE("every pre-activation network ends in a norm and a ReLU") {

@@ -126,6 +126,7 @@ void add_flags(CLI::App& command, const std::shared_ptr<Settings>& rows) {
       option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     }
     if (is_list(row)) option->expected(1, CLI::detail::expected_max_vector_size);
+    if (row.positional) option->allow_extra_args();
   }
 }
 

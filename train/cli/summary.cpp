@@ -56,7 +56,7 @@ int print_network(const SummaryFlags& flags, const Shape& input_size, const ResN
   print_text(summary(*net, input_size, {.depth = flags.depth}));
   const bool by_fields = std::ranges::any_of(
       kNetworkFields, [&](const NetworkField& f) { return !(flags.network.*f.value).empty(); });
-  if (by_fields) print_text(models::to_table(models::to_fields(config)));
+  if (by_fields) print_text("\n" + models::to_table(models::to_fields(config)));
   return 0;
 }
 
