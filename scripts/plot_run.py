@@ -17,8 +17,8 @@ import sys
 from pathlib import Path
 
 # first: it says which package is missing
-from plots import (COLOURS, GREY, InputError, add_foot, finish_axes, panels, read_metrics, save,
-                   without_suffix)
+from plots import (COLOURS, GREY, InputError, add_foot, finish_axes, from_zero, panels, read_metrics,
+                   save, without_suffix)
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -78,7 +78,8 @@ def plot(runs):
     for i, run in enumerate(runs.values()):
         colour = COLOURS[i % len(COLOURS)]
         for axes, column in ((loss, "loss"), (accuracy, "top1")):
-            draw(axes, run["epoch"], run[f"train_{column}"], color=colour, lw=0.9, alpha=0.75)
+            draw(axes, run["epoch"], run[f"train_{column}"], color=colour, lw=0.9, alpha=0.75,
+                 fillstyle="none")
             draw(axes, run["epoch"], run[f"test_{column}"], color=colour, lw=2)
             if f"ema_test_{column}" in run:
                 draw(axes, run["epoch"], run[f"ema_test_{column}"], color=colour, lw=2, ls="--")
@@ -87,7 +88,7 @@ def plot(runs):
     finish_axes(accuracy, "Accuracy", "top-1 (%)")
     finish_axes(rate, "Learning rate", "learning rate")
     for axes in (loss, rate):
-        axes.set_ylim(bottom=0)
+        from_zero(axes)
     handles = [Line2D([], [], color=COLOURS[i % len(COLOURS)], lw=2) for i in range(len(runs))]
     handles += [Line2D([], [], color=GREY, lw=2), Line2D([], [], color=GREY, lw=0.9)]
     names = list(runs) + ["evaluation", "training"]

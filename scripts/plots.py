@@ -67,7 +67,12 @@ def finish_axes(axes, title, unit, across="epoch"):
     axes.set_axisbelow(True)
     axes.margins(x=0.01)
     if across == "epoch":
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def from_zero(axes):
+    """Lets the values start at 0, with room above the largest."""
+    axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
 
 
 def add_foot(figure, handles, names, note):

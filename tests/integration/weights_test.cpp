@@ -69,7 +69,8 @@ TEST_CASE("exported weights come back the same, with their data set") {
 
 TEST_CASE("an exported file knows its network: import, eval and predict need no flags for it") {
   const Trained trained(
-      "--block bottleneck --blocks 1,1 --channels 16,32 --bottleneck-ratio 2 --stem-channels 8");
+      "--block bottleneck --blocks 1,1 --channels 16,32 --bottleneck-ratio 2 --stem-channels 8 "
+      "--shortcut B");
   const std::string exported = trained.path("w.safetensors"), back = trained.path("i.safetensors");
   CHECK(contains(output("export --layout torchvision --checkpoint " + trained.weights +
                         " --output " + exported),
@@ -103,7 +104,8 @@ TEST_CASE("an exported file knows its network: import, eval and predict need no 
 
   // what a file says and what it holds must agree
   TensorFile wrong = read_safetensors(exported);
-  wrong.metadata["network"] = "block=bottleneck blocks=1,2 channels=16,32 bottleneck_ratio=2";
+  wrong.metadata["network"] = "block=bottleneck blocks=1,2 channels=16,32 bottleneck_ratio=2 "
+                              "stem_channels=8";
   write_safetensors(plain, wrong);
   r = run(eval + plain);
   CHECK(r.code == 1);

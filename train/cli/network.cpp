@@ -126,7 +126,7 @@ std::vector<std::string> class_names(const CheckpointInfo& info) {
 }
 
 std::string to_text(const data::Normalisation& normalisation) {
-  return fmt::format("mean {}, deviation {}", fmt::join(normalisation.mean, ", "),
+  return fmt::format("mean {:.4g}, deviation {:.4g}", fmt::join(normalisation.mean, ", "),
                      fmt::join(normalisation.std, ", "));
 }
 
