@@ -29,8 +29,8 @@ struct CheckpointInfo {
   std::int64_t image_size = 0;  ///< height and width
   /// Whose names the tensors in `model` have, as models/layout.h knows them; empty: our own.
   std::string layout = {};
-  std::int64_t epoch = 0;       ///< epochs that are finished, evaluation included
-  std::int64_t step = 0;        ///< updates done
+  std::int64_t epoch = 0;  ///< epochs that are finished, evaluation included
+  std::int64_t step = 0;   ///< updates done
 };
 
 /// Where a training run stands, beside its tensors. Nothing here depends on time once an epoch is

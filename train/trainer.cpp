@@ -121,11 +121,10 @@ class Run {
     }
     write_text(folder_ / "args.json", settings);
     log_->info("resgrad {}: {} ({} parameters), {} images, batch {}{}, {} epochs, {} steps",
-               kVersion, describe(o_), state_.net.parameter_count(), data_.train->size(), o_.batch_size,
-               o_.accumulate == 1 ? "" : fmt::format(" times {}", o_.accumulate), o_.epochs,
-               length_.total_steps);
-    log_->info("{}, seed {}; best is chosen by {}", machine_description(), o_.seed,
-               best_measure());
+               kVersion, describe(o_), state_.net.parameter_count(), data_.train->size(),
+               o_.batch_size, o_.accumulate == 1 ? "" : fmt::format(" times {}", o_.accumulate),
+               o_.epochs, length_.total_steps);
+    log_->info("{}, seed {}; best is chosen by {}", machine_description(), o_.seed, best_measure());
     for (const std::string& text : settings_without_effect(o_)) log_->warn("{}", text);
     for (const std::string& warning : data_.warnings) log_->warn("{}", warning);
     if (found) log_resumed(*found, here);

@@ -182,7 +182,8 @@ TEST_CASE("compare takes files of settings as variants, by their names") {
   };
   const std::string other = write("other/base.json", "{}");
   refused(base + other, "expected files of different names, which name the variants, got");
-  refused(base + folder.path().string() + "/none.toml", "none.toml: expected a file that can be read");
+  refused(base + folder.path().string() + "/none.toml",
+          "none.toml: expected a file that can be read");
   refused(base + write("seed.toml", "seed = 2"), "seed.toml: seed: expected a setting that may");
   refused(write("o.toml", "output-dir = \"x\""), "o.toml: output-dir: expected a setting that may");
   refused(write("s.toml", "seeds = 2"), "seeds: expected a setting of train, got an unknown one");

@@ -97,15 +97,17 @@ TEST_CASE("an exported file knows its network: import, eval and predict need no 
   r = run(import_plain + " --layout torchvision");
   CHECK(r.code == 1);
   CHECK(contains(r.out, "import: --model: expected it as a flag"));
-  output(import_plain +
-         " --layout torchvision --dataset synthetic --model resnet20 --block bottleneck --blocks 1,1 "
-         "--channels 16,32 --bottleneck-ratio 2 --stem-channels 8");
+  output(
+      import_plain +
+      " --layout torchvision --dataset synthetic --model resnet20 --block bottleneck --blocks 1,1 "
+      "--channels 16,32 --bottleneck-ratio 2 --stem-channels 8");
   CHECK(output(eval + back) == want);
 
   // what a file says and what it holds must agree
   TensorFile wrong = read_safetensors(exported);
-  wrong.metadata["network"] = "block=bottleneck blocks=1,2 channels=16,32 bottleneck_ratio=2 "
-                              "stem_channels=8";
+  wrong.metadata["network"] =
+      "block=bottleneck blocks=1,2 channels=16,32 bottleneck_ratio=2 "
+      "stem_channels=8";
   write_safetensors(plain, wrong);
   r = run(eval + plain);
   CHECK(r.code == 1);

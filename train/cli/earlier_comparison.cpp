@@ -58,8 +58,7 @@ void remove(const std::vector<fs::path>& found) {
     std::error_code error;
     fs::remove(path, error);
     require<IoError>(!error || fs::is_directory(path, ignored),
-                     "compare: {}: expected to remove it, got: {}", path.string(),
-                     error.message());
+                     "compare: {}: expected to remove it, got: {}", path.string(), error.message());
   }
 }
 

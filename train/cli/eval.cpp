@@ -60,9 +60,12 @@ void print_as_text(const Evaluation& e, const LoadedNetwork& loaded, const data:
 }
 
 void print_as_json(const Evaluation& e, const LoadedNetwork& loaded, const data::Dataset& dataset) {
-  nlohmann::ordered_json json = {{"model", loaded.info.model}, {"dataset", dataset.name},
-                                 {"images", e.samples},        {"loss", e.loss},
-                                 {"top1", e.top1},             {"top5", e.top5}};
+  nlohmann::ordered_json json = {{"model", loaded.info.model},
+                                 {"dataset", dataset.name},
+                                 {"images", e.samples},
+                                 {"loss", e.loss},
+                                 {"top1", e.top1},
+                                 {"top5", e.top5}};
   for (int c = 0; c < e.classes; ++c) {
     const auto [total, accuracy] = class_accuracy(e, c);
     json["classes"].push_back({{"name", dataset.class_names[static_cast<std::size_t>(c)]},

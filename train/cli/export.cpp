@@ -20,10 +20,9 @@ struct ExportFlags {
 int run_export(const ExportFlags& flags) {
   require_not_read("export", "--output", flags.output, {flags.checkpoint});
   const LoadedNetwork loaded = load_network(flags.checkpoint);
-  Checkpoint weights{
-      .info = loaded.info,
-      .model = models::state_in_layout(*loaded.net, loaded.config, flags.layout),
-      .optimizer = {}};
+  Checkpoint weights{.info = loaded.info,
+                     .model = models::state_in_layout(*loaded.net, loaded.config, flags.layout),
+                     .optimizer = {}};
   weights.info.layout = flags.layout;
   write_checkpoint(flags.output, weights);
   print_out(

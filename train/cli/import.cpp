@@ -48,7 +48,8 @@ TensorFile read_foreign(const std::string& weights) {
 }
 
 // The flag's, else the file's.
-std::string chosen(const std::string& flag, const std::string& given, const std::string& from_file) {
+std::string chosen(const std::string& flag, const std::string& given,
+                   const std::string& from_file) {
   const std::string& choice = given.empty() ? from_file : given;
   require<ValueError>(!choice.empty(),
                       "import: {}: expected it as a flag, since the file does not say it, got none",
@@ -85,8 +86,8 @@ int run_import(const ImportFlags& flags, Settings& given) {
                                      : flags.dataset,
                       .network = other_fields(fields),
                       .num_classes = facts.num_classes};
-  info.normalisation = flags.normalisation.empty() ? said(file, "normalisation", info.dataset)
-                                                   : flags.normalisation;
+  info.normalisation =
+      flags.normalisation.empty() ? said(file, "normalisation", info.dataset) : flags.normalisation;
   if (info.dataset == told.dataset && info.num_classes == told.num_classes) {
     info.class_names = told.class_names;
     info.image_size = told.image_size;

@@ -29,10 +29,8 @@ bool is_single_block(const SummaryFlags& flags) {
 ModulePtr build_block(const SummaryFlags& flags) {
   models::Fields fields = model_options(flags.network, 0, 1).fields;
   fields.erase("block");
-  const ResNetConfig config = models::with_fields({.block = BlockKind::bottleneck,
-                                                   .blocks = {1},
-                                                   .channels = {flags.out_channels}},
-                                                  fields);
+  const ResNetConfig config = models::with_fields(
+      {.block = BlockKind::bottleneck, .blocks = {1}, .channels = {flags.out_channels}}, fields);
   const auto build = [&]<class Block>(std::type_identity<Block>) -> ModulePtr {
     typename Block::Options options{.stride = flags.stride,
                                     .groups = config.groups,
@@ -83,7 +81,8 @@ Settings settings(SummaryFlags& flags) {
     find(rows, name)->only_with = {};
   }
   find(rows, "block")->help =
-      "the residual blocks: two 3x3 convolutions; 1x1, 3x3 and 1x1; or one 3x3. resnet and resnext: "
+      "the residual blocks: two 3x3 convolutions; 1x1, 3x3 and 1x1; or one 3x3. resnet and "
+      "resnext: "
       "one such block by itself instead of a network, with its channels";
   find(rows, "block")->placeholder = "basic|bottleneck|single|resnet|resnext";
   find(rows, "groups")->default_text = "that of the model; of one block 1";
@@ -120,15 +119,14 @@ void add_summary(CLI::App& app, Action& action) {
     }
     if (is_single_block(*flags)) {
       if (flags->in_channels == 0 || flags->out_channels == 0) {
-        validation_error(fmt::format("--block {}: expected --in-channels and --out-channels with it",
-                                     flags->network.block));
+        validation_error(fmt::format(
+            "--block {}: expected --in-channels and --out-channels with it", flags->network.block));
       }
       action = [flags] { return print_block(*flags); };
       return;
     }
     const Shape input_size = flags->input_size.empty() ? Shape{1, 3, 32, 32} : flags->input_size;
-    const ResNetConfig config =
-        checked_network(flags->network, input_size[2], flags->num_classes);
+    const ResNetConfig config = checked_network(flags->network, input_size[2], flags->num_classes);
     action = [flags, input_size, config] { return print_network(*flags, input_size, config); };
   });
 }

@@ -112,9 +112,9 @@ void set(Settings& rows, const Choice& choice, const std::string& name, const Va
 void check_name(const std::string& name) {
   constexpr const char* kPlain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._=+-";
-  require<ValueError>(
-      name.find_first_not_of(kPlain) == std::string::npos && !name.starts_with('.'),
-      "expected variants of letters, digits and ._+-, which name folders, got {}", name);
+  require<ValueError>(name.find_first_not_of(kPlain) == std::string::npos && !name.starts_with('.'),
+                      "expected variants of letters, digits and ._+-, which name folders, got {}",
+                      name);
   require<ValueError>(!name.starts_with("previous-"),
                       "expected names other than previous-..., which are those of earlier "
                       "comparisons, got {}",
