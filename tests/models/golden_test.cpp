@@ -177,8 +177,9 @@ TEST_CASE("networks compute PyTorch's logits, loss, gradients and running statis
 TEST_CASE("networks by their fields have as many parameters as PyTorch's, in each part") {
   const Json cases = golden::load_cases("descriptions");
   REQUIRE(cases.size() >= 15);
-  for (const auto& [name, spec] : cases.items()) {
-    CAPTURE(name);
+  for (const auto& item : cases.items()) {
+    const Json& spec = item.value();
+    CAPTURE(item.key());
     const models::Fields fields = models::parse_fields(spec.at("network").get<std::string>());
     const auto net = models::make(models::configure("resnet20", {.fields = fields}), 0,
                                   /*initialise=*/false);
