@@ -1,5 +1,6 @@
 #include "train/run_options.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "core/check.h"
@@ -439,7 +440,9 @@ std::string describe(const NetworkOptions& options) {
   std::string text;
   for (const NetworkField& field : kNetworkFields) {
     const std::string& value = options.*field.value;
-    if (!value.empty()) text += fmt::format(" {}={}", field.name, value);
+    std::string name(field.name);
+    std::ranges::replace(name, '-', '_');
+    if (!value.empty()) text += fmt::format(" {}={}", name, value);
   }
   return text.empty() ? options.model : options.model + " with" + text;
 }

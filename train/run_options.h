@@ -148,7 +148,7 @@ struct NetworkWords {
   std::string_view (*placeholder)(std::string_view field) = nullptr;
 };
 
-/// The network as it was asked for: "resnet20", "resnet20 with groups=4 stem-channels=32".
+/// The network as it was asked for: "resnet20", "resnet20 with groups=4 stem_channels=32".
 std::string describe(const NetworkOptions& options);
 
 // The rows of the table. They point into `options`, which must outlive them.

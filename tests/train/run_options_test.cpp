@@ -15,8 +15,8 @@ using namespace resgrad;
 
 TEST_CASE("a network is told as it was asked for") {
   CHECK(describe(NetworkOptions{}) == "resnet20");
-  CHECK(describe(NetworkOptions{.model = "resnet18", .stem = "cifar", .groups = "4"}) ==
-        "resnet18 with stem=cifar groups=4");
+  CHECK(describe(NetworkOptions{.model = "resnet18", .groups = "4", .stem_channels = "8"}) ==
+        "resnet18 with groups=4 stem_channels=8");
 }
 
 TEST_CASE("settings are recorded as JSON, all of them") {
