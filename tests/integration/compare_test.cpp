@@ -187,7 +187,8 @@ TEST_CASE("compare takes files of settings as variants, by their names") {
   refused(base + write("seed.toml", "seed = 2"), "seed.toml: seed: expected a setting that may");
   refused(write("o.toml", "output-dir = \"x\""), "o.toml: output-dir: expected a setting that may");
   refused(write("s.toml", "seeds = 2"), "seeds: expected a setting of train, got an unknown one");
-  refused(write("t.toml", "lr = \"fast\""), "t.toml: lr: expected a number above 0, got \"fast\"");
+  refused(write("t.toml", "lr = \"fast\""),
+          "t.toml: lr: expected a finite number above 0, got \"fast\"");
   refused(base + write("d.toml", "val_split = 10"),
           "val-split: expected the same data for all variants, got 0 for base and 10 for d");
   refused(base + "--vary lr=0.1,0.2", "--vary: lr: expected each setting once, got it twice");
