@@ -268,6 +268,15 @@ std::string to_text(const Fields& fields) {
   return fmt::format("{}", fmt::join(words, " "));
 }
 
+std::string to_table(const Fields& fields) {
+  std::string lines;
+  for (const Field& field : table()) {
+    const auto found = fields.find(field.info.name);
+    if (found != fields.end()) lines += fmt::format("{:<20}{}\n", found->first, found->second);
+  }
+  return lines;
+}
+
 Fields parse_fields(std::string_view text) {
   Fields fields;
   for (std::size_t begin = text.find_first_not_of(' '); begin < text.size();) {

@@ -40,6 +40,8 @@ ResNetConfig with_fields(ResNetConfig base, const Fields& fields);
 
 /// "block=basic blocks=3,3,3 ...", in the order of field_infos().
 std::string to_text(const Fields& fields);
+/// A line for each field, for people.
+std::string to_table(const Fields& fields);
 /// The fields of such a text.
 /// Throws  ValueError for a word without "=" and a field that is given twice; with_fields() checks
 ///         names and values.

@@ -135,6 +135,24 @@ ResNetConfig configure(std::string_view name, const Options& options) {
   return with_fields(std::move(config), options.fields);
 }
 
+std::string describe(std::string_view name, const ResNetConfig& config) {
+  const ResNetConfig own = configure(name, {.num_classes = config.num_classes});
+  const auto suffices = [&](const Fields& fields) {
+    try {
+      return with_fields(own, fields) == config;
+    } catch (const ValueError&) {
+      return false;
+    }
+  };
+  Fields fields = to_fields(config);
+  for (const FieldInfo& info : field_infos()) {
+    Fields fewer = fields;
+    fewer.erase(info.name);
+    if (suffices(fewer)) fields = fewer;
+  }
+  return fields.empty() ? std::string(name) : fmt::format("{} with {}", name, to_text(fields));
+}
+
 std::shared_ptr<ResNet> make(std::string_view name, const Options& options) {
   return make(configure(name, options), options.seed, options.initialise);
 }

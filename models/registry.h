@@ -42,6 +42,11 @@ std::vector<std::string> names();
 ///         options that the network cannot have.
 ResNetConfig configure(std::string_view name, const Options& options = {});
 
+/// The name and the fields that make the network of that name this one, but for the classes:
+/// "resnet20", or "resnet20 with block=bottleneck groups=4".
+/// Throws  ValueError for an unknown name.
+std::string describe(std::string_view name, const ResNetConfig& config);
+
 /// Builds a network: its weights are a function of the name, the options and the seed.
 std::shared_ptr<ResNet> make(std::string_view name, const Options& options = {});
 /// Builds the network of a description; seed and initialise as in Options.

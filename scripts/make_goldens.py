@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the golden values of the tests: what PyTorch computes for the same layers and networks.
 
-    python3 scripts/make_goldens.py [--out tests/golden] [--only layers blocks networks training]
+    python3 scripts/make_goldens.py [--out tests/golden] [--only layers blocks networks training descriptions]
 
 Needs PyTorch (1.13 or newer) and numpy; Debian's python3-torch suffices. The files are the same bit
 for bit when made again with the same PyTorch on the same processor; elsewhere the last digits may
@@ -27,6 +27,7 @@ says otherwise.
 import argparse
 import json
 import math
+import random
 import sys
 from pathlib import Path
 
@@ -38,7 +39,8 @@ import torch  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
 from torch import nn  # noqa: E402
 
-from torch_networks import ResNetBlock, ResNeXtBlock, ZeroPadShortcut, conv, make  # noqa: E402
+from torch_networks import (  # noqa: E402
+    ResNetBlock, ResNeXtBlock, ZeroPadShortcut, conv, from_description, make)
 
 # ---- the formula -------------------------------------------------------------------------------
 
@@ -327,6 +329,56 @@ def training():
     return cases
 
 
+def random_description(draw_from):
+    """A network that is possible, of any kind, with few parameters."""
+    stages = draw_from.randint(1, 4)
+    fields = dict(block=draw_from.choice(["basic", "bottleneck", "bottleneck", "single"]),
+                  blocks=[draw_from.randint(1, 3) for _ in range(stages)],
+                  channels=sorted(4 * draw_from.randint(2, 12) for _ in range(stages)),
+                  groups=1, activation=draw_from.choice(["post", "pre"]),
+                  shortcut=draw_from.choice(["A", "B"]), transition=draw_from.choice(["stride", "pool"]),
+                  stem=draw_from.choice(["cifar", "imagenet"]), stem_channels=2 * draw_from.randint(1, 4),
+                  num_classes=draw_from.randint(1, 20))
+    fields["whiten_stem"] = draw_from.choice(["on", "off"]) if fields["stem"] == "cifar" else "off"
+    if fields["block"] == "bottleneck":
+        fields["groups"] = draw_from.choice([1, 2, 4])
+        if draw_from.random() < 0.5:
+            fields["bottleneck_ratio"] = 1 if fields["groups"] == 4 else 2
+        else:
+            fields["mid_channels"] = [4 * draw_from.randint(1, 12) for _ in range(stages)]
+    return " ".join(f"{name}={','.join(map(str, v)) if isinstance(v, list) else v}"
+                    for name, v in fields.items())
+
+
+def descriptions():
+    """Parameters of networks by their fields: of all together and of each child."""
+    common = "transition=stride stem=cifar whiten_stem=off num_classes=10 "
+    texts = {
+        "readme": common + "block=bottleneck blocks=2,2,2 channels=64,128,256 groups=8 "
+                  "bottleneck_ratio=2 activation=pre shortcut=A stem_channels=16",
+        "smallest": common + "block=basic blocks=1 channels=1 groups=1 activation=post shortcut=B "
+                    "stem_channels=1",
+        "narrowing": common + "block=basic blocks=1,2,1 channels=32,16,8 groups=1 activation=pre "
+                     "shortcut=B stem_channels=48",
+        "depthwise": common + "block=bottleneck blocks=1,1 channels=16,24 mid_channels=32,64 groups=32 "
+                     "activation=post shortcut=B stem_channels=16",
+        "pooled": "block=single blocks=1,1,1 channels=64,256,256 groups=1 activation=post shortcut=B "
+                  "transition=pool stem=cifar stem_channels=32 whiten_stem=on num_classes=10",
+    }
+    draw_from = random.Random(1)
+    texts |= {f"random{k}": random_description(draw_from) for k in range(10)}
+
+    def count(module):
+        return sum(p.numel() for p in module.parameters())
+
+    cases = {}
+    for case, text in texts.items():
+        net = from_description(text)
+        children = {name: count(child) for name, child in net.named_children() if count(child) > 0}
+        cases[case] = {"network": text, "parameters": count(net), "children": children}
+    return cases
+
+
 # ---- files -------------------------------------------------------------------------------------
 
 
@@ -339,7 +391,8 @@ def dump(value, indent=""):
     return "{\n" + ",\n".join(items) + "\n" + indent + "}"
 
 
-GROUPS = {"layers": layers, "blocks": blocks, "networks": networks, "training": training}
+GROUPS = {"layers": layers, "blocks": blocks, "networks": networks, "training": training,
+          "descriptions": descriptions}
 
 
 def main():

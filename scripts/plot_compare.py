@@ -7,9 +7,9 @@ Reads RUN_DIR/<variant>/seed<k>/metrics.csv of the finished runs that RUN_DIR/ru
 where there is no such list, and writes OUT.png and OUT.svg (default: RUN_DIR/compare). A line is the
 mean over the seeds, the band around it one standard deviation (of the sample) to either side; only
 epochs that all seeds of a variant have reached and measured (an empty cell is a value that was not) are
-drawn. OUT-costs.png and OUT-costs.svg show the final accuracy against multiply-adds, parameters and
-minutes of training, where runs.csv has them. Needs matplotlib and numpy; Debian's
-python3-matplotlib suffices. Exit code 1 with one sentence when the folder is missing or malformed.
+drawn. The accuracy is that of the averaged weights where a run has them. OUT-costs.png and OUT-costs.svg
+show the final one against multiply-adds, parameters and minutes of training, where runs.csv has them.
+Needs matplotlib and numpy; Debian's python3-matplotlib suffices. Exit code 1 with one sentence when the folder is missing or malformed.
 """
 import argparse
 import csv
@@ -18,8 +18,8 @@ import sys
 from pathlib import Path
 
 # first: it says which package is missing
-from plots import (COLOURS, STYLES, InputError, add_foot, finish_axes, panels, read_metrics, save,
-                   without_suffix)
+from plots import (COLOURS, STYLES, InputError, add_foot, finish_axes, from_zero, panels, read_metrics,
+                   save, without_suffix)
 
 import numpy as np
 
@@ -54,7 +54,9 @@ def read_variants(folder):
         raise InputError(f"{folder}: no such folder")
     runs = {}
     for variant, path in run_folders(folder):
-        runs.setdefault(variant, []).append(read_metrics(path / "metrics.csv", COLUMNS))
+        run = read_metrics(path / "metrics.csv", COLUMNS, ["ema_test_top1"])
+        run["test_top1"] = run.pop("ema_test_top1", run["test_top1"])
+        runs.setdefault(variant, []).append(run)
     if not runs:
         raise InputError(f"{folder}: no <variant>/seed<k>/metrics.csv of a finished run in it")
     return runs
@@ -78,13 +80,19 @@ def over_seeds(variant, seeds, column):
 def draw(axes, variants, column):
     """Lines and bands; returns (colour, text, last epoch, last mean) per variant."""
     ends = []
+    single = all(len(run["epoch"]) < 2 for seeds in variants.values() for run in seeds)
+    side_by_side = min(0.05, 0.9 / len(variants)) if single else 0
     for i, (variant, seeds) in enumerate(variants.items()):
         colour = COLOURS[i % len(COLOURS)]
         epochs, mean, spread = over_seeds(variant, seeds, column)
         axes.fill_between(epochs, mean - spread, mean + spread, color=colour, alpha=0.18, lw=0)
-        axes.plot(epochs, mean, STYLES[i % len(STYLES)], color=colour, lw=1.8,
+        places = epochs + side_by_side * (i - (len(variants) - 1) / 2)
+        axes.plot(places, mean, STYLES[i % len(STYLES)], color=colour, lw=1.8,
                   marker="o" if len(epochs) < 2 else None,
                   label=f"{variant} ({len(seeds)} seed{'s' if len(seeds) > 1 else ''})")
+        if single:  # a band would not be seen
+            axes.errorbar(places, mean, spread, fmt="none", ecolor=colour, capsize=3)
+            axes.set_xlim(epochs[0] - 0.5, epochs[0] + 0.5)
         digits = 1 if column == "test_top1" else 3
         text = f"{mean[-1]:.{digits}f}"
         if len(seeds) > 1:
@@ -116,10 +124,10 @@ def plot(variants):
         ends = draw(axes, variants, column)
         finish_axes(axes, title, unit)
         if column == "train_loss":
-            axes.set_ylim(bottom=0)
+            from_zero(axes)
         label_ends(axes, ends, 0.06)
     several = any(len(s) > 1 for s in variants.values())
-    note = "Line: mean over seeds. Band and ±: one standard deviation." if several else ""
+    note = "Line: mean over seeds. Band or bar, and ±: one standard deviation." if several else ""
     add_foot(figure, *left.get_legend_handles_labels(), note)
     return figure
 

@@ -5,7 +5,8 @@
 
 Reads the metrics.csv of each folder, and its metrics.jsonl, where there is one, for the learning
 rate within the epochs. Writes OUT.png and OUT.svg (default: RUN_DIR/run; several runs need -o).
-A run has one colour; its training is a thin line, its evaluation a thick one. Needs matplotlib and
+A run has one colour; its training is a thin line, its evaluation a thick one, that of its averaged
+weights a dashed one. Needs matplotlib and
 numpy; Debian's python3-matplotlib suffices. Exit code 1 with one sentence when a folder is missing
 or malformed.
 """
@@ -16,13 +17,14 @@ import sys
 from pathlib import Path
 
 # first: it says which package is missing
-from plots import (COLOURS, GREY, InputError, add_foot, finish_axes, panels, read_metrics, save,
-                   without_suffix)
+from plots import (COLOURS, GREY, InputError, add_foot, finish_axes, from_zero, panels, read_metrics,
+                   save, without_suffix)
 
 import numpy as np
 from matplotlib.lines import Line2D
 
 COLUMNS = ("epoch", "step", "lr", "train_loss", "train_top1", "test_loss", "test_top1")
+AVERAGED = ("ema_test_loss", "ema_test_top1")
 
 
 def read_steps(path):
@@ -45,7 +47,7 @@ def read_steps(path):
 def read_run(folder):
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
-    run = read_metrics(folder / "metrics.csv", COLUMNS)
+    run = read_metrics(folder / "metrics.csv", COLUMNS, AVERAGED)
     run["lr_epoch"], run["lr_value"] = run["epoch"], run["lr"]
     if (folder / "metrics.jsonl").is_file():
         steps = read_steps(folder / "metrics.jsonl")
@@ -76,17 +78,24 @@ def plot(runs):
     for i, run in enumerate(runs.values()):
         colour = COLOURS[i % len(COLOURS)]
         for axes, column in ((loss, "loss"), (accuracy, "top1")):
-            draw(axes, run["epoch"], run[f"train_{column}"], color=colour, lw=0.9, alpha=0.75)
+            draw(axes, run["epoch"], run[f"train_{column}"], color=colour, lw=0.9, alpha=0.75,
+                 fillstyle="none")
             draw(axes, run["epoch"], run[f"test_{column}"], color=colour, lw=2)
+            if f"ema_test_{column}" in run:
+                draw(axes, run["epoch"], run[f"ema_test_{column}"], color=colour, lw=2, ls="--")
         draw(rate, run["lr_epoch"], run["lr_value"], color=colour, lw=1.5)
     finish_axes(loss, "Loss", "cross entropy (nats)")
     finish_axes(accuracy, "Accuracy", "top-1 (%)")
     finish_axes(rate, "Learning rate", "learning rate")
     for axes in (loss, rate):
-        axes.set_ylim(bottom=0)
+        from_zero(axes)
     handles = [Line2D([], [], color=COLOURS[i % len(COLOURS)], lw=2) for i in range(len(runs))]
     handles += [Line2D([], [], color=GREY, lw=2), Line2D([], [], color=GREY, lw=0.9)]
-    add_foot(figure, handles, list(runs) + ["evaluation", "training"], "")
+    names = list(runs) + ["evaluation", "training"]
+    if any(name in run for run in runs.values() for name in AVERAGED):
+        handles.append(Line2D([], [], color=GREY, lw=2, ls="--"))
+        names.append("averaged weights")
+    add_foot(figure, handles, names, "")
     return figure
 
 

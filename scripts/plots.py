@@ -22,15 +22,16 @@ class InputError(Exception):
     pass
 
 
-def read_metrics(path, columns):
-    """The columns of one metrics.csv as arrays; NaN where a value was not measured. `epoch` is
-    always measured."""
+def read_metrics(path, columns, optional=()):
+    """The columns of one metrics.csv as arrays, and those of `optional` that it has; NaN where a value
+    was not measured. `epoch` is always measured."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             missing = [c for c in columns if c not in (reader.fieldnames or [])]
             if missing:
                 raise InputError(f"{path}: no column {', '.join(missing)}")
+            columns = [*columns, *(c for c in optional if c in reader.fieldnames)]
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
@@ -66,7 +67,12 @@ def finish_axes(axes, title, unit, across="epoch"):
     axes.set_axisbelow(True)
     axes.margins(x=0.01)
     if across == "epoch":
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def from_zero(axes):
+    """Lets the values start at 0, with room above the largest."""
+    axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
 
 
 def add_foot(figure, handles, names, note):

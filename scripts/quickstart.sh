@@ -131,9 +131,11 @@ fi
 echo "quickstart: curves: $output_dir/curves.png"
 echo "quickstart: ten test images with their predictions: $output_dir/predictions.png"
 echo "quickstart: next, in $root:"
+dataset=""
 if [[ $on_real_data == false ]]; then
+  dataset=" --dataset synthetic"
   echo "  bash scripts/quickstart.sh --download"
 fi
 echo "  build/resgrad train --help"
 echo "  build/resgrad summary --model resnet20"
-echo "  build/resgrad compare --model resnet20 --variants post,pre --seeds 3 --epochs 3"
+echo "  build/resgrad compare --model resnet20 --variants post,pre --seeds 3 --epochs 3$dataset"

@@ -25,9 +25,11 @@ class ZeroPadShortcut(nn.Module):
 
 class ResidualBlock(nn.Module):
     def __init__(self, c_in, c_out, stride=1, groups=1, bottleneck_ratio=4, mid_channels=0,
-                 stride_in_first=False, activation="post", downsample=None):
+                 stride_in_first=False, activation="post", downsample=None, single=False):
         super().__init__()
-        if bottleneck_ratio == 1 and mid_channels == 0:
+        if single:
+            convs = [conv(c_in, c_out, 3, stride)]
+        elif bottleneck_ratio == 1 and mid_channels == 0:
             convs = [conv(c_in, c_out, 3, stride), conv(c_out, c_out, 3)]
         else:
             mid = mid_channels or c_out // bottleneck_ratio
@@ -63,16 +65,30 @@ class ResNeXtBlock(ResidualBlock):
         super().__init__(c_in, c_out, activation=activation, **options)
 
 
+def pooled_unit(c_in, c_out, activation):
+    """A 3x3 convolution with max pooling, before the blocks of a stage."""
+    unit, pool = conv(c_in, c_out, 3), nn.MaxPool2d(2)
+    if activation == "pre":
+        return nn.Sequential(nn.BatchNorm2d(c_in), nn.ReLU(inplace=True), unit, pool)
+    return nn.Sequential(unit, pool, nn.BatchNorm2d(c_out), nn.ReLU(inplace=True))
+
+
 class ResNet(nn.Module):
-    """`stages` lists (blocks, channels, mid_channels); mid_channels 0 means basic blocks."""
+    """`stages` lists (blocks, channels, mid_channels); mid_channels 0 means basic blocks, or those of one
+    convolution with `single`."""
 
     def __init__(self, stages, stem="cifar", stem_channels=64, groups=1, stride_in_first=False,
-                 activation="post", shortcut="B", num_classes=10):
+                 activation="post", shortcut="B", num_classes=10, single=False, transition="stride",
+                 whiten_stem=False):
         super().__init__()
         imagenet = stem == "imagenet"
         layers = [conv(3, stem_channels, 7 if imagenet else 3, 2 if imagenet else 1)]
+        if whiten_stem:
+            layers = [nn.Conv2d(3, stem_channels, 3, padding=1)]
+        elif activation == "post":
+            layers.append(nn.BatchNorm2d(stem_channels))
         if activation == "post":
-            layers += [nn.BatchNorm2d(stem_channels), nn.ReLU(inplace=True)]
+            layers.append(nn.ReLU(inplace=True))
         if imagenet:
             layers.append(nn.MaxPool2d(3, 2, 1))
         self.stem = nn.Sequential(*layers)
@@ -80,8 +96,11 @@ class ResNet(nn.Module):
         c_in = stem_channels
         for s, (blocks, c_out, mid) in enumerate(stages):
             stage = nn.Sequential()
+            if transition == "pool":
+                stage.append(pooled_unit(c_in, c_out, activation))
+                c_in = c_out
             for b in range(blocks):
-                stride = 2 if b == 0 and s > 0 else 1
+                stride = 2 if b == 0 and s > 0 and transition == "stride" else 1
                 downsample = None
                 if c_in != c_out or stride != 1:
                     if shortcut == "A":
@@ -91,7 +110,7 @@ class ResNet(nn.Module):
                                                    nn.BatchNorm2d(c_out))
                 stage.append(block(c_in, c_out, stride=stride, groups=groups, bottleneck_ratio=1,
                                    mid_channels=mid, stride_in_first=stride_in_first,
-                                   activation=activation, downsample=downsample))
+                                   activation=activation, downsample=downsample, single=single))
                 c_in = c_out
             self.add_module(f"stage{s + 1}", stage)
         if activation == "pre":
@@ -104,6 +123,26 @@ class ResNet(nn.Module):
         for child in self.children():
             x = child(x)
         return x
+
+
+def from_description(text):
+    """The network of "block=bottleneck blocks=2,2,2 ...", as models/description.h writes networks; what
+    has no parameters (pool, logit_scale) is left out, and so is what is there initially."""
+    fields = dict(word.split("=") for word in text.split())
+
+    def numbers(name):
+        return [int(n) for n in fields[name].split(",")]
+
+    channels = numbers("channels")
+    mid = [0] * len(channels)
+    if fields["block"] == "bottleneck":
+        mid = numbers("mid_channels") if "mid_channels" in fields else [
+            c // int(fields["bottleneck_ratio"]) for c in channels]
+    return ResNet(list(zip(numbers("blocks"), channels, mid)), stem=fields["stem"],
+                  stem_channels=int(fields["stem_channels"]), groups=int(fields["groups"]),
+                  activation=fields["activation"], shortcut=fields["shortcut"],
+                  num_classes=int(fields["num_classes"]), single=fields["block"] == "single",
+                  transition=fields["transition"], whiten_stem=fields["whiten_stem"] == "on")
 
 
 def make(name, **options):

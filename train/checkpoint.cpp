@@ -67,7 +67,7 @@ TrainState parse_state(const std::string& text, const fs::path& file) {
   }
 }
 
-// The fields of the metadata, each required.
+// The fields of the metadata.
 class Fields {
  public:
   Fields(const std::map<std::string, std::string>& metadata, const fs::path& file)
@@ -81,6 +81,10 @@ class Fields {
         "resgrad import have it, found none",
         file_.string(), key);
     return found->second;
+  }
+
+  std::string text_or_none(const std::string& key) const {
+    return metadata_.contains(key) ? text(key) : "";
   }
 
   std::int64_t integer(const std::string& key) const {
@@ -122,7 +126,8 @@ fs::path previous_file(const fs::path& file, int n) {
 
 void write_checkpoint(const fs::path& file, const Checkpoint& checkpoint, int keep) {
   const CheckpointInfo& info = checkpoint.info;
-  TensorFile contents{.metadata = {{"format", "resgrad"},
+  const bool foreign = !info.layout.empty();
+  TensorFile contents{.metadata = {{"format", foreign ? "pt" : "resgrad"},  // as PyTorch's own say
                                    {"format_version", kFormatVersion},
                                    {"model", info.model},
                                    {"activation", info.activation},
@@ -135,13 +140,14 @@ void write_checkpoint(const fs::path& file, const Checkpoint& checkpoint, int ke
                                    {"epoch", std::to_string(info.epoch)},
                                    {"step", std::to_string(info.step)}},
                       .checksum = true};
+  if (foreign) contents.metadata["layout"] = info.layout;
   if (!info.network.empty()) contents.metadata["network"] = info.network;
   if (!info.class_names.empty()) {
     contents.metadata["class_names"] = fmt::format("{}", fmt::join(info.class_names, "/"));
     contents.metadata["image_size"] = std::to_string(info.image_size);
   }
   if (checkpoint.state) contents.metadata["training"] = to_text(*checkpoint.state);
-  add_tensors(contents, kModelPrefix, checkpoint.model);
+  add_tensors(contents, foreign ? "" : kModelPrefix, checkpoint.model);
   add_tensors(contents, kOptimizerPrefix, checkpoint.optimizer);
   add_tensors(contents, kEmaPrefix, checkpoint.ema);
   add_tensors(contents, "", checkpoint.others);
@@ -152,45 +158,51 @@ void write_checkpoint(const fs::path& file, const Checkpoint& checkpoint, int ke
   out.commit();
 }
 
+CheckpointInfo parse_checkpoint_info(const std::map<std::string, std::string>& metadata,
+                                     const fs::path& file) {
+  const Fields fields(metadata, file);
+  require<IoError>(fields.text("format_version") == kFormatVersion,
+                   "checkpoint: {}: expected format version {}, got {}", file.string(),
+                   kFormatVersion, fields.text("format_version"));
+  CheckpointInfo info{.model = fields.text("model"),
+                      .activation = fields.text("activation"),
+                      .shortcut = fields.text("shortcut"),
+                      .stem = fields.text("stem"),
+                      .dataset = fields.text("dataset"),
+                      .network = fields.text_or_none("network"),
+                      .normalisation = fields.text("normalisation"),
+                      .num_classes = fields.integer("num_classes"),
+                      .layout = fields.text_or_none("layout"),
+                      .epoch = fields.integer("epoch"),
+                      .step = fields.integer("step")};
+  if (metadata.contains("class_names")) {
+    // the names of folders, which have no slash
+    std::istringstream names(fields.text("class_names"));
+    for (std::string name; std::getline(names, name, '/');) info.class_names.push_back(name);
+    info.image_size = fields.integer("image_size");
+    require<IoError>(std::ssize(info.class_names) == info.num_classes,
+                     "checkpoint: {}: class_names: expected {} names, got {}", file.string(),
+                     info.num_classes, info.class_names.size());
+  }
+  return info;
+}
+
 Checkpoint read_checkpoint(const fs::path& file, CheckpointPart part) {
   const auto wanted = [part](std::string_view name) {
-    return part == CheckpointPart::all || name.starts_with(kModelPrefix);
+    return part == CheckpointPart::all ||
+           !(name.starts_with(kOptimizerPrefix) || name.starts_with(kEmaPrefix));
   };
   const bool header = part == CheckpointPart::header;
   const TensorFile contents = header ? TensorFile{.metadata = read_safetensors_metadata(file)}
                                      : read_safetensors(file, wanted);
-  const Fields fields(contents.metadata, file);
-  require<IoError>(fields.text("format_version") == kFormatVersion,
-                   "checkpoint: {}: expected format version {}, got {}", file.string(),
-                   kFormatVersion, fields.text("format_version"));
+  Checkpoint checkpoint{.info = parse_checkpoint_info(contents.metadata, file),
+                        .model = {},
+                        .optimizer = tensors_under(kOptimizerPrefix, contents)};
   require<IoError>(contents.checksum || header,
                    "checkpoint: {}: expected a checksum, found none: the file is damaged",
                    file.string());
-  Checkpoint checkpoint{.info = {.model = fields.text("model"),
-                                 .activation = fields.text("activation"),
-                                 .shortcut = fields.text("shortcut"),
-                                 .stem = fields.text("stem"),
-                                 .dataset = fields.text("dataset"),
-                                 .normalisation = fields.text("normalisation"),
-                                 .num_classes = fields.integer("num_classes"),
-                                 .epoch = fields.integer("epoch"),
-                                 .step = fields.integer("step")},
-                        .model = tensors_under(kModelPrefix, contents),
-                        .optimizer = tensors_under(kOptimizerPrefix, contents)};
+  checkpoint.model = tensors_under(checkpoint.info.layout.empty() ? kModelPrefix : "", contents);
   checkpoint.ema = tensors_under(kEmaPrefix, contents);
-  const auto network = contents.metadata.find("network");
-  if (network != contents.metadata.end()) checkpoint.info.network = network->second;
-  if (contents.metadata.contains("class_names")) {
-    // the names of folders, which have no slash
-    std::istringstream names(fields.text("class_names"));
-    for (std::string name; std::getline(names, name, '/');) {
-      checkpoint.info.class_names.push_back(name);
-    }
-    checkpoint.info.image_size = fields.integer("image_size");
-    require<IoError>(std::ssize(checkpoint.info.class_names) == checkpoint.info.num_classes,
-                     "checkpoint: {}: class_names: expected {} names, got {}", file.string(),
-                     checkpoint.info.num_classes, checkpoint.info.class_names.size());
-  }
   const auto training = contents.metadata.find("training");
   if (part != CheckpointPart::network && training != contents.metadata.end()) {
     checkpoint.state = parse_state(training->second, file);

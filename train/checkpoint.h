@@ -1,10 +1,12 @@
 // Checkpoints: one safetensors file with the network under `model.`, the optimiser under
 // `optimizer.`, the averaged network under `ema.` and everything else in the metadata, with a
-// checksum over all of it. Weights files are checkpoints without a training state.
+// checksum over all of it. Weights files are checkpoints without a training state; those in the
+// layout of other code have its names for the tensors of the network.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,8 +27,10 @@ struct CheckpointInfo {
   /// Where the data set was the user's own; else none and 0: those of the data set.
   std::vector<std::string> class_names = {};
   std::int64_t image_size = 0;  ///< height and width
-  std::int64_t epoch = 0;       ///< epochs that are finished, evaluation included
-  std::int64_t step = 0;        ///< updates done
+  /// Whose names the tensors in `model` have, as models/layout.h knows them; empty: our own.
+  std::string layout = {};
+  std::int64_t epoch = 0;  ///< epochs that are finished, evaluation included
+  std::int64_t step = 0;   ///< updates done
 };
 
 /// Where a training run stands, beside its tensors. Nothing here depends on time once an epoch is
@@ -61,10 +65,16 @@ std::filesystem::path previous_file(const std::filesystem::path& file, int n);
 void write_checkpoint(const std::filesystem::path& file, const Checkpoint& checkpoint,
                       int keep = 0);
 
+/// What the metadata of such a `file` say about its network.
+/// Throws  IoError for a field that is missing or no such value, and another format version.
+CheckpointInfo parse_checkpoint_info(const std::map<std::string, std::string>& metadata,
+                                     const std::filesystem::path& file);
+
 /// How much of a checkpoint is read.
 enum class CheckpointPart {
   all,      ///< but `others`
-  network,  ///< `info` and `model`; the rest is passed over, though the checksum counts it
+  network,  ///< `info` and `model`; optimiser and averages are passed over, though the checksum
+            ///< counts them
   header,   ///< `info` and `state`; no tensors, whose damage is not noticed
 };
 

@@ -22,7 +22,9 @@ constexpr std::array<Measure, 3> kMeasures = {{
     {"train_loss",
      [](const auto& run, double) -> std::optional<double> { return run.back().train_loss; }},
     {"test_top1",
-     [](const auto& run, double) -> std::optional<double> { return run.back().test_top1; }},
+     [](const auto& run, double) -> std::optional<double> {
+       return decisive_evaluation(run.back()).top1;
+     }},
     {"epochs_to_loss",
      [](const auto& run, double target) -> std::optional<double> {
        const auto epochs = epochs_to_loss(run, target);

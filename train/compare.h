@@ -48,7 +48,8 @@ struct Comparison {
   std::vector<ComparisonRow> rows;
 };
 
-/// Compares final training loss, final test accuracy (percent) and epochs to reach `target_loss`
+/// Compares final training loss, final test accuracy (percent, by the decisive_evaluation()) and
+/// epochs to reach `target_loss`
 /// (default: the largest mean final training loss of the variants). Differences are to the first
 /// variant, paired by seed; runs that do not reach the loss are left out of that measure.
 /// Throws  ValueError unless all variants have the same, positive number of runs.

@@ -9,10 +9,11 @@ std::int64_t evaluations_without_gain(const std::vector<EpochMetrics>& epochs, d
   double best = -std::numeric_limits<double>::infinity();
   std::int64_t without = 0;
   for (const EpochMetrics& epoch : epochs) {
-    if (std::isnan(epoch.test_top1)) continue;
-    const bool gain = std::isfinite(epoch.test_loss) && epoch.test_top1 > best + min_delta;
+    const EvaluatedWeights evaluated = decisive_evaluation(epoch);
+    if (std::isnan(evaluated.top1)) continue;
+    const bool gain = std::isfinite(evaluated.loss) && evaluated.top1 > best + min_delta;
     without = gain ? 0 : without + 1;
-    if (gain) best = epoch.test_top1;
+    if (gain) best = evaluated.top1;
   }
   return without;
 }

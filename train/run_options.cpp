@@ -1,5 +1,6 @@
 #include "train/run_options.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "core/check.h"
@@ -345,7 +346,8 @@ Settings schedule_settings(RunOptions& o) {
        .group = Group::optimisation,
        .help =
            "keep a moving average of the weights, with this share of the old at an update, such "
-           "as 0.999; evaluated beside, written to ema.safetensors; 0: none",
+           "as 0.999; evaluated beside, written to ema.safetensors, and the best of them is "
+           "best.safetensors; 0: none",
        .value = &o.ema_decay,
        .limits = kShareBelowOne},
       {.name = "seed",
@@ -457,6 +459,17 @@ Settings output_settings(RunOptions& o) {
 }
 
 }  // namespace
+
+std::string describe(const NetworkOptions& options) {
+  std::string text;
+  for (const NetworkField& field : kNetworkFields) {
+    const std::string& value = options.*field.value;
+    std::string name(field.name);
+    std::ranges::replace(name, '-', '_');
+    if (!value.empty()) text += fmt::format(" {}={}", name, value);
+  }
+  return text.empty() ? options.model : options.model + " with" + text;
+}
 
 Settings network_settings(NetworkOptions& o, const NetworkWords& words) {
   Settings rows = {{.name = "model",

@@ -160,6 +160,9 @@ struct NetworkWords {
   std::string_view (*placeholder)(std::string_view field) = nullptr;
 };
 
+/// The network as it was asked for: "resnet20", "resnet20 with groups=4 stem_channels=32".
+std::string describe(const NetworkOptions& options);
+
 // The rows of the table. They point into `options`, which must outlive them.
 Settings network_settings(NetworkOptions& options, const NetworkWords& words = {});
 Settings machine_settings(MachineOptions& options);

@@ -83,6 +83,12 @@ void RunState::restore(const FoundCheckpoint& found, const ResolveDefaults& reso
   if (step() < length_.total_steps && !now.epochs.empty() && !stays(now.epochs.back())) {
     drop_last_evaluation();
   }
+  if (best() == nullptr) {  // it was the one that is gone, or chosen by other weights
+    now.best_top1 = -1;
+    for (const EpochMetrics& row : now.epochs) {
+      if (is_better(row)) now.best_top1 = decisive_evaluation(row).top1;
+    }
+  }
   add_times(now.epochs, found.file.parent_path() / "metrics.csv");
 }
 
@@ -93,11 +99,6 @@ void RunState::drop_last_evaluation() {
     now.epochs.pop_back();
   } else {
     last.test_loss = last.test_top1 = last.ema_test_loss = last.ema_test_top1 = std::nan("");
-  }
-  if (best() != nullptr) return;  // it was not the one that is gone
-  now.best_top1 = -1;
-  for (const EpochMetrics& row : now.epochs) {
-    if (is_better(row)) now.best_top1 = row.test_top1;
   }
 }
 
@@ -128,6 +129,13 @@ bool RunState::stopped_early() const {
          evaluations_without_gain(now.epochs, options_.min_delta) >= options_.patience;
 }
 
+Checkpoint RunState::averaged() const {
+  Checkpoint checkpoint{.info = info_, .model = ema->state(), .optimizer = {}};
+  checkpoint.info.epoch = epoch;
+  checkpoint.info.step = step();
+  return checkpoint;
+}
+
 bool RunState::finished() const {
   const bool has_row = !now.epochs.empty() && now.epochs.back().step == step();
   return has_row && (step() >= length_.total_steps || stopped_early());
@@ -136,7 +144,7 @@ bool RunState::finished() const {
 bool RunState::add(const EpochMetrics& row) {
   const bool better = is_better(row);
   now.epochs.push_back(row);
-  if (better) now.best_top1 = row.test_top1;
+  if (better) now.best_top1 = decisive_evaluation(row).top1;
   if (now.epoch_step == length_.steps_per_epoch) {
     ++epoch;
     now.epoch_step = 0;
@@ -149,13 +157,15 @@ bool RunState::add(const EpochMetrics& row) {
 
 const EpochMetrics* RunState::best() const {
   const auto found = std::ranges::find_if(now.epochs, [this](const EpochMetrics& row) {
-    return std::isfinite(row.test_loss) && row.test_top1 == now.best_top1;
+    const EvaluatedWeights evaluated = decisive_evaluation(row);
+    return std::isfinite(evaluated.loss) && evaluated.top1 == now.best_top1;
   });
   return found == now.epochs.end() ? nullptr : &*found;
 }
 
 bool RunState::is_better(const EpochMetrics& row) const {
-  return std::isfinite(row.test_loss) && row.test_top1 > now.best_top1;
+  const EvaluatedWeights evaluated = decisive_evaluation(row);
+  return std::isfinite(evaluated.loss) && evaluated.top1 > now.best_top1;
 }
 
 }  // namespace resgrad

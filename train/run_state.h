@@ -33,6 +33,8 @@ class RunState {
   void restore(const FoundCheckpoint& found, const ResolveDefaults& resolve = {});
   /// What a checkpoint at this point holds. The tensors are the run's own.
   Checkpoint capture() const;
+  /// The averaged weights at this point as a network for use. With `ema` alone.
+  Checkpoint averaged() const;
 
   /// Updates done, skipped ones included.
   std::int64_t step() const { return update.steps(); }
@@ -50,7 +52,7 @@ class RunState {
   /// Whether restore() dropped an evaluation.
   bool dropped_evaluation() const { return dropped_; }
   /// Takes in the row of an epoch or, at max_steps, of a part of one. Returns whether it is the
-  /// best so far; an evaluation that is not finite never is.
+  /// best so far by its decisive_evaluation(); one that is not finite never is.
   bool add(const EpochMetrics& row);
   /// The row with the accuracy that is the best so far, or nullptr.
   const EpochMetrics* best() const;

@@ -132,7 +132,7 @@ T read_all(const Setting& setting, const std::vector<std::string>& words) {
   T value{};
   if constexpr (kIsList<T>) {
     for (const std::string& word : words) {
-      for (const std::string& part : split(word)) {
+      for (const std::string& part : setting.positional ? std::vector{word} : split(word)) {
         typename T::value_type item{};
         if (!read(setting, part, item)) fail(expected_value<T>(setting), quoted(part));
         value.push_back(item);
@@ -207,7 +207,7 @@ void assign(Setting& setting, const std::vector<std::string>& words) {
   std::visit(
       [&]<class T>(T* value) {
         *value = read_all<T>(setting, words);
-        setting.given = true;
+        setting.given = setting.from_flag = true;
       },
       setting.value);
 }
@@ -230,6 +230,7 @@ void assign(Setting& setting, const Json& json) {
   if (!json.is_array()) words.push_back(word_of(json));
   if (json.is_array()) std::ranges::transform(json, std::back_inserter(words), word_of);
   assign(setting, words);
+  setting.from_flag = false;
 }
 
 bool is_switch(const Setting& setting) {

@@ -67,7 +67,9 @@ struct Setting {
   std::string_view also = {};         ///< another name of the flag, with its dashes: "-b"
   std::string_view placeholder = {};  ///< of the value in --help; by the type where there is none
   bool required = false;
-  bool given = false;  ///< set by assign()
+  bool positional = false;  ///< words without a flag in front of them, with commas of their own
+  bool given = false;       ///< set by assign()
+  bool from_flag = false;   ///< given, and last by words of a command line
 };
 
 using Settings = std::vector<Setting>;
@@ -81,7 +83,8 @@ Setting* find(Settings& settings, std::string_view name);
 /// Leaves out the rows of these names.
 Settings without(Settings settings, const std::vector<std::string_view>& names);
 
-/// Sets the value from the words of a command line; lists may also have commas in them.
+/// Sets the value from the words of a command line; words of lists are split at their commas,
+/// unless they are positional.
 /// Throws  ValueError "expected <what>, got <words>" when they do not fit, and sets nothing.
 void assign(Setting& setting, const std::vector<std::string>& words);
 

@@ -107,11 +107,10 @@ class Run {
     }
     write_text(folder_ / "args.json", settings);
     log_->info("resgrad {}: {} ({} parameters), {} images, batch {}{}, {} epochs, {} steps",
-               kVersion, o_.model, state_.net.parameter_count(), data_.train->size(), o_.batch_size,
-               o_.accumulate == 1 ? "" : fmt::format(" times {}", o_.accumulate), o_.epochs,
-               length_.total_steps);
-    log_->info("{}, seed {}; best is chosen by {} top-1", machine_description(), o_.seed,
-               data_.test_name);
+               kVersion, describe(o_), state_.net.parameter_count(), data_.train->size(),
+               o_.batch_size, o_.accumulate == 1 ? "" : fmt::format(" times {}", o_.accumulate),
+               o_.epochs, length_.total_steps);
+    log_->info("{}, seed {}; best is chosen by {}", machine_description(), o_.seed, best_measure());
     for (const std::string& text : settings_without_effect(o_)) log_->warn("{}", text);
     for (const std::string& warning : data_.warnings) log_->warn("{}", warning);
     if (found) log_resumed(*found, here);
@@ -176,10 +175,14 @@ class Run {
       }
       log_->info("{}, results in {}",
                  state_.now.best_top1 < 0
-                     ? "no best " + data_.test_name + " top-1"
-                     : fmt::format("best {} top-1 {:.2f} %", data_.test_name, state_.now.best_top1),
+                     ? "no best " + best_measure()
+                     : fmt::format("best {} {:.2f} %", best_measure(), state_.now.best_top1),
                  folder_.string());
     }
+  }
+
+  std::string best_measure() const {
+    return data_.test_name + (state_.ema ? " top-1 of the averaged weights" : " top-1");
   }
 
   // ---- epochs
@@ -352,14 +355,12 @@ class Run {
   bool save(std::string_view file) {
     last_save_ = Clock::now();
     try {
-      const Checkpoint checkpoint = state_.capture();
       // before `last`, so that a finished run has the averages that belong to its end
-      if (state_.ema && file == kLastFile) {
-        write_checkpoint(folder_ / kEmaFile,
-                         {.info = checkpoint.info, .model = checkpoint.ema, .optimizer = {}});
-      }
+      if (state_.ema && file == kLastFile) write_checkpoint(folder_ / kEmaFile, state_.averaged());
+      const bool for_use = state_.ema && file == kBestFile;
       // the best before stays until `last` is written: whoever goes on from the one before needs it
-      write_checkpoint(folder_ / file, checkpoint, file == kLastFile ? o_.keep : 1);
+      write_checkpoint(folder_ / file, for_use ? state_.averaged() : state_.capture(),
+                       file == kLastFile ? o_.keep : 1);
     } catch (const IoError& error) {
       log_->warn("no checkpoint of step {}: {}; earlier ones are as they were", state_.step(),
                  error.what());

@@ -28,7 +28,8 @@ struct TrainResult {
 /// metrics.csv (a row per finished epoch), train.log, last.safetensors (after each epoch, every
 /// checkpoint_minutes within one, and at the end; `keep` earlier ones beside it) and
 /// best.safetensors (highest accuracy on data.test); with ema_decay the averaged weights are
-/// evaluated too and written to ema.safetensors whenever last.safetensors is. Results of an earlier
+/// evaluated too and written to ema.safetensors whenever last.safetensors is, and the best is
+/// theirs: chosen by their accuracy, a weights file that holds them. Results of an earlier
 /// run in that folder are moved aside or deleted as RunFolder says, unless
 /// options.resume says to go on from them. `info` describes `net` for the files. A request to
 /// `stop` ends it after the current step or batch of the evaluation, with a checkpoint written. A

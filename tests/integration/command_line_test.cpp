@@ -139,6 +139,20 @@ TEST_CASE("summary, models, info and gradcheck print their tables") {
   CHECK(run("summary --model resnet20").out == text_of(RESGRAD_GOLDEN_DIR "/summary/resnet20.txt"));
   CHECK(run("summary --model resnet20 --input-size 3,32").code == 2);
   CHECK(run("summary --block resnet").code == 2);
+  CHECK(run("summary --block resnet --in-channels 8 --out-channels 8 --blocks 1").code == 2);
+  CHECK(run("summary --in-channels 8").code == 2);
+  const std::string fields = " --block bottleneck --blocks 1,2 --channels 16,32 --groups 4";
+  const Result described = run("summary --depth 1" + fields);
+  CHECK(contains(described.out, "\nblocks              1,2\n"));
+  CHECK(contains(described.out, "\ngroups              4\n"));
+  CHECK(contains(run("models --describe" + fields).out, "\nbottleneck_ratio    4\n"));
+  CHECK(contains(run("models --describe --model resnet44").out, "\nparameters          658586\n"));
+  CHECK(run("models --model resnet44").code == 2);  // without --describe
+  for (const char* command : {"summary", "models --describe", "bench"}) {
+    const Result r = run(command + fields + " --bottleneck-ratio 16");
+    CHECK(r.code == 2);
+    CHECK(contains(r.out, "groups: expected a divisor of the bottlenecks' middle channels 1,2"));
+  }
   CHECK(contains(run("models").out, "269722"));
   CHECK(contains(run("info").out, "OpenBLAS"));
   Result r = run("gradcheck --op conv2d --seed 3");

@@ -112,12 +112,116 @@ TEST_CASE("compare varies any setting, and two give the grid") {
   };
   refused("--vary lr=0.1,fast", "--vary: lr: expected");
   refused("--vary lerning-rate=1,2", "lerning-rate: expected a setting of train, got an unknown");
-  refused("--vary seed=1,2", "seed: expected a setting with one value that may differ");
+  refused("--vary seed=1,2", "seed: expected a setting that may differ between the runs");
+  refused("--vary dataset=synthetic,cifar10", "dataset: expected the same data for all variants");
+  refused("--vary image-size=32,64", "image-size: expected the same data for all variants");
+  refused("--vary lr=0.1,0.10", "the same settings for lr=0.1 and lr=0.10");
   refused("--vary lr-milestones=1,2", "lr-milestones: expected a setting with one value");
   refused("--vary lr=0.1,0.1", "expected each variant once, got lr=0.1 twice");
   refused("--vary lr=0.1 --vary lr=0.2", "lr: expected each setting once");
   refused("--vary 0.1", "expected SETTING=A,B,..., got 0.1");
   refused("--variants post,post", "expected each variant once, got post twice");
+}
+
+TEST_CASE("compare takes files of settings as variants, by their names") {
+  const TemporaryFolder folder;
+  const fs::path out = folder.path() / "c";
+  const auto write = [&](const std::string& name, const std::string& text) {
+    fs::create_directories((folder.path() / name).parent_path());
+    std::ofstream(folder.path() / name) << text;
+    return (folder.path() / name).string() + ' ';
+  };
+  const std::string small = "blocks = \"1,1\"\nstem-channels = \"8\"\n";
+  const std::string base = write("base.toml", small + "channels = \"8,16\"\nlr = 0.05\n");
+  const std::string wide = write(
+      "wide.json", R"({"blocks": "1,1", "stem_channels": "8", "channels": "16,32", "stem": ""})");
+  const std::string common =
+      "--config " + write("common.toml", "lr = 0.2\nweight-decay = 0.01\nmomentum = 0.5\n");
+  Result r = run_comparison(out, base + wide + common + "--momentum 0.8 --seeds 2");
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+  const auto args = [&](const std::string& variant) {
+    return nlohmann::json::parse(text_of(out / variant / "seed2" / "args.json"));
+  };
+  CHECK(args("base")["lr"] == 0.05);  // a file over --config
+  CHECK(args("wide")["lr"] == 0.2);
+  CHECK(args("base")["weight_decay"] == 0.01);
+  CHECK(args("base")["momentum"] == 0.8);  // flags over both
+  CHECK(args("wide")["channels"] == "16,32");
+  const std::string runs = text_of(out / "runs.csv"), table = text_of(out / "compare.csv");
+  CHECK(contains(runs, "\nbase,1,finished,1,"));
+  CHECK(contains(runs, "\nwide,2,finished,1,"));
+  CHECK(contains(table, "difference,wide - base,train_loss,2,"));
+  CHECK(args("base")["activation"] == "");  // that of the model, and not varied
+
+  // what is there is not trained anew, and a file that has changed is another comparison
+  const std::string log = text_of(out / "wide" / "seed2" / "metrics.jsonl");
+  r = run_comparison(out, base + wide + common + "--momentum 0.8 --seeds 2 --resume auto");
+  CHECK_MESSAGE(r.code == 0, r.out);
+  CHECK(text_of(out / "compare.csv") == table);
+  CHECK(text_of(out / "wide" / "seed2" / "metrics.jsonl") == log);
+  const fs::path again = folder.path() / "again";
+  r = run("compare --config " + (out / "args.json").string() + " --output-dir " + again.string());
+  CHECK_MESSAGE(r.code == 0, r.out);
+  CHECK(text_of(again / "compare.csv") == table);
+  write("base.toml", small + "channels = \"8,16\"\nlr = 0.06\n");
+  r = run_comparison(out, base + wide + common + "--momentum 0.8 --seeds 2 --resume auto");
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, "lr is 0.05 there and 0.06 here"));
+
+  // in a grid, with the first file as the baseline
+  r = run_comparison(folder.path() / "grid", base + wide + "--seeds 1 --vary nesterov=false,true");
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+  CHECK(contains(r.out, "wide_nesterov=true - base_nesterov=false"));
+
+  const auto refused = [&](const std::string& arguments, std::string_view reason) {
+    CAPTURE(arguments);
+    const Result wrong = run_comparison(folder.path() / "none", arguments);
+    CHECK(wrong.code == 2);
+    CHECK_MESSAGE(contains(wrong.out, reason), wrong.out);
+    CHECK_FALSE(fs::exists(folder.path() / "none"));
+  };
+  const std::string other = write("other/base.json", "{}");
+  refused(base + other, "expected files of different names, which name the variants, got");
+  refused(base + folder.path().string() + "/none.toml",
+          "none.toml: expected a file that can be read");
+  refused(base + write("seed.toml", "seed = 2"), "seed.toml: seed: expected a setting that may");
+  refused(write("o.toml", "output-dir = \"x\""), "o.toml: output-dir: expected a setting that may");
+  refused(write("s.toml", "seeds = 2"), "seeds: expected a setting of train, got an unknown one");
+  refused(write("t.toml", "lr = \"fast\""),
+          "t.toml: lr: expected a finite number above 0, got \"fast\"");
+  refused(base + write("d.toml", "val_split = 10"),
+          "val-split: expected the same data for all variants, got 0 for base and 10 for d");
+  refused(base + "--vary lr=0.1,0.2", "--vary: lr: expected each setting once, got it twice");
+  refused(base + wide + "--channels 8,8 --lr 0.1",
+          "expected variants that differ, got the same settings for base and wide");
+  refused(base + write("odd.toml", "block = \"bottleneck\"\ngroups = \"3\""),
+          "odd: network: groups: expected a divisor");
+  refused("'" + write("a b.toml", "").substr(0, (folder.path() / "a b.toml").string().size()) + "'",
+          "which name folders, got a b");
+  refused(write("previous-1.toml", ""), "expected names other than previous-...");
+  refused("'" + (folder.path() / "x,y.toml").string() + "'", "x,y.toml: expected a file that can");
+}
+
+TEST_CASE("compare --overwrite deletes an earlier comparison, and nothing else") {
+  const TemporaryFolder folder;
+  const fs::path out = folder.path() / "c";
+  REQUIRE(run_comparison(out, "--seeds 2").code == 0);
+  std::ofstream(out / "notes.txt") << "mine";
+  std::ofstream(out / "pre" / "seed2" / "notes.txt") << "mine";
+  fs::create_directories(out / "post" / "seeds");
+  std::ofstream(out / "compare.png") << "a plot";
+  REQUIRE(run_comparison(out, "--seeds 2 --overwrite --resume auto").code == 0);  // goes on
+  CHECK(fs::exists(out / "pre" / "seed2" / "last.safetensors"));
+  const Result r = run_comparison(out, "--seeds 1 --variants post --overwrite");
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+  CHECK_FALSE(fs::exists(out / "previous-1"));
+  CHECK_FALSE(fs::exists(out / "compare.png"));
+  CHECK_FALSE(fs::exists(out / "pre" / "seed1"));
+  CHECK_FALSE(fs::exists(out / "post" / "seed2"));
+  CHECK(fs::exists(out / "post" / "seeds"));
+  CHECK(text_of(out / "notes.txt") == "mine");
+  CHECK(text_of(out / "pre" / "seed2" / "notes.txt") == "mine");
+  CHECK_FALSE(fs::exists(out / "pre" / "seed2" / "last.safetensors"));
 }
 
 TEST_CASE("a run of a comparison that diverges is named, and the others are compared") {

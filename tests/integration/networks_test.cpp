@@ -124,6 +124,17 @@ TEST_CASE("own images: damaged ones are named or left out, and the weights know 
   REQUIRE_MESSAGE(r.code == 0, r.out);
   CHECK(nlohmann::json::parse(r.out)["predictions"][0]["top"].size() == 2);
   CHECK(contains(r.out, "\"light\""));
+
+  // the names and the size of the images travel with exported weights
+  const std::string exported = (folder.path() / "w.safetensors").string();
+  r = run("export --layout akamaster --checkpoint " + weights + " --output " + exported);
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+  const std::string back = (folder.path() / "i.safetensors").string();
+  r = run("import --weights " + exported + " --output " + back);
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+  const std::string want = run("predict --json --checkpoint " + weights + ' ' + one.string()).out;
+  CHECK(run("predict --json --checkpoint " + exported + ' ' + one.string()).out == want);
+  CHECK(run("predict --json --checkpoint " + back + ' ' + one.string()).out == want);
 }
 
 TEST_CASE("fine-tuning: weights of ten classes go on with three, and frozen parts stay") {

@@ -24,13 +24,13 @@ class Plots(unittest.TestCase):
         self.addCleanup(self.temporary.cleanup)
         self.root = Path(self.temporary.name)
 
-    def make_run(self, name, rows=None, steps=None):
+    def make_run(self, name, rows=None, steps=None, header=HEADER):
         folder = self.root / name
         folder.mkdir(parents=True)
         if rows is None:
             # the second epoch was not evaluated
             rows = "1,10,0.1,2,20,1.9,25,900,5\n2,20,0.05,1.5,40,,,900,5\n3,30,0,1,60,1.2,55,900,5\n"
-        (folder / "metrics.csv").write_text(HEADER + rows)
+        (folder / "metrics.csv").write_text(header + rows)
         if steps is not None:
             (folder / "metrics.jsonl").write_text(steps)
         return folder
@@ -92,6 +92,14 @@ class Plots(unittest.TestCase):
         self.assertIn(">pre (1 seed)<", svg)
         self.assertIn(">post (2 seeds)<", svg)
         self.assertLess(svg.index(">pre (1"), svg.index(">post (2"))
+
+    def test_averaged_weights(self):
+        header = HEADER.replace("images_per_s", "ema_test_loss,ema_test_top1,images_per_s")
+        run_dir = self.make_run("c/a/seed1", "1,10,0.1,2,20,1.9,25,1.5,61.5,900,5\n", header=header)
+        svg = self.check_pictures(run("plot_compare.py", self.root / "c"), self.root / "c" / "compare")
+        self.assertIn(">61.5<", svg)
+        svg = self.check_pictures(run("plot_run.py", run_dir), run_dir / "run")
+        self.assertIn(">averaged weights<", svg)
 
     def test_costs(self):
         header = "variant,seed,result,epochs,train_loss,test_top1,parameters,multiply_adds,images_per_s,minutes"

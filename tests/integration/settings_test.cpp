@@ -187,9 +187,10 @@ TEST_CASE("settings without effect on what a subcommand does exit with 2") {
     CHECK(r.code == 2);
     CHECK_MESSAGE(contains(r.out, message), r.out);
   };
-  refused("summary --in-channels 3", "--in-channels: expected only with --block, got it otherwise");
+  refused("summary --in-channels 3", "--in-channels: expected only with --block resnet");
   refused("summary --block resnet --in-channels 3 --out-channels 3 --model resnet20",
-          "--model: expected only without --block");
+          "--model: expected only without --block resnet and resnext");
+  refused("models --groups 2", "--groups: expected only with --describe");
   refused("predict --checkpoint x --index 1 --crop-size 9",
           "--crop-size: expected only with IMAGE");
   refused("predict --checkpoint x --input x --dataset cifar10",

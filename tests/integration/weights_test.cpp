@@ -67,6 +67,53 @@ TEST_CASE("exported weights come back the same, with their data set") {
   CHECK(output(eval + trained.path("i.safetensors")) == output(eval + trained.weights));
 }
 
+TEST_CASE("an exported file knows its network: import, eval and predict need no flags for it") {
+  const Trained trained(
+      "--block bottleneck --blocks 1,1 --channels 16,32 --bottleneck-ratio 2 --stem-channels 8 "
+      "--shortcut B");
+  const std::string exported = trained.path("w.safetensors"), back = trained.path("i.safetensors");
+  CHECK(contains(output("export --layout torchvision --checkpoint " + trained.weights +
+                        " --output " + exported),
+                 "resnet20 with block=bottleneck blocks=1,1 channels=16,32 bottleneck_ratio=2 "));
+  const std::string eval = "eval --json --limit-eval-batches 1 --checkpoint ";
+  const std::string want = output(eval + trained.weights);
+  CHECK(output(eval + exported) == want);
+  output("import --weights " + exported + " --output " + back);
+  CHECK(text_of(back).size() < text_of(trained.weights).size());  // without the optimiser
+  CHECK(output(eval + back) == want);
+  const std::string predict = "predict --json --index 3 --checkpoint ";
+  CHECK(output(predict + exported) == output(predict + trained.weights));
+  // training goes on from it, too
+  output("train --dataset synthetic --max-steps 1 -b 16 --limit-eval-batches 1 --quiet --weights " +
+         exported + " --output-dir " + trained.path("on"));
+
+  // a file of other code says nothing, and flags do
+  const std::string plain = trained.path("plain.safetensors");
+  write_safetensors(plain, {.tensors = read_safetensors(exported).tensors});
+  const std::string import_plain = "import --weights " + plain + " --output " + back;
+  Result r = run(import_plain);
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, "import: --layout: expected it as a flag, since the file does not say it"));
+  r = run(import_plain + " --layout torchvision");
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, "import: --model: expected it as a flag"));
+  output(
+      import_plain +
+      " --layout torchvision --dataset synthetic --model resnet20 --block bottleneck --blocks 1,1 "
+      "--channels 16,32 --bottleneck-ratio 2 --stem-channels 8");
+  CHECK(output(eval + back) == want);
+
+  // what a file says and what it holds must agree
+  TensorFile wrong = read_safetensors(exported);
+  wrong.metadata["network"] =
+      "block=bottleneck blocks=1,2 channels=16,32 bottleneck_ratio=2 "
+      "stem_channels=8";
+  write_safetensors(plain, wrong);
+  r = run(eval + plain);
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, "missing: layer2.1.bn1.bias"));
+}
+
 TEST_CASE("export and import say what does not fit, and leave no file") {
   const Trained trained;
   const auto refused = [&](const std::string& arguments, std::string_view reason) {
@@ -124,7 +171,10 @@ TEST_CASE("what is no weights file is named, with what to do") {
   fails("eval --checkpoint " + trained.path("run/args.json"), {"got JSON text"});
   output("export --layout akamaster --checkpoint " + trained.weights + " --output " +
          trained.path("w.safetensors"));
-  fails("eval --checkpoint " + trained.path("w.safetensors"),
+  write_safetensors(trained.path("plain.safetensors"),
+                    {.tensors = read_safetensors(trained.path("w.safetensors")).tensors,
+                     .metadata = {{"format", "pt"}}});
+  fails("eval --checkpoint " + trained.path("plain.safetensors"),
         {"as files of resgrad train and resgrad import have it, found none"});
 }
 

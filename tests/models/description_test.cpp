@@ -48,6 +48,12 @@ TEST_CASE("the text of a network, field by field") {
   CHECK(models::to_fields(models::configure("resnet50")).at("bottleneck_ratio") == "4");
 }
 
+TEST_CASE("fields as a table, one a line") {
+  const std::string table = models::to_table(models::to_fields(models::configure("resnet20")));
+  CHECK(table.starts_with("block               basic\nblocks              3,3,3\n"));
+  CHECK(table.ends_with("\nfreeze_norm_scale   off\n"));
+}
+
 TEST_CASE("each field changes its own member") {
   const auto changed = [](const Fields& fields) {
     return models::configure("resnet50", {.fields = fields});

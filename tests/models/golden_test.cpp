@@ -172,6 +172,26 @@ TEST_CASE("networks compute PyTorch's logits, loss, gradients and running statis
   }
 }
 
+// ---- descriptions -------------------------------------------------------------------------------
+
+TEST_CASE("networks by their fields have as many parameters as PyTorch's, in each part") {
+  const Json cases = golden::load_cases("descriptions");
+  REQUIRE(cases.size() >= 15);
+  for (const auto& item : cases.items()) {
+    const Json& spec = item.value();
+    CAPTURE(item.key());
+    const models::Fields fields = models::parse_fields(spec.at("network").get<std::string>());
+    const auto net = models::make(models::configure("resnet20", {.fields = fields}), 0,
+                                  /*initialise=*/false);
+    CHECK(net->parameter_count() == spec.at("parameters").get<std::int64_t>());
+    Json children;
+    for (const auto& [child_name, child] : net->children()) {
+      if (child->parameter_count() > 0) children[child_name] = child->parameter_count();
+    }
+    CHECK(children == spec.at("children"));
+  }
+}
+
 // ---- training -----------------------------------------------------------------------------------
 
 RunOptions optimizer_options(const Json& spec) {

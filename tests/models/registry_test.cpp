@@ -135,6 +135,19 @@ TEST_CASE("options replace the family's own choices, and only those that are set
   CHECK(other.zero_init_residual);
 }
 
+TEST_CASE("a network is told by its name and what differs from the one of that name") {
+  const auto told = [](const char* model, const models::Options& options) {
+    return models::describe(model, models::configure(model, options));
+  };
+  CHECK(told("resnet20", {.num_classes = 100}) == "resnet20");
+  CHECK(told("resnet20", {.activation = Activation::post}) == "resnet20");
+  CHECK(told("resnet20", {.activation = Activation::pre}) == "resnet20 with activation=pre");
+  CHECK(told("resnext29_32x4d", {.fields = {{"groups", "8"}, {"bottleneck_ratio", "2"}}}) ==
+        "resnext29_32x4d with bottleneck_ratio=2 groups=8");
+  CHECK(told("resnet20", {.fields = {{"block", "bottleneck"}, {"bottleneck_ratio", "4"}}}) ==
+        "resnet20 with block=bottleneck");
+}
+
 TEST_CASE("every pre-activation network ends in a norm and a ReLU") {
   int found = 0;
   for (const models::Entry& entry : models::registry()) {

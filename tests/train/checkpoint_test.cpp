@@ -165,6 +165,32 @@ TEST_CASE("a part of a checkpoint is read without the rest") {
   CHECK_NOTHROW(read_checkpoint(file, CheckpointPart::header));
 }
 
+TEST_CASE("weights under the names of other code come back under these names") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "w.safetensors";
+  Checkpoint want = small_checkpoint();
+  want.info.layout = "akamaster";
+  want.info.network = "groups=1";
+  want.info.class_names = {"cat", "dog"};
+  want.info.num_classes = 2;
+  want.info.image_size = 48;
+  want.optimizer.clear();
+  want.state.reset();
+  write_checkpoint(file, want);
+  const TensorFile contents = read_safetensors(file);
+  CHECK(contents.metadata.at("format") == "pt");
+  CHECK(contents.checksum);
+  CHECK(contents.tensors[0].name == "count");  // as it stands
+  const Checkpoint got = read_checkpoint(file, CheckpointPart::network);
+  REQUIRE(got.model.size() == 2);
+  CHECK(got.model[0].name == "count");
+  const CheckpointInfo info = parse_checkpoint_info(contents.metadata, file);
+  CHECK(info.layout == "akamaster");
+  CHECK(info.network == "groups=1");
+  CHECK(info.class_names == want.info.class_names);
+  CHECK(info.image_size == 48);
+}
+
 TEST_CASE("earlier checkpoints move back by one, as many as are kept") {
   const TemporaryFolder folder;
   const fs::path file = folder.path() / "last.safetensors";

@@ -70,6 +70,13 @@ TEST_CASE("differences are paired by seed") {
   CHECK(find(c, "pre", "epochs_to_loss").statistic.mean == doctest::Approx(1));
 }
 
+TEST_CASE("runs with averaged weights are compared by the accuracy of those") {
+  auto averaged = run({2, 1}, 70);
+  averaged.back().ema_test_top1 = 80;
+  const Comparison c = compare({{"plain", {run({2, 1}, 70)}}, {"averaged", {averaged}}});
+  CHECK(find(c, "averaged - plain", "test_top1").statistic.mean == doctest::Approx(10));
+}
+
 TEST_CASE("runs that do not reach the loss are left out of that measure") {
   const Comparison c =
       compare({{"post", {run({2, 1}, 0), run({2, 2}, 0)}}, {"pre", {run({1}, 0), run({1}, 0)}}}, 1);

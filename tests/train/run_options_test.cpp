@@ -9,6 +9,12 @@
 
 using namespace resgrad;
 
+TEST_CASE("a network is told as it was asked for") {
+  CHECK(describe(NetworkOptions{}) == "resnet20");
+  CHECK(describe(NetworkOptions{.model = "resnet18", .groups = "4", .stem_channels = "8"}) ==
+        "resnet18 with groups=4 stem_channels=8");
+}
+
 TEST_CASE("every setting of a run has a row of its own, with what help needs") {
   RunOptions options;
   std::set<std::string_view> names;

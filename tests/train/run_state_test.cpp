@@ -60,6 +60,37 @@ TEST_CASE("an evaluation that is not finite is never the best") {
   CHECK(run->best()->epoch == 3);
 }
 
+TEST_CASE("with averaged weights the best is theirs, whatever the others reach") {
+  RunOptions o = tiny_options("run");
+  o.ema_decay = 0.9;
+  const auto net = tiny_net(), other = tiny_net(2);
+  const auto run = make(*net, o), resumed = make(*other, o);
+  const auto advance_both = [&](double top1, double ema_top1, double ema_loss = 1) {
+    run->update.set_steps(run->step() + 5);
+    run->now.epoch_step += 5;
+    EpochMetrics both = row(run->epoch + 1, run->step(), top1);
+    both.ema_test_loss = ema_loss;
+    both.ema_test_top1 = ema_top1;
+    return run->add(both);
+  };
+  CHECK(advance_both(30, 20));
+  CHECK_FALSE(advance_both(90, 20));
+  CHECK(advance_both(10, 21));
+  CHECK_FALSE(advance_both(10, 99, std::nan("")));
+  CHECK(run->best()->epoch == 3);
+  CHECK(run->now.best_top1 == 21);
+  const Checkpoint averaged = run->averaged();
+  CHECK(averaged.info.step == 20);
+  CHECK(averaged.model.size() == run->ema->state().size());
+  CHECK_FALSE(averaged.state);
+
+  // a checkpoint whose best was chosen by the other weights
+  Checkpoint checkpoint = run->capture();
+  checkpoint.state->best_top1 = 90;
+  resumed->restore({"file", checkpoint});
+  CHECK(resumed->best()->epoch == 3);
+}
+
 TEST_CASE("a run goes on from what it captured") {
   RunOptions o = tiny_options("run");
   o.ema_decay = 0.9;

@@ -140,6 +140,20 @@ TEST_CASE("lists take words and commas, each item as alone") {
   CHECK(refusal(text, "pre,last") == "expected each to be one of pre, post, got last");
 }
 
+TEST_CASE("positional words keep their commas, and it is known what came as a flag") {
+  std::vector<std::string> files;
+  Setting setting{.name = "files", .group = Group::run, .help = "", .value = &files};
+  setting.positional = true;
+  CHECK_FALSE(setting.from_flag);
+  assign(setting, std::vector<std::string>{"a,b.png", "c.png"});
+  CHECK(files == std::vector<std::string>{"a,b.png", "c.png"});
+  CHECK(setting.from_flag);
+  assign(setting, Json{"d,e.png"});
+  CHECK(files == std::vector<std::string>{"d,e.png"});
+  CHECK(setting.given);
+  CHECK_FALSE(setting.from_flag);
+}
+
 TEST_CASE("values from JSON have the type of the setting") {
   std::int64_t n = 0;
   double x = 0;

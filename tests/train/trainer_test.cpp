@@ -116,13 +116,21 @@ TEST_CASE("averaged weights are evaluated beside the plain ones and written to a
   CHECK(ema.info.model == "tiny");
   CHECK(ema.info.step == 10);
   CHECK_FALSE(ema.state);
-  load_weights(run / "ema.safetensors", *net);
-  const data::DataSplits data = tiny_splits();
-  data::Loader loader(data.test, {.batch_size = 16, .normalisation = data.normalisation});
-  const Evaluation evaluation = evaluate(*net, loader, 10);
+  const auto evaluated = [&](const char* file) {
+    load_weights(run / file, *net);
+    const data::DataSplits data = tiny_splits();
+    data::Loader loader(data.test, {.batch_size = 16, .normalisation = data.normalisation});
+    return evaluate(*net, loader, 10);
+  };
+  const Evaluation evaluation = evaluated("ema.safetensors");
   CHECK(result.epochs[1].ema_test_loss == evaluation.loss);
   CHECK(result.epochs[1].ema_test_top1 == evaluation.top1);
   CHECK(result.epochs[1].test_loss != evaluation.loss);
+  // the best is chosen among them, and is one of them
+  const auto first_is_best = result.epochs[0].ema_test_top1 >= result.epochs[1].ema_test_top1;
+  const EpochMetrics& best = result.epochs[first_is_best ? 0 : 1];
+  CHECK(read_checkpoint_info(run / "best.safetensors").step == best.step);
+  CHECK(evaluated("best.safetensors").loss == best.ema_test_loss);
   CHECK(read_metrics_csv(run / "metrics.csv")[0].ema_test_loss == result.epochs[0].ema_test_loss);
 }
 

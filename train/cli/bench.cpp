@@ -93,10 +93,11 @@ Tensor random_images(std::int64_t n, std::int64_t size, Random& random) {
                       MemoryFormat::channels_last);
 }
 
-int run_bench(const BenchFlags& o) {
+constexpr std::int64_t kImageSize = 32, kClasses = 10;
+
+int run_bench(const BenchFlags& o, const ResNetConfig& config) {
   apply_machine_options(o);
-  constexpr std::int64_t kImageSize = 32, kClasses = 10;
-  const auto net = models::make(o.model, model_options(o, kImageSize, kClasses));
+  const auto net = models::make(config);
   net->set_recompute_blocks(o.recompute);
   Random random(o.seed, Purpose::test);
   const Tensor images = random_images(o.batch_size, kImageSize, random);
@@ -132,6 +133,7 @@ int run_bench(const BenchFlags& o) {
       3 * 2 * static_cast<double>(multiply_adds(*net, {1, 3, kImageSize, kImageSize}));
   const nlohmann::ordered_json json = {
       {"model", o.model},
+      {"network", models::to_text(models::to_fields(config))},
       {"parameters", net->parameter_count()},
       {"batch_size", o.batch_size},
       {"infer_batch_size", infer_batch_size},
@@ -154,8 +156,8 @@ int run_bench(const BenchFlags& o) {
     print_json(json, -1);
     return 0;
   }
-  print_out("{}, batch {}, {} threads, {}\n", o.model, o.batch_size, num_threads(),
-            name(kernels::active_isa()));
+  print_out("{}, batch {}, {} threads, {}\n", models::describe(o.model, config), o.batch_size,
+            num_threads(), name(kernels::active_isa()));
   print_out("training   {:>9.1f} images/s   step {:.1f} ms (min {:.1f}, max {:.1f})\n", train_rate,
             1e3 * median(train), 1e3 * std::ranges::min(train), 1e3 * std::ranges::max(train));
   print_out("inference  {:>9.1f} images/s\n", infer_rate);
@@ -206,7 +208,10 @@ void add_bench(CLI::App& app, Action& action) {
   auto flags = std::make_shared<BenchFlags>();
   CLI::App& command = add_command(app, "bench", "measures training and inference on random images");
   add_flags(command, settings(*flags));
-  on_chosen(command, [flags, &action] { action = [flags] { return run_bench(*flags); }; });
+  on_chosen(command, [flags, &action] {
+    const ResNetConfig config = checked_network(*flags, kImageSize, kClasses);
+    action = [flags, config] { return run_bench(*flags, config); };
+  });
 }
 
 }  // namespace resgrad::cli

@@ -1,5 +1,5 @@
-// resgrad compare: trains variants of one network over several seeds, on the same data in the same
-// order and from the same initial weights where shapes agree, and tabulates how they differ.
+// resgrad compare: trains variants over several seeds, on the same data in the same order and from
+// the same initial weights where shapes agree, and tabulates how they differ.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -31,7 +31,7 @@ namespace {
 
 struct CompareFlags {
   RunOptions run;
-  std::vector<std::string> orders = names_in<kActivationNames>(), vary;
+  std::vector<std::string> files, orders = names_in<kActivationNames>(), vary;
   std::int64_t seeds = 3;
   std::optional<double> target_loss;
   std::vector<Variant> variants;
@@ -89,6 +89,7 @@ std::string to_json(const CompareFlags& flags) {
   json.erase("activation");
   if (!flags.lr_given) json.erase("lr");
   if (!flags.weight_decay_given) json.erase("weight_decay");
+  if (!flags.files.empty()) json["files"] = flags.files;
   if (!flags.orders.empty()) json["variants"] = flags.orders;
   if (!flags.vary.empty()) json["vary"] = flags.vary;
   json["seeds"] = flags.seeds;
@@ -128,17 +129,23 @@ void write_runs(const fs::path& file, const std::vector<Variant>& variants,
     const Sizes& size = sizes[run.variant];
     csv += fmt::format("{},{},{},{},{},{},{},{},{},{}\n", variants[run.variant].name,
                        run.options.seed, run.result, run.epochs.size(), cell(last.train_loss),
-                       cell(last.test_top1), size.parameters, size.multiply_adds,
+                       cell(decisive_evaluation(last).top1), size.parameters, size.multiply_adds,
                        cell(images_per_second(run.epochs)), cell(minutes(run.epochs)));
   }
   write_text(file, csv);
+}
+
+std::string default_folder(const CompareFlags& flags) {
+  std::string folder = "runs/compare";
+  for (const std::string& file : flags.files) folder += '-' + fs::path(file).stem().string();
+  return flags.files.empty() ? folder + '-' + flags.run.model : folder;
 }
 
 int run_compare(CompareFlags flags) {
   apply_machine_options(flags.run);
   flags.run.workers = at_most("--workers", flags.run.workers, data::kMostWorkers);
   const StopSignals signals;
-  if (flags.run.output_dir.empty()) flags.run.output_dir = "runs/compare-" + flags.run.model;
+  if (flags.run.output_dir.empty()) flags.run.output_dir = default_folder(flags);
   flags.run.data_path = find_data(flags.run.dataset, flags.run.data_path);
   const fs::path folder = flags.run.output_dir;
   const data::DataSplits data = data::load_data(load_options(flags.run, flags.run.data_path));
@@ -152,7 +159,10 @@ int run_compare(CompareFlags flags) {
                         folder.string(), file);
   }
   const RunFolder held(folder, EarlierRun::keep);
-  const std::optional<fs::path> moved = go_on ? std::nullopt : move_earlier_comparison(folder);
+  const std::optional<fs::path> moved =
+      settle_earlier_comparison(folder, go_on                 ? EarlierRun::keep
+                                        : flags.run.overwrite ? EarlierRun::remove
+                                                              : EarlierRun::move);
   if (moved && !flags.run.quiet) {
     print_out("moved the earlier comparison in {} to {}\n", folder.string(), moved->string());
   }
@@ -196,16 +206,24 @@ int run_compare(CompareFlags flags) {
 
 Settings settings(CompareFlags& flags) {
   const NetworkWords words = network_words();
-  Settings rows = without(resgrad::settings(flags.run, words),
-                          {"activation", "resume", "overwrite", "dry-run"});
-  find(rows, "output-dir")->default_text = "runs/compare-MODEL";
+  Settings rows = without(resgrad::settings(flags.run, words), {"activation", "resume", "dry-run"});
+  find(rows, "output-dir")->default_text = "runs/compare-MODEL, of files runs/compare-NAME-NAME";
+  find(rows, "overwrite")->help =
+      "delete the results of an earlier comparison in the folder instead of moving them aside";
   append(rows,
-         {{.name = "variants",
+         {{.name = "files",
+           .group = Group::run,
+           .help = "files of settings to compare, such as base.toml wide.toml, each over those of "
+                   "--config; the first is the baseline, and flags win over all",
+           .value = &flags.files,
+           .placeholder = "FILE ...",
+           .positional = true},
+          {.name = "variants",
            .group = Group::network,
            .help = "activation orders to compare, the first is the baseline",
            .value = &flags.orders,
            .limits = names_in<kActivationNames>,
-           .default_text = "post,pre without --vary"},
+           .default_text = "post,pre without FILE and --vary"},
           {.name = "vary",
            .group = Group::run,
            .help = "setting and values to compare, such as lr=0.05,0.1; several give all "
@@ -240,19 +258,24 @@ void add_compare(CLI::App& app, Action& action) {
       add_command(app, "compare", "trains variants over seeds and compares how they converge");
   add_config_flag(command, given);
   add_flags(command, given);
-  on_chosen(command, [given, flags, &action] {
-    if (!flags->vary.empty() && !find(*given, "variants")->given) flags->orders.clear();
+  on_chosen(command, [given, flags, &command, &action] {
+    const bool by_default = flags->files.empty() && flags->vary.empty();
+    if (!by_default && !find(*given, "variants")->given) flags->orders.clear();
     flags->lr_given = find(*given, "lr")->given;
     flags->weight_decay_given = find(*given, "weight-decay")->given;
     RunOptions& base = flags->run;
-    if (!base.weights.empty()) take_network(base, read_network(base.weights).info, *given);
-    try {
-      flags->variants = make_variants(base, *given, flags->orders, flags->vary);
-    } catch (const ValueError& error) {
-      validation_error(
-          fmt::format("{}: {}", flags->vary.empty() ? "--variants" : "--vary", error.what()));
+    std::vector<VariantFile> files;
+    for (const std::string& file : flags->files) {
+      files.push_back({file, read_settings(command, file)});
     }
-    for (const Variant& variant : flags->variants) check_settings(variant.options);
+    try {
+      flags->variants = make_variants(base, *given, files, flags->orders, flags->vary);
+    } catch (const ValueError& error) {
+      validation_error(fmt::format("compare: {}", error.what()));
+    }
+    for (const Variant& variant : flags->variants) check_settings(variant.options, variant.name);
+    if (!base.weights.empty()) take_network(base, read_network(base.weights).info, *given);
+    take_data(base, flags->variants.front().options);
     action = [flags] { return run_compare(*flags); };
   });
 }

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -127,22 +128,14 @@ Json settings_of(const CLI::App& command, const std::string& file, Json json) {
 }
 
 void apply_config(const CLI::App& command, Settings& rows, const std::string& file) {
-  const std::string text = read_text(file);
-  const bool is_json = file.ends_with(".json") || CLI::detail::trim_copy(text).starts_with('{');
-  std::set<const Setting*> taken;
-  const Json json =
-      settings_of(command, file, is_json ? read_json(file, text) : read_toml(file, text));
+  const Json json = read_settings(command, file);
   for (const auto& [name, value] : json.items()) {
-    if (value == "") continue;
     Setting* row = find(rows, name);
     if (row == nullptr) {
       std::vector<std::string> known;
       for (const Setting& setting : rows) known.emplace_back(setting.name);
       fail(file, "{}: expected a setting of {}, got an unknown one; known: {}", name,
            command.get_name(), fmt::join(known, ", "));
-    }
-    if (!taken.insert(row).second) {
-      fail(file, "{}: expected each setting once, got it twice", name);
     }
     try {
       assign(*row, value);
@@ -153,6 +146,22 @@ void apply_config(const CLI::App& command, Settings& rows, const std::string& fi
 }
 
 }  // namespace
+
+Json read_settings(const CLI::App& command, const std::string& file) {
+  const std::string text = read_text(file);
+  const bool is_json = file.ends_with(".json") || CLI::detail::trim_copy(text).starts_with('{');
+  Json settings = Json::object();
+  const Json json =
+      settings_of(command, file, is_json ? read_json(file, text) : read_toml(file, text));
+  for (const auto& [key, value] : json.items()) {
+    if (value == "") continue;
+    std::string name = key;
+    std::ranges::replace(name, '_', '-');
+    if (settings.contains(name)) fail(file, "{}: expected each setting once, got it twice", key);
+    settings[name] = value;
+  }
+  return settings;
+}
 
 void add_config_flag(CLI::App& command, const std::shared_ptr<Settings>& rows) {
   command

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
 
 #include "train/settings.h"
 
@@ -11,13 +13,18 @@ class App;
 
 namespace resgrad::cli {
 
-/// Adds --config FILE to a subcommand: values of its settings, by their names with `_` or `-`, as
-/// TOML (`batch-size = 64`) or as the JSON object of a run's args.json. A section named as the
-/// subcommand, `[train]`, is read as well, those of other subcommands are not. To be added before
-/// the flags, which then win over the file. Settings with empty text, as args.json has them, and
+/// The settings in a file, by their names with `-`: TOML (`batch-size = 64`; also `batch_size`) or
+/// the JSON object of a run's args.json. A section named as the subcommand, `[train]`, is read as
+/// well, those of other subcommands are not. Settings with empty text, as args.json has them, and
 /// its `version` are left out.
-/// Throws  CLI::ConfigError, while parsing, for a file that cannot be read or is damaged, an
-///         unknown setting or one given twice, and a value that the setting does not take.
+/// Throws  CLI::ConfigError for a file that cannot be read or is damaged, and a setting given
+///         twice.
+nlohmann::ordered_json read_settings(const CLI::App& command, const std::string& file);
+
+/// Adds --config FILE to a subcommand: values of its settings as read_settings() reads them. To be
+/// added before the flags, which then win over the file.
+/// Throws  CLI::ConfigError, while parsing, as read_settings(), for an unknown setting, and for a
+///         value that the setting does not take.
 void add_config_flag(CLI::App& command, const std::shared_ptr<Settings>& rows);
 
 }  // namespace resgrad::cli

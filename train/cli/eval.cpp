@@ -6,6 +6,7 @@
 #include <span>
 
 #include "data/datasets.h"
+#include "models/registry.h"
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
 #include "train/cli/network.h"
@@ -42,7 +43,7 @@ std::pair<std::int64_t, double> class_accuracy(const Evaluation& e, int label) {
 
 // What was evaluated, and what came out.
 struct Result {
-  const CheckpointInfo& info;
+  const LoadedNetwork& loaded;
   const data::Dataset& dataset;
   std::string_view split;
   const Evaluation& evaluation;
@@ -69,8 +70,9 @@ void print_top_losses(const Result& r) {
 }
 
 void print_as_text(const Result& r) {
-  const auto& [info, dataset, split, e, top] = r;
-  print_out("{} (epoch {}, step {}) on {} {} {} images\n", info.model, info.epoch, info.step,
+  const auto& [loaded, dataset, split, e, top] = r;
+  print_out("{} (epoch {}, step {}) on {} {} {} images\n",
+            models::describe(loaded.info.model, loaded.config), loaded.info.epoch, loaded.info.step,
             e.samples, dataset.name, split);
   print_out("loss {:.4f}  top-1 {:.2f} %  top-5 {:.2f} %\n\n", e.loss, e.top1, e.top5);
   print_out("{:<16}{:>8}{:>10}\n", "class", "images", "top-1");
@@ -92,9 +94,13 @@ void print_as_text(const Result& r) {
 }
 
 void print_as_json(const Result& r) {
-  const auto& [info, dataset, split, e, top] = r;
-  nlohmann::ordered_json json = {{"model", info.model}, {"dataset", dataset.name}, {"split", split},
-                                 {"images", e.samples}, {"loss", e.loss},          {"top1", e.top1},
+  const auto& [loaded, dataset, split, e, top] = r;
+  nlohmann::ordered_json json = {{"model", loaded.info.model},
+                                 {"dataset", dataset.name},
+                                 {"split", split},
+                                 {"images", e.samples},
+                                 {"loss", e.loss},
+                                 {"top1", e.top1},
                                  {"top5", e.top5}};
   for (int c = 0; c < e.classes; ++c) {
     const auto [total, accuracy] = class_accuracy(e, c);
@@ -151,7 +157,7 @@ int run_eval(const EvalFlags& flags) {
     write_file_atomically(flags.predictions, std::as_bytes(std::span(csv)));
   }
   (flags.json ? print_as_json : print_as_text)(
-      {info, *dataset, flags.split, evaluation, top_losses(predictions, flags.top_losses)});
+      {loaded, *dataset, flags.split, evaluation, top_losses(predictions, flags.top_losses)});
   return 0;
 }
 

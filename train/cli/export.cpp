@@ -6,13 +6,13 @@
 #include <nlohmann/json.hpp>
 
 #include "models/layout.h"
+#include "models/registry.h"
 #include "nn/onnx.h"
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
 #include "train/cli/network.h"
 #include "train/cli/output.h"
 #include "train/io/onnx_file.h"
-#include "train/io/safetensors.h"
 
 namespace resgrad::cli {
 namespace {
@@ -31,15 +31,15 @@ std::map<std::string, std::string> metadata(const LoadedNetwork& loaded) {
 }
 
 void export_weights(const ExportFlags& flags, const LoadedNetwork& loaded) {
-  TensorFile file{.tensors = models::state_in_layout(*loaded.net, loaded.config, flags.layout),
-                  .metadata = metadata(loaded)};
-  file.metadata["format"] = "pt";  // as PyTorch's own files say
-  for (NamedTensor& t : file.tensors) t.tensor = t.tensor.detach();
-  write_safetensors(flags.output, file);
+  Checkpoint weights{.info = loaded.info,
+                     .model = models::state_in_layout(*loaded.net, loaded.config, flags.layout),
+                     .optimizer = {}};
+  weights.info.layout = flags.layout;
+  write_checkpoint(flags.output, weights);
   print_out(
       "{}: {}, {} tensors in the layout of {}\ninputs: (value / 255 - mean) / deviation, {}\n",
-      flags.output, loaded.info.model, file.tensors.size(), flags.layout,
-      to_text(loaded.normalisation));
+      flags.output, models::describe(loaded.info.model, loaded.config), weights.model.size(),
+      flags.layout, to_text(loaded.normalisation));
 }
 
 void export_onnx(const ExportFlags& flags, const LoadedNetwork& loaded) {
@@ -55,7 +55,8 @@ void export_onnx(const ExportFlags& flags, const LoadedNetwork& loaded) {
   graph.metadata["classes"] = nlohmann::json(class_names(loaded.info)).dump();
   write_onnx(flags.output, graph);
   print_out("{}: {}, {} operators of ONNX, opset {}\n{}: [batch, 3, {}, {}], {}\n", flags.output,
-            loaded.info.model, graph.nodes.size(), kOnnxOpset, graph.input.name, size, size,
+            models::describe(loaded.info.model, loaded.config), graph.nodes.size(), kOnnxOpset,
+            graph.input.name, size, size,
             flags.pixels ? "pixels of 0 to 255 as float32, RGB"
                          : fmt::format("(value / 255 - mean) / deviation, {}",
                                        to_text(loaded.normalisation)));

@@ -36,11 +36,6 @@ CLI::App& add_command(CLI::App& app, const std::string& name, const std::string&
   return *app.add_subcommand(name, description);
 }
 
-void add_words(CLI::App& command, const std::string& name, std::vector<std::string>& words,
-               const std::string& help, const std::string& placeholder) {
-  command.add_option(name, words, help)->option_text(placeholder);
-}
-
 void on_chosen(CLI::App& command, std::function<void()> f) {
   command.callback(std::move(f));
 }
@@ -110,7 +105,7 @@ Setting layout_setting(std::string& layout) {
 void add_flags(CLI::App& command, const std::shared_ptr<Settings>& rows) {
   for (std::size_t i = 0; i < rows->size(); ++i) {
     const Setting& row = (*rows)[i];
-    const std::string flag = fmt::format("--{}", row.name);
+    const std::string flag = fmt::format("{}{}", row.positional ? "" : "--", row.name);
     const auto take = [rows, i, flag](const CLI::results_t& words) {
       try {
         assign((*rows)[i], words);
@@ -131,6 +126,7 @@ void add_flags(CLI::App& command, const std::shared_ptr<Settings>& rows) {
       option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     }
     if (is_list(row)) option->expected(1, CLI::detail::expected_max_vector_size);
+    if (row.positional) option->allow_extra_args();
   }
 }
 
@@ -201,6 +197,15 @@ models::Options model_options(const NetworkOptions& o, std::int64_t image_size,
     if (!text.empty()) options.fields[underscored(field.name)] = text;
   }
   return options;
+}
+
+ResNetConfig checked_network(const NetworkOptions& o, std::int64_t image_size,
+                             std::int64_t num_classes) {
+  try {
+    return models::configure(o.model, model_options(o, image_size, num_classes));
+  } catch (const ValueError& error) {
+    validation_error(error.what());
+  }
 }
 
 void resolve_network(NetworkOptions& o, std::int64_t image_size) {

@@ -23,10 +23,6 @@ namespace resgrad::cli {
 /// A new subcommand of `app`.
 CLI::App& add_command(CLI::App& app, const std::string& name, const std::string& description);
 
-/// Words without a flag in front of them; --help shows them as `placeholder`.
-void add_words(CLI::App& command, const std::string& name, std::vector<std::string>& words,
-               const std::string& help, const std::string& placeholder);
-
 /// Calls `f` when the command was chosen, after parsing.
 void on_chosen(CLI::App& command, std::function<void()> f);
 
@@ -83,6 +79,11 @@ std::string find_data(const std::string& dataset, const std::string& path);
 /// `seed`.
 models::Options model_options(const NetworkOptions& options, std::int64_t image_size,
                               std::int64_t num_classes, std::uint64_t seed = 0);
+
+/// The network that `options` describe, for images of `image_size`.
+/// Throws  CLI::ValidationError for one that is impossible.
+ResNetConfig checked_network(const NetworkOptions& options, std::int64_t image_size,
+                             std::int64_t num_classes);
 
 /// The same network, with the model's own choices named. An unknown model stays as it is.
 void resolve_network(NetworkOptions& options, std::int64_t image_size);

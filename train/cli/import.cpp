@@ -7,6 +7,7 @@
 
 #include "data/datasets.h"
 #include "models/layout.h"
+#include "models/registry.h"
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
 #include "train/cli/network.h"
@@ -17,7 +18,8 @@ namespace resgrad::cli {
 namespace {
 
 struct ImportFlags {
-  std::string model, layout, weights, output, dataset, normalisation;
+  NetworkOptions network;
+  std::string layout, weights, output, dataset, normalisation;
 };
 
 // The data set that a number of classes suggests; empty: none.
@@ -73,38 +75,59 @@ void convert(TensorFile& file) {
   }
 }
 
-int run_import(const ImportFlags& flags) {
+// The flag's, else the file's.
+std::string chosen(const std::string& flag, const std::string& given,
+                   const std::string& from_file) {
+  const std::string& choice = given.empty() ? from_file : given;
+  require<ValueError>(!choice.empty(),
+                      "import: {}: expected it as a flag, since the file does not say it, got none",
+                      flag);
+  return choice;
+}
+
+int run_import(const ImportFlags& flags, Settings& given) {
   require_not_read("import", "--output", flags.output, {flags.weights});
   TensorFile file = read_foreign(flags.weights);
   convert(file);
-  const models::LayoutFacts facts = models::read_layout_facts(flags.layout, file.tensors);
+  CheckpointInfo told;
+  if (file.metadata.contains("layout")) told = parse_checkpoint_info(file.metadata, flags.weights);
+  const std::string layout = chosen("--layout", flags.layout, told.layout);
+  NetworkOptions network = flags.network;
+  if (find(given, "model")->given == false) network.model.clear();
+  network.model = chosen("--model", network.model, told.model);
+  if (!told.model.empty()) take_network(network, told, given);
+
+  const models::LayoutFacts facts = models::read_layout_facts(layout, file.tensors);
+  models::Fields fields = model_options(network, 0, facts.num_classes).fields;
+  for (const auto& [field, value] : facts.fields) fields[field] = value;
   models::Options options{.num_classes = facts.num_classes,
                           .shortcut = facts.shortcut,
                           .stem = facts.stem,
-                          .fields = facts.fields,
-                          .initialise = false};
+                          .fields = fields};
   if (facts.activation == Activation::pre) options.activation = facts.activation;
-  const ResNetConfig config = models::configure(flags.model, options);
+  const ResNetConfig config = models::configure(network.model, options);
   require<ValueError>(config.activation == facts.activation,
                       "import: --model: expected post-activation blocks, as these weights and this "
                       "layout have them, got {}, whose are pre-activation",
-                      flags.model);
-  const auto net = models::make(flags.model, options);
-  models::load_state_in_layout(*net, config, flags.layout, file.tensors);
+                      network.model);
+  const auto net = models::make(config, 0, /*initialise=*/false);
+  models::load_state_in_layout(*net, config, layout, file.tensors);
 
-  const std::string dataset = flags.dataset.empty()
-                                  ? said(file, "dataset", usual_dataset(facts.num_classes))
-                                  : flags.dataset;
-  const CheckpointInfo info{.model = flags.model,
-                            .activation = name(config.activation),
-                            .shortcut = name(config.shortcut),
-                            .stem = name(config.stem),
-                            .dataset = dataset,
-                            .network = models::to_text(facts.fields),
-                            .normalisation = flags.normalisation.empty()
-                                                 ? said(file, "normalisation", dataset)
-                                                 : flags.normalisation,
-                            .num_classes = facts.num_classes};
+  CheckpointInfo info{.model = network.model,
+                      .activation = name(config.activation),
+                      .shortcut = name(config.shortcut),
+                      .stem = name(config.stem),
+                      .dataset = flags.dataset.empty()
+                                     ? said(file, "dataset", usual_dataset(facts.num_classes))
+                                     : flags.dataset,
+                      .network = other_fields(fields),
+                      .num_classes = facts.num_classes};
+  info.normalisation =
+      flags.normalisation.empty() ? said(file, "normalisation", info.dataset) : flags.normalisation;
+  if (info.dataset == told.dataset && info.num_classes == told.num_classes) {
+    info.class_names = told.class_names;
+    info.image_size = told.image_size;
+  }
   require<ValueError>(!info.normalisation.empty(),
                       "import: --normalisation: expected how the inputs of these weights are "
                       "normalised, since {} classes are those of no data set known here, got none",
@@ -112,11 +135,11 @@ int run_import(const ImportFlags& flags) {
   const data::Normalisation normalisation = data::normalisation(info.normalisation);
   save_weights(flags.output, *net, info);
   print_out(
-      "{}: {}, {} classes ({}), shortcut {}, {} stem{}\ninputs: (value / 255 - mean) / "
+      "{}: {}, {} classes ({}), shortcut {}, {} stem\ninputs: (value / 255 - mean) / "
       "deviation, {}\n",
-      flags.output, info.model, info.num_classes,
+      flags.output, models::describe(info.model, config), info.num_classes,
       info.dataset.empty() ? "of no known data set" : info.dataset, info.shortcut, info.stem,
-      info.network.empty() ? "" : fmt::format(", {}", info.network), to_text(normalisation));
+      to_text(normalisation));
   return 0;
 }
 
@@ -127,14 +150,17 @@ std::vector<std::string> dataset_names() {
 }
 
 Settings settings(ImportFlags& flags) {
-  return {{.name = "model",
-           .group = Group::network,
-           .help = "network, see: resgrad models",
-           .value = &flags.model,
-           .limits = models::names,
-           .required = true},
-          layout_setting(flags.layout),
-          {.name = "weights",
+  Settings rows = without(network_settings(flags.network, network_words()), {"recompute"});
+  for (Setting& row : rows) row.default_text = "what the file says, else that of the model";
+  find(rows, "model")->default_text = "what the file says";
+  for (const char* name : {"shortcut", "stem"}) {
+    find(rows, name)->default_text = "what the tensors say";
+  }
+  rows.push_back(layout_setting(flags.layout));
+  rows.back().required = false;
+  rows.back().default_text = "what the file says";
+  append(rows,
+         {{.name = "weights",
            .group = Group::network,
            .help = "safetensors file to read",
            .value = &flags.weights,
@@ -157,7 +183,8 @@ Settings settings(ImportFlags& flags) {
            .help = "weights file to write",
            .value = &flags.output,
            .placeholder = "FILE",
-           .required = true}};
+           .required = true}});
+  return rows;
 }
 
 }  // namespace
@@ -166,8 +193,10 @@ void add_import(CLI::App& app, Action& action) {
   auto flags = std::make_shared<ImportFlags>();
   CLI::App& command = add_command(
       app, "import", "reads weights under the names of torchvision and other PyTorch code");
-  add_flags(command, settings(*flags));
-  on_chosen(command, [flags, &action] { action = [flags] { return run_import(*flags); }; });
+  const auto given = add_flags(command, settings(*flags));
+  on_chosen(command, [given, flags, &action] {
+    action = [given, flags] { return run_import(*flags, *given); };
+  });
 }
 
 }  // namespace resgrad::cli

@@ -11,6 +11,8 @@
 #include "core/check.h"
 #include "data/class_names.h"
 #include "data/datasets.h"
+#include "models/layout.h"
+#include "models/registry.h"
 #include "train/cli/flags.h"
 #include "train/cli/output.h"
 #include "train/io/file_kind.h"
@@ -22,6 +24,16 @@ namespace resgrad::cli {
 namespace {
 
 constexpr std::int64_t kImageSize = 32;  // decides on the stem where the file does not say
+
+ResNetConfig network_of(const CheckpointInfo& info) {
+  models::Options options = model_options({.model = info.model,
+                                           .activation = info.activation,
+                                           .shortcut = info.shortcut,
+                                           .stem = info.stem},
+                                          kImageSize, info.num_classes);
+  options.fields.merge(models::parse_fields(info.network));
+  return models::configure(info.model, options);
+}
 
 }  // namespace
 
@@ -47,11 +59,26 @@ std::string advice(const std::filesystem::path& file) {
 }
 
 Checkpoint read_network(const std::filesystem::path& checkpoint) {
+  Checkpoint read;
   try {
-    return read_checkpoint(checkpoint, CheckpointPart::network);
+    read = read_checkpoint(checkpoint, CheckpointPart::network);
   } catch (const IoError& error) {
     throw IoError(error.what() + advice(checkpoint));
   }
+  if (read.info.layout.empty()) return read;
+  const ResNetConfig config = network_of(read.info);
+  const auto net = models::make(config, 0, /*initialise=*/false);
+  models::load_state_in_layout(*net, config, read.info.layout, read.model);
+  read.model = net->state_dict();
+  read.info.layout.clear();
+  return read;
+}
+
+std::string other_fields(models::Fields fields) {
+  for (const char* name : {"activation", "shortcut", "stem", "zero_init_residual"}) {
+    fields.erase(name);
+  }
+  return models::to_text(fields);
 }
 
 void take_network(NetworkOptions& options, const CheckpointInfo& info, Settings& given) {
@@ -75,18 +102,11 @@ void take_network(NetworkOptions& options, const CheckpointInfo& info, Settings&
 
 LoadedNetwork load_network(const std::filesystem::path& checkpoint) {
   const Checkpoint read = read_network(checkpoint);
-  const CheckpointInfo& info = read.info;
-  models::Options options = model_options({.model = info.model,
-                                           .activation = info.activation,
-                                           .shortcut = info.shortcut,
-                                           .stem = info.stem},
-                                          kImageSize, info.num_classes);
-  options.fields.merge(models::parse_fields(info.network));
-  options.initialise = false;
-  LoadedNetwork loaded{.info = info,
-                       .config = models::configure(info.model, options),
-                       .net = models::make(info.model, options),
-                       .normalisation = data::normalisation(info.normalisation)};
+  const ResNetConfig config = network_of(read.info);
+  LoadedNetwork loaded{.info = read.info,
+                       .config = config,
+                       .net = models::make(config, 0, /*initialise=*/false),
+                       .normalisation = data::normalisation(read.info.normalisation)};
   loaded.net->load_state_dict(read.model);
   loaded.net->eval();
   return loaded;
@@ -166,7 +186,7 @@ std::vector<std::string> class_names(const CheckpointInfo& info) {
 }
 
 std::string to_text(const data::Normalisation& normalisation) {
-  return fmt::format("mean {}, deviation {}", fmt::join(normalisation.mean, ", "),
+  return fmt::format("mean {:.4g}, deviation {:.4g}", fmt::join(normalisation.mean, ", "),
                      fmt::join(normalisation.std, ", "));
 }
 

@@ -6,7 +6,7 @@
 
 #include "data/dataset.h"
 #include "data/normalise.h"
-#include "models/resnet.h"
+#include "models/description.h"
 #include "train/checkpoint.h"
 #include "train/run_options.h"
 
@@ -19,14 +19,20 @@ struct LoadedNetwork {
   data::Normalisation normalisation;
 };
 
-/// Reads what `checkpoint` says about its network, and the weights.
-/// Throws  as read_checkpoint(); of a file of another kind the error says what to do.
+/// Reads what `checkpoint` says about its network, and the weights, under our names where the file
+/// has those of a layout.
+/// Throws  as read_checkpoint() and models::load_state_in_layout(); of a file of another kind the
+///         error says what to do.
 Checkpoint read_network(const std::filesystem::path& checkpoint);
 
 /// Gives `options` the network of a weights file, where neither its model nor the field is among
 /// what was `given`.
 /// Throws  ValueError for a field that train has no flag for.
 void take_network(NetworkOptions& options, const CheckpointInfo& info, Settings& given);
+
+/// Fields of the network that a weights file has no words of its own for, as CheckpointInfo has
+/// them.
+std::string other_fields(models::Fields fields);
 
 /// Builds the network that `checkpoint` names and loads its weights.
 /// Throws  what read_checkpoint(), models::make() and Module::load_state_dict() throw; of a file of

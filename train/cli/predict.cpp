@@ -235,7 +235,13 @@ int run_predict(const PredictFlags& flags) {
 Settings settings(PredictFlags& flags) {
   const Condition images{"with IMAGE ...", !flags.images.empty()};
   const Condition index{"with --index", !flags.indices.empty()};
-  Settings rows = {checkpoint_setting(flags.checkpoint)};
+  Settings rows = {{.name = "images",
+                    .group = Group::data,
+                    .help = "PNG or JPEG files of any size",
+                    .value = &flags.images,
+                    .placeholder = "IMAGE ...",
+                    .positional = true},
+                   checkpoint_setting(flags.checkpoint)};
   for (Setting& row : checkpoint_data_settings(flags.dataset, flags.data_path)) {
     row.only_with = index;
     rows.push_back(row);
@@ -294,7 +300,6 @@ void add_predict(CLI::App& app, Action& action) {
   CLI::App& command =
       add_command(app, "predict",
                   "prints the likeliest classes of image files, images of a data set, or tensors");
-  add_words(command, "images", flags->images, "PNG or JPEG files of any size", "IMAGE ...");
   const auto given = add_flags(command, settings(*flags));
   on_chosen(command, [given, flags, &action] {
     const int kinds = !flags->images.empty() + !flags->indices.empty() + !flags->input.empty();

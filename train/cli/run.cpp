@@ -20,8 +20,9 @@ constexpr int kFailed = 1, kUsage = 2;
 
 std::vector<std::string> known_flags(const CLI::App& app) {
   std::vector<std::string> known;
-  for (const CLI::Option* option : app.get_options())
-    known.push_back(option->get_name(false, true));
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->nonpositional()) known.push_back(option->get_name(false, true));
+  }
   return known;
 }
 

@@ -31,7 +31,7 @@ void set_optimizer_defaults(Settings& given, RunOptions& o) {
   if (!find(given, "weight-decay")->given) o.weight_decay = AdamwOptions{}.weight_decay;
 }
 
-void check_settings(const RunOptions& o) {
+void check_settings(const RunOptions& o, const std::string& variant) {
   constexpr std::int64_t kImageSize = 32, kClasses = 10;  // of the data set, which is not read yet
   try {
     to_json(o);  // which cannot hold all texts
@@ -41,19 +41,11 @@ void check_settings(const RunOptions& o) {
     freeze(*net, o.freeze);
     make_optimizer(net->named_parameters(), o);
   } catch (const ValueError& error) {
-    validation_error(error.what());
+    validation_error((variant.empty() ? "" : variant + ": ") + error.what());
   }
 }
 
 namespace {
-
-// Fields of the network that a weights file has no words of its own for.
-std::string other_fields(models::Fields fields) {
-  for (const char* name : {"activation", "shortcut", "stem", "zero_init_residual"}) {
-    fields.erase(name);
-  }
-  return models::to_text(fields);
-}
 
 bool is_utf8(const std::string& text) {
   try {

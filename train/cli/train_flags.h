@@ -15,8 +15,9 @@ namespace resgrad::cli {
 /// optimiser.
 void set_optimizer_defaults(Settings& given, RunOptions& options);
 
-/// Throws  CLI::ValidationError for settings that do not go together, before data is read.
-void check_settings(const RunOptions& options);
+/// Throws  CLI::ValidationError for settings that do not go together, before data is read; with the
+///         name of the `variant`, if there is one.
+void check_settings(const RunOptions& options, const std::string& variant = "");
 
 struct BuiltNetwork {
   std::shared_ptr<ResNet> net;

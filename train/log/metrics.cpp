@@ -115,6 +115,11 @@ double Meter::mean() const {
   return sum_ / static_cast<double>(weight_);
 }
 
+EvaluatedWeights decisive_evaluation(const EpochMetrics& row) {
+  if (std::isnan(row.ema_test_top1)) return {row.test_loss, row.test_top1};
+  return {row.ema_test_loss, row.ema_test_top1};
+}
+
 std::string metrics_csv(const std::vector<EpochMetrics>& epochs) {
   const bool with_average = std::ranges::any_of(epochs, [](const EpochMetrics& metrics) {
     return !std::isnan(metrics.ema_test_loss) || !std::isnan(metrics.ema_test_top1);

@@ -49,6 +49,15 @@ struct EpochMetrics {
   double seconds = std::numeric_limits<double>::quiet_NaN();       ///< evaluation included
 };
 
+/// Loss and accuracy (percent) of an evaluation.
+struct EvaluatedWeights {
+  double loss, top1;
+};
+
+/// The evaluation by which the best is chosen and runs are compared: that of the averaged weights
+/// where there are any, as they are what such a run is for.
+EvaluatedWeights decisive_evaluation(const EpochMetrics& row);
+
 /// The text of metrics.csv: the header
 ///   epoch,step,lr,train_loss,train_top1,test_loss,test_top1,images_per_s,seconds
 /// and a row per epoch; with ema_test_loss,ema_test_top1 behind test_top1 when an epoch has them.
