@@ -6,7 +6,6 @@
 #include "core/check.h"
 #include "core/kernels/conv2d.h"
 #include "core/kernels/isa.h"
-#include "core/parallel.h"
 #include "train/make_optimizer.h"
 
 namespace resgrad {
@@ -42,8 +41,8 @@ void add_times(std::vector<EpochMetrics>& epochs, const fs::path& csv) {
 }  // namespace
 
 std::string machine_description() {
-  return fmt::format("{} threads, kernels {}, convolution {}", num_threads(),
-                     name(kernels::active_isa()), kernels::conv2d_engine_setting());
+  return fmt::format("kernels {}, convolution {}", name(kernels::active_isa()),
+                     kernels::conv2d_engine_setting());
 }
 
 RunState::RunState(Module& network, const RunOptions& options, CheckpointInfo info,
@@ -78,16 +77,18 @@ void RunState::restore(const FoundCheckpoint& found, const ResolveDefaults& reso
   now = *c.state;
   update.set_steps(c.info.step);
   epoch = (step() - now.epoch_step) / length_.steps_per_epoch;
-  dropped_ = !finished() && std::erase_if(now.epochs, [this](const EpochMetrics& row) {
-                              return row.epoch > epoch;
-                            }) > 0;
+  add_times(now.epochs, found.file.parent_path() / "metrics.csv");
+  dropped_ = !finished() && !now.epochs.empty() && now.epochs.back().epoch > epoch;
+  if (dropped_) {
+    now.seconds = static_cast<double>(now.loss.weight()) / now.epochs.back().images_per_s;
+    now.epochs.pop_back();
+  }
   if (dropped_ && best() == nullptr) {  // it was the one that is gone
     now.best_top1 = -1;
     for (const EpochMetrics& row : now.epochs) {
       if (is_better(row)) now.best_top1 = row.test_top1;
     }
   }
-  add_times(now.epochs, found.file.parent_path() / "metrics.csv");
 }
 
 Checkpoint RunState::capture() const {
@@ -98,6 +99,7 @@ Checkpoint RunState::capture() const {
   checkpoint.info.step = step();
   TrainState& state = *checkpoint.state;
   for (EpochMetrics& row : state.epochs) row.images_per_s = row.seconds = std::nan("");
+  if (finished() && now.epoch_step > 0) state.seconds = std::nan("");  // metrics.csv has them
   state.train_images = train_images_;
   state.settings = result_settings(options_);
   state.machine = machine_description();
