@@ -1,6 +1,7 @@
 #include "train/checkpoint.h"
 
 #include <charconv>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -51,10 +52,11 @@ TrainState parse_state(const std::string& text, const fs::path& file) {
   try {
     const Json json = Json::parse(text);
     const auto images = json.at("images").get<std::int64_t>();
+    const Json& seconds = json.at("seconds");
     return {.epoch_step = json.at("epoch_step"),
             .loss = Meter(json.at("loss_sum"), images),
             .top1 = Meter(json.at("top1_sum"), images),
-            .seconds = json.at("seconds"),
+            .seconds = seconds.is_null() ? std::nan("") : seconds.get<double>(),
             .best_top1 = json.at("best_top1"),
             .skipped = json.at("skipped"),
             .train_images = json.at("train_images"),

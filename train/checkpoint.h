@@ -33,12 +33,12 @@ struct CheckpointInfo {
   std::int64_t step = 0;   ///< updates done
 };
 
-/// Where a training run stands, beside its tensors. Nothing here depends on time once an epoch is
-/// finished, so that equal runs end with equal files.
+/// Where a training run stands, beside its tensors. Nothing here depends on time once an epoch or
+/// the run is finished, so that equal runs end with equal files.
 struct TrainState {
   std::int64_t epoch_step = 0;  ///< updates done of the epoch that has begun
   Meter loss, top1;             ///< of that epoch
-  double seconds = 0;           ///< spent on the updates of that epoch
+  double seconds = 0;           ///< spent on the updates of that epoch; NaN: unknown
   double best_top1 = -1;
   std::int64_t skipped = 0;  ///< updates that were left out since they were not finite
   std::int64_t train_images = 0;

@@ -6,7 +6,6 @@
 #include "core/check.h"
 #include "core/kernels/conv2d.h"
 #include "core/kernels/isa.h"
-#include "core/parallel.h"
 #include "train/early_stopping.h"
 #include "train/make_optimizer.h"
 #include "train/run_record.h"
@@ -44,8 +43,8 @@ void add_times(std::vector<EpochMetrics>& epochs, const fs::path& csv) {
 }  // namespace
 
 std::string machine_description() {
-  return fmt::format("{} threads, kernels {}, convolution {}", num_threads(),
-                     name(kernels::active_isa()), kernels::conv2d_engine_setting());
+  return fmt::format("kernels {}, convolution {}", name(kernels::active_isa()),
+                     kernels::conv2d_engine_setting());
 }
 
 RunState::RunState(Module& network, const RunOptions& options, CheckpointInfo info,
@@ -80,6 +79,7 @@ void RunState::restore(const FoundCheckpoint& found, const ResolveDefaults& reso
   now = *c.state;
   update.set_steps(c.info.step);
   epoch = (step() - now.epoch_step) / length_.steps_per_epoch;
+  add_times(now.epochs, found.file.parent_path() / "metrics.csv");
   if (step() < length_.total_steps && !now.epochs.empty() && !stays(now.epochs.back())) {
     drop_last_evaluation();
   }
@@ -89,13 +89,13 @@ void RunState::restore(const FoundCheckpoint& found, const ResolveDefaults& reso
       if (is_better(row)) now.best_top1 = decisive_evaluation(row).top1;
     }
   }
-  add_times(now.epochs, found.file.parent_path() / "metrics.csv");
 }
 
 void RunState::drop_last_evaluation() {
   dropped_ = true;
   EpochMetrics& last = now.epochs.back();
   if (last.epoch > epoch) {
+    now.seconds = static_cast<double>(now.loss.weight()) / last.images_per_s;
     now.epochs.pop_back();
   } else {
     last.test_loss = last.test_top1 = last.ema_test_loss = last.ema_test_top1 = std::nan("");
@@ -110,6 +110,7 @@ Checkpoint RunState::capture() const {
   checkpoint.info.step = step();
   TrainState& state = *checkpoint.state;
   for (EpochMetrics& row : state.epochs) row.images_per_s = row.seconds = std::nan("");
+  if (finished() && now.epoch_step > 0) state.seconds = std::nan("");  // metrics.csv has them
   state.train_images = train_images_;
   state.settings = result_settings(options_);
   state.machine = machine_description();

@@ -75,8 +75,8 @@ class RunState {
   bool dropped_ = false;
 };
 
-/// What the bits of a result depend on beside the settings, as checkpoints say it: "2 threads,
-/// kernels avx2, convolution auto".
+/// What the bits of a result depend on beside the settings, as checkpoints say it: "kernels avx2,
+/// convolution auto".
 std::string machine_description();
 
 }  // namespace resgrad

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <optional>
 
+#include "core/parallel.h"
 #include "data/loader.h"
 #include "train/evaluate.h"
 #include "train/io/atomic_file.h"
@@ -110,7 +111,8 @@ class Run {
                kVersion, describe(o_), state_.net.parameter_count(), data_.train->size(),
                o_.batch_size, o_.accumulate == 1 ? "" : fmt::format(" times {}", o_.accumulate),
                o_.epochs, length_.total_steps);
-    log_->info("{}, seed {}; best is chosen by {}", machine_description(), o_.seed, best_measure());
+    log_->info("{} threads, {}, seed {}; best is chosen by {}", num_threads(),
+               machine_description(), o_.seed, best_measure());
     for (const std::string& text : settings_without_effect(o_)) log_->warn("{}", text);
     for (const std::string& warning : data_.warnings) log_->warn("{}", warning);
     if (found) log_resumed(*found, here);

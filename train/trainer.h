@@ -34,7 +34,7 @@ struct TrainResult {
 /// options.resume says to go on from them. `info` describes `net` for the files. A request to
 /// `stop` ends it after the current step or batch of the evaluation, with a checkpoint written. A
 /// checkpoint that cannot be written is a warning, as long as the last one at the end can. For a
-/// given seed and number of threads, two runs agree bit for bit, times apart, whether they were
+/// given seed, two runs agree bit for bit, times apart, on any number of threads, whether they were
 /// interrupted and resumed or not: last.safetensors of finished runs are the same bytes. Loss and
 /// gradients are checked before each update, and the loss of evaluations; when one is not finite,
 /// on_nonfinite `stop` writes nonfinite.safetensors (the checkpoint, the batch and, if there are,

@@ -35,8 +35,8 @@ enum class Conv2dPass { forward, backward_input, backward_weight };
 const char* name(Conv2dPass pass);
 
 /// How an engine computes one pass of one convolution: cut into parts for the number of threads and
-/// the instruction set that were set when it was planned. May be run any number of times, from
-/// several threads.
+/// the instruction set that were set when it was planned. Results are the same bits for any number
+/// of threads. May be run any number of times, from several threads.
 template <class T>
 class Conv2dPlan {
  public:

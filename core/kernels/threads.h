@@ -3,10 +3,14 @@
 // Every parallel region asks for the process's number, num_threads(num_threads()), or for fewer.
 // OpenMP may give less than that (OMP_THREAD_LIMIT, OMP_DYNAMIC, a region within a region of the
 // caller), and its own setting holds for the calling thread only. So no kernel relies on the number
-// of threads that it got: what is shared out, and the sums that are added up in the end, are parts
-// whose number is planned beforehand, and the parts are iterations of an `omp for`, which the
-// threads that are there take in turn. Results thus depend on the plan alone. omp_get_thread_num()
-// serves to pick a thread's scratch memory, of which there is enough for the planned number.
+// of threads that it got: what is shared out are parts whose number is planned beforehand, and the
+// parts are iterations of an `omp for`, which the threads that are there take in turn.
+//
+// Nor do the bits of a result depend on the number that is asked for. Threads share results, each
+// computed by one thread in an order of its own; where they share the terms of a sum, there are
+// sums over parts whose number and places follow from the shape, added in the order of the parts.
+// omp_get_thread_num() serves to pick a thread's scratch memory, of which there is enough for the
+// planned number.
 // scripts/check_layers.py looks for parallel regions that do otherwise.
 #pragma once
 

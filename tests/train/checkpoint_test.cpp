@@ -28,7 +28,7 @@ Checkpoint small_checkpoint(std::int64_t step = 7) {
                    .train_images = 80,
                    .epochs = {{.epoch = 1, .step = 5, .lr = 0.1, .train_loss = 2.5}},
                    .settings = R"({"model":"tiny","lr":0.1})",
-                   .machine = "2 threads"};
+                   .machine = "kernels avx2"};
   return {.info = {.model = "tiny", .epoch = 1, .step = step},
           .model = {{"weight", Tensor::from<float>({1, 2, 3}, {3})},
                     {"count", Tensor::from<std::int64_t>({9}, {})}},

@@ -3,7 +3,9 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <fstream>
 
+#include "tests/support/temporary_folder.h"
 #include "tests/train/tiny_run.h"
 
 using namespace resgrad;
@@ -220,6 +222,31 @@ TEST_CASE("a run stops early when it has been without a gain for long enough") {
   ended->restore({"file", checkpoint});
   CHECK(ended->finished());
   CHECK_FALSE(ended->stopped_early());
+}
+
+TEST_CASE("a finished run keeps no time, and one that goes on takes it from the metrics") {
+  const TemporaryFolder folder;
+  RunLength cut = kLength;
+  cut.total_steps = 7;
+  const auto net = tiny_net();
+  const auto run = make(*net, tiny_options("run"), cut);
+  advance(*run, 5, 30);
+  run->now.seconds = 0.5;
+  run->now.loss.add(2.5, 8);
+  advance(*run, 2, 40);
+  const Checkpoint checkpoint = run->capture();
+  CHECK(std::isnan(checkpoint.state->seconds));
+  for (const bool known : {false, true}) {
+    if (known) {
+      run->now.epochs.back().images_per_s = 4;
+      std::ofstream(folder.path() / "metrics.csv") << metrics_csv(run->now.epochs);
+    }
+    const auto longer = make(*net, tiny_options("run"));
+    longer->restore({folder.path() / "last.safetensors", checkpoint});
+    CHECK(longer->dropped_evaluation());
+    if (known) CHECK(longer->now.seconds == 2);  // for 8 images
+    if (!known) CHECK(std::isnan(longer->now.seconds));
+  }
 }
 
 TEST_CASE("a setting out of range is an error") {

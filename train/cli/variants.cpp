@@ -12,6 +12,7 @@
 #include "train/cli/flags.h"
 #include "train/cli/network.h"
 #include "train/cli/train_flags.h"
+#include "train/run_record.h"
 
 namespace resgrad::cli {
 namespace {

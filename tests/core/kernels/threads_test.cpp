@@ -1,15 +1,21 @@
-// What kernels compute where OpenMP gives them fewer threads than they ask for.
+// The same bits on any number of threads, also where OpenMP gives fewer than kernels ask for.
 #include "core/kernels/threads.h"
 
 #include <doctest/doctest.h>
 #include <omp.h>
 
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <iterator>
 #include <thread>
 #include <vector>
 
+#include "core/kernels/adamw.h"
+#include "core/kernels/elementwise.h"
+#include "core/kernels/gemm.h"
+#include "core/kernels/norm.h"
+#include "core/kernels/sgd.h"
 #include "core/ops/arithmetic.h"
 #include "core/ops/conv2d.h"
 #include "core/ops/cross_entropy.h"
@@ -54,6 +60,26 @@ void check_engine_within_a_region(const kernels::Conv2dEngine<float>& engine,
   }
 }
 
+// All passes on as many threads, from one on, as cut every kind of part somewhere.
+void check_engine_on_threads(const kernels::Conv2dEngine<float>& engine,
+                             const kernels::Conv2dDims& d) {
+  const EngineProblem<float> problem(d, 1);
+  for (auto pass : {Conv2dPass::forward, Conv2dPass::backward_input, Conv2dPass::backward_weight}) {
+    for_each_isa([&](kernels::Isa) {
+      if (!engine.supports(d, pass)) return;
+      const auto on = [&](int threads) {
+        const ThreadsGuard guard(threads);
+        return problem.run(engine, pass);
+      };
+      const Tensor want = on(1);
+      for (int threads : {2, 3, 5, 8}) {
+        CHECK_MESSAGE(bit_equal(on(threads), want), describe({engine, 0}, d, pass), ", ", threads,
+                      " threads");
+      }
+    });
+  }
+}
+
 // The loss of a network with one of each operation that shares work among threads, then the
 // gradients of its parameters.
 std::vector<Tensor> train_a_step() {
@@ -83,6 +109,133 @@ std::ptrdiff_t threads_of_process() {
 }
 
 }  // namespace
+
+TEST_CASE("any number of threads: every convolution engine gives the same bits") {
+  SUBCASE("reference: shares of the images, groups, both") {
+    for (std::int64_t groups : {1, 3, 24}) {
+      kernels::Conv2dDims d = square_conv2d(groups == 1 ? 19 : 5, 24, 48, 9, 7, 3, 2);
+      d.groups = groups, d.dilation_h = 2;
+      check_engine_on_threads(kernels::reference_conv2d<float>(), d);
+    }
+    check_engine_on_threads(kernels::reference_conv2d<float>(), square_conv2d(1, 7, 9, 5, 6, 1, 1));
+  }
+  SUBCASE("winograd: one or many images, sums that threads take in turn or work on together") {
+    for (const kernels::Conv2dDims& d :
+         {square_conv2d(1, 16, 32, 8, 5, 3, 1), square_conv2d(5, 96, 64, 16, 12, 3, 1),
+          square_conv2d(65, 16, 16, 32, 32, 3, 1)}) {
+      check_engine_on_threads(kernels::winograd_conv2d(), d);
+    }
+  }
+  SUBCASE("winograd: planes, columns") {
+    for (const kernels::Conv2dDims& d :
+         {square_conv2d(9, 192, 208, 8, 12, 3, 1), square_conv2d(3, 352, 352, 4, 4, 3, 1)}) {
+      check_engine_on_threads(kernels::winograd_conv2d(), d);
+    }
+  }
+  SUBCASE("direct: units of one sum, several sums, gradients packed") {
+    for (const kernels::Conv2dDims& d :
+         {square_conv2d(1, 16, 16, 3, 1, 3, 2), square_conv2d(2, 80, 144, 9, 12, 3, 2),
+          square_conv2d(5, 272, 528, 9, 12, 1, 1), square_conv2d(1, 176, 400, 7, 7, 5, 2),
+          square_conv2d(65, 3, 16, 24, 24, 3, 1), square_conv2d(17, 40, 48, 16, 16, 1, 1)}) {
+      check_engine_on_threads(kernels::direct_conv2d(), d);
+    }
+  }
+  SUBCASE("grouped") {
+    for (std::int64_t group : {2, 4, 8, 16}) {
+      for (std::int64_t channels : {16, 80, 288}) {
+        CAPTURE(group);
+        kernels::Conv2dDims d =
+            square_conv2d(channels == 80 ? 1 : 5, channels, channels, 9, 12, 3, group == 4 ? 2 : 1);
+        d.groups = d.c_in / group;
+        check_engine_on_threads(kernels::grouped_conv2d(), d);
+      }
+    }
+  }
+}
+
+TEST_CASE("any number of threads: all operations give the same bits") {
+  std::vector<Tensor> want;
+  for (int threads : {1, 2, 3, 5, 8}) {
+    const ThreadsGuard guard(threads);
+    const std::vector<Tensor> got = train_a_step();
+    if (threads == 1) want = got;
+    REQUIRE(got.size() == want.size());
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      CAPTURE(i);
+      CAPTURE(threads);
+      CHECK(bit_equal(got[i], want[i]));
+    }
+  }
+}
+
+TEST_CASE("any number of threads: matrix products give the same bits") {
+  using kernels::Transpose;
+  // a classifier's three products, sides of odd lengths, a long depth, a single row
+  for (const std::array<std::int64_t, 3>& size : {std::array<std::int64_t, 3>{128, 10, 512},
+                                                  {10, 512, 128},
+                                                  {1000, 2049, 33},
+                                                  {257, 129, 4099},
+                                                  {1, 70000, 17}}) {
+    const std::int64_t m = size[0], n = size[1], k = size[2];
+    const Tensor a = random_tensor({m * k}, 1, DType::float32);
+    const Tensor b = random_tensor({k * n}, 2, DType::float32);
+    for (auto ta : {Transpose::no, Transpose::yes}) {
+      for (auto tb : {Transpose::no, Transpose::yes}) {
+        Tensor want;
+        for (int threads : {1, 2, 3, 5, 8}) {
+          const ThreadsGuard guard(threads);
+          Tensor got = Tensor::empty({m, n});
+          kernels::gemm<float>(ta, tb, m, n, k, 1, a.data<float>(), ta == Transpose::no ? k : m,
+                               b.data<float>(), tb == Transpose::no ? n : k, 0, got.data<float>(),
+                               n);
+          if (threads == 1) want = got;
+          CHECK(bit_equal(got, want));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("any number of threads: updates of parameters give the same bits") {
+  const std::int64_t n = 40013;  // ends within a vector for each number of threads
+  for_each_isa([&](kernels::Isa) {
+    std::vector<Tensor> want;
+    for (int threads : {1, 2, 3, 5, 8}) {
+      const ThreadsGuard guard(threads);
+      const auto values = [&](std::uint64_t seed) {
+        return random_tensor({n}, seed, DType::float32);
+      };
+      const Tensor dw = values(1);
+      Tensor w = values(2), v = values(3), m = values(4), u = values(5), average = values(6);
+      Tensor squares = Tensor::ones({n});
+      kernels::sgd<float>().step(w.data<float>(), v.data<float>(), dw.data<float>(), n,
+                                 {.lr = 0.1,
+                                  .momentum = 0.9,
+                                  .dampening = 0.1,
+                                  .weight_decay = 1e-4,
+                                  .nesterov = true,
+                                  .first = false});
+      kernels::adamw<float>().step(u.data<float>(), m.data<float>(), squares.data<float>(),
+                                   dw.data<float>(), n,
+                                   {.shrink = 0.99,
+                                    .beta1 = 0.9,
+                                    .beta2 = 0.99,
+                                    .eps = 1e-8,
+                                    .step_size = 0.01,
+                                    .root_scale = 1.1});
+      kernels::elementwise<float>().axpy(average.data<float>(), 0.37F, dw.data<float>(), n);
+      const double norm = kernels::squared_norm(dw.data<float>(), n);
+      const std::vector<Tensor> got = {
+          w, v, u, m, squares, average, Tensor::full({1}, norm, DType::float64)};
+      if (threads == 1) want = got;
+      for (std::size_t i = 0; i < got.size(); ++i) {
+        CAPTURE(i);
+        CAPTURE(threads);
+        CHECK(bit_equal(got[i], want[i]));
+      }
+    }
+  });
+}
 
 TEST_CASE("a smaller team: every convolution engine gives the same bits") {
   const ThreadsGuard guard(3);

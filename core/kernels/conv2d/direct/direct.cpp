@@ -1,6 +1,7 @@
 // The engine of dense convolutions as implicit matrix products: describes each pass as one or more
 // grids of taps, and decides how they are cut.
 #include <algorithm>
+#include <bit>
 
 #include "core/kernels/conv2d/direct/direct.h"
 #include "core/kernels/conv2d/kernel_plan.h"
@@ -14,8 +15,33 @@ constexpr std::int64_t kGatheredFloats = 48 * 1024;  // of a block of rows: a fi
 // Rows for gradients, where each block adds once to all of the sums: as many as leave the panel of
 // gradients in the L1 cache.
 constexpr std::int64_t kGradientRows = 240;
-constexpr std::int64_t kTilesDepth = 256;  // of packed pixels, which stay in the L2 cache
-constexpr std::int64_t kLineDepth = 512;   // lines of taps are gathered together up to here
+constexpr std::int64_t kUnitDepth = 256;  // of packed pixels, which stay in the L2 cache
+constexpr std::int64_t kLineDepth = 512;  // lines of taps are gathered together up to here
+
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
+  return (a + b - 1) / b;
+}
+
+// Threads share the units of a gradient, and shares of the rows with a sum each. A sum costs that
+// it is written and read once more, which counts where its rows are few. Where units are few, and
+// sums thus small, they may be shorter, until there are some parts to share.
+constexpr std::int64_t kMostSums = 16, kRowsOfSum = 2048;
+constexpr std::int64_t kWantedParts = 8, kRowsOfSmallSum = 1024;
+
+// How a gradient is cut: by its shape alone, so that its bits do not depend on the threads.
+void cut_gradient(DirectPlan& p, std::int64_t rows) {
+  const TapGrid& g = p.grid;
+  const std::int64_t line = g.taps_w * g.channels, last_lines = g.taps_h % p.lines;
+  const std::int64_t pieces = g.taps_h / p.lines * ceil_div(p.lines * line, p.unit_depth) +
+                              ceil_div(last_lines * line, p.unit_depth);
+  p.units = pieces * ceil_div(p.target.columns, direct<float>().panel);
+  const std::int64_t small_sums = std::min(kWantedParts / p.units, rows / kRowsOfSmallSum);
+  const std::int64_t sums = std::clamp<std::int64_t>(rows / kRowsOfSum, 1, kMostSums);
+  // a power of two, which most numbers of threads divide
+  p.sums = static_cast<std::int64_t>(
+      std::bit_floor(static_cast<std::uint64_t>(std::max(sums, small_sums))));
+  p.parts = std::min<std::int64_t>(num_threads(), p.sums * p.units);
+}
 
 // Fills in how the product over plan.grid is cut and laid out.
 void lay_out(DirectPlan& p, Conv2dPass pass) {
@@ -38,12 +64,13 @@ void lay_out(DirectPlan& p, Conv2dPass pass) {
   WorkspaceLayout layout;
   p.packed_size = (g.taps_h * line * p.target.columns + 15) / 16 * 16;
   p.gathered_size = p.block * p.gathered_row;
-  p.tiles_depth = std::min(kTilesDepth, p.lines * line);
-  p.tiles_size = p.packs_gradients ? p.block * p.tiles_depth + 16 : 0;  // see pack_tiles()
+  p.unit_depth = std::clamp<std::int64_t>(p.lines * line, 1, kUnitDepth);
+  if (gradient) cut_gradient(p, rows);
+  p.tiles_size = p.packs_gradients ? p.block * p.unit_depth + 16 : 0;   // see pack_tiles()
   p.result_size = p.packs_gradients ? (p.block + 1) * p.target.columns  // see gradient_panel()
                   : gradient        ? 0
                                     : p.block * p.result_row;
-  p.packed = layout.add(p.packed_size * (gradient ? p.parts : 1));
+  p.packed = layout.add(p.packed_size * (gradient ? p.sums : 1));
   p.gathered = layout.add(p.gathered_size * p.parts);
   p.tiles = layout.add(p.tiles_size * p.parts);
   p.result = layout.add(p.result_size * p.parts);

@@ -35,16 +35,19 @@ struct DirectPlan {
   TapGrid grid;
   TapTarget target;
   TapWeights weights;
-  std::int64_t parts;                                   // most threads; gradients are summed in
-                                                        // as many parts
+  std::int64_t parts;                                   // most threads
+  std::int64_t sums;                                    // of gradients: one for each of so many
+                                                        // shares of the positions
+  std::int64_t units;                                   // of a gradient: panels of columns in
+                                                        // pieces of the depth
   std::int64_t lines;                                   // of taps that are gathered at a time
   std::int64_t block;                                   // rows that are gathered at a time
-  std::int64_t tiles_depth;                             // of pixels that are packed at a time
+  std::int64_t unit_depth;                              // of gathered pixels, for a gradient
   bool in_place;                                        // row r is pixel r of x: 1x1, stride 1
   bool packs_gradients;                                 // dy and the pixels are packed
   std::int64_t gathered_row, result_row;                // row strides
   std::int64_t packed, gathered, tiles, result;         // offsets
-  std::int64_t gathered_size, tiles_size, result_size;  // of one thread or part
+  std::int64_t gathered_size, tiles_size, result_size;  // of one thread
   std::int64_t packed_size;                             // of all weights
   std::int64_t floats;                                  // size of the workspace
 };
@@ -52,6 +55,7 @@ struct DirectPlan {
 template <class T>
 struct DirectKernels {
   std::int64_t lanes;             // columns must be a multiple of this
+  std::int64_t panel;             // columns that the product takes at a time
   std::int64_t unpacked_columns;  // so few panels read dy too few times for packing it to pay
   /// y at the positions of the grid = the sum of taps of x times weights.
   void (*convolve)(T* y, const Conv2dInput<T>& x, const T* w, const DirectPlan& plan, T* workspace);

@@ -246,7 +246,7 @@ void convolve(float* y, const Conv2dInput<float>& x, const float* w, const Direc
   }
 }
 
-// dw = the sum of the parts' matrices [depth, columns], in their order. By all threads of the team.
+// dw = the sum of plan.sums matrices [depth, columns], in their order. By all threads of the team.
 void add_weights(float* dw, const float* sums, const DirectPlan& plan) {
   const TapGrid& g = plan.grid;
   const TapWeights& to = plan.weights;
@@ -259,7 +259,7 @@ void add_weights(float* dw, const float* sums, const DirectPlan& plan) {
         for (std::int64_t j = 0; j < g.taps_w; ++j) {
           const float* from = sums + ((i * g.taps_w + j) * g.channels + c) * columns + k;
           Vector sum = load(from);
-          for (std::int64_t p = 1; p < plan.parts; ++p) sum += load(from + p * plan.packed_size);
+          for (std::int64_t p = 1; p < plan.sums; ++p) sum += load(from + p * plan.packed_size);
           float* weight =
               dw + to.first + i * to.tap_h + j * to.tap_w + c * to.channel + k * to.column;
           for (std::int64_t lane = 0; lane < kLanes; ++lane) weight[lane * to.column] = sum[lane];
@@ -275,44 +275,50 @@ std::int64_t gradient_panel(std::int64_t q, std::int64_t rows) {
   return q * (rows + 1);
 }
 
-// Gradients [rows, columns] in panels of kPanel columns.
-void pack_gradients(float* packed, const float* dy, std::int64_t rows, std::int64_t columns) {
+// Gradients [rows, columns] in panels of kPanel columns: those that the units lie in.
+void pack_gradients(float* packed, const float* dy, std::int64_t rows, std::int64_t columns,
+                    Range units) {
+  const std::int64_t panels = parts_of({0, columns}, kPanel), first = units.begin % panels;
   for (std::int64_t row = 0; row < rows; ++row, dy += columns) {
-    for (std::int64_t q = 0; q < columns; q += kPanel) {
+    for (std::int64_t i = 0; i < least(size(units), panels); ++i) {
+      const std::int64_t q = (first + i) % panels * kPanel;
       const std::int64_t width = least(kPanel, columns - q);
       copy(packed + gradient_panel(q, rows) + row * width, dy + q, width);
     }
   }
 }
 
-// sums (+)= left^T [depth, rows] times the gradients [rows, columns] of a block, which lie as they
-// are, or in panels if they are packed. Asks for `upcoming` in its last steps.
+// sums (+)= left^T [depth, rows] times some panels of the gradients [rows, columns] of a block,
+// which lie as they are, or in panels if they are packed. Asks for `upcoming` in its last steps.
 void multiply_gradients(float* sums, const LeftMatrix& left, std::int64_t depth,
                         std::int64_t height, const float* gradients, std::int64_t rows,
-                        Update update, const DirectPlan& plan, Upcoming* upcoming) {
+                        Range panels, Update update, const DirectPlan& plan, Upcoming* upcoming) {
   const std::int64_t columns = plan.target.columns;
   const std::int64_t steps = parts_of({0, depth}, height) * rows;  // of a panel
-  const std::int64_t asking = parts_of({0, kStepsAhead * cache_lines(*upcoming)}, steps) * kPanel;
-  for (std::int64_t q = 0; q < columns; q += kPanel) {
-    const std::int64_t width = least(kPanel, columns - q);
+  const std::int64_t asking = parts_of({0, kStepsAhead * cache_lines(*upcoming)}, steps);
+  for (std::int64_t i = panels.begin; i < panels.end; ++i) {
+    const std::int64_t q = i * kPanel, width = least(kPanel, columns - q);
     const float* panel = gradients + (plan.packs_gradients ? gradient_panel(q, rows) : q);
     multiply_panel(depth, width, rows, left, panel, plan.packs_gradients ? width : columns,
-                   sums + q, columns, update, q + asking >= columns ? upcoming : nullptr);
+                   sums + q, columns, update, i + asking >= panels.end ? upcoming : nullptr);
   }
 }
 
-// sums = what a share of the positions adds to the gradient of the weights, a matrix [depth,
-// columns]. `i` is the number of the share's part, whose scratch memory is used.
-void correlate(float* sums, const float* dy, const Conv2dInput<float>& x, Range share,
-               std::int64_t i, const DirectPlan& plan, float* workspace) {
+// sums = what a share of the positions adds to some units of the gradient of the weights, a matrix
+// [depth, columns]. Units are numbered panel by panel in each piece of the depth. In the calling
+// thread's scratch memory.
+void correlate(float* sums, const float* dy, const Conv2dInput<float>& x, Range share, Range units,
+               const DirectPlan& plan, float* workspace) {
   const TapGrid& g = plan.grid;
   const std::int64_t columns = plan.target.columns, line = g.taps_w * g.channels;
+  const std::int64_t panels = parts_of({0, columns}, kPanel), thread = omp_get_thread_num();
+  RESGRAD_ASSERT(thread < plan.parts);
   const std::int64_t height = tile_height(columns);
   const bool packs = plan.packs_gradients;
   const bool reads = packs && plan.in_place && x.norm.scale == nullptr;
-  float* gathered = workspace + plan.gathered + i * plan.gathered_size;
-  float* tiles = workspace + plan.tiles + i * plan.tiles_size;
-  float* gradients = workspace + plan.result + i * plan.result_size;
+  float* gathered = workspace + plan.gathered + thread * plan.gathered_size;
+  float* tiles = workspace + plan.tiles + thread * plan.tiles_size;
+  float* gradients = workspace + plan.result + thread * plan.result_size;
   const std::int64_t blocks = parts_of(share, plan.block);
   for (std::int64_t block = 0; block < blocks; ++block) {
     const Range rows = part(share, block, blocks);
@@ -321,29 +327,35 @@ void correlate(float* sums, const float* dy, const Conv2dInput<float>& x, Range 
     const float* dy_rows = dy + rows.begin * columns;
     RESGRAD_ASSERT(count <= plan.block);
     RESGRAD_ASSERT(!packs || gradient_panel(columns, count) <= plan.result_size);
-    if (packs) pack_gradients(gradients, dy_rows, count, columns);
+    if (packs) pack_gradients(gradients, dy_rows, count, columns, units);
     const std::int64_t next = least(share.end, rows.end + count) - rows.end;
     const Upcoming next_block{next_pixels(x.x, rows, share, g),
                               {dy + rows.end * columns, dy + (rows.end + next) * columns}};
+    std::int64_t unit = 0;  // the first of a piece
     for (std::int64_t first = 0; first < g.taps_h; first += plan.lines) {
       const Range lines{first, least(g.taps_h, first + plan.lines)};
       const Range depths{lines.begin * line, lines.end * line};
+      const std::int64_t pieces = parts_of(depths, plan.unit_depth);
+      if (size(common(units, {unit, unit + pieces * panels})) == 0) {
+        unit += pieces * panels;
+        continue;
+      }
       if (!reads) gather(gathered, x, rows, lines, plan);
       const float* pixels = reads ? x.x + rows.begin * g.channels : gathered;
       const std::int64_t stride = reads ? g.channels : plan.gathered_row;
-      const std::int64_t chunks = packs ? parts_of(depths, plan.tiles_depth) : 1;
-      for (std::int64_t k = 0; k < chunks; ++k) {
-        const Range chunk = part(depths, k, chunks);
-        LeftMatrix left{pixels + chunk.begin - depths.begin, stride, LeftLayout::columns};
+      for (std::int64_t k = 0; k < pieces; ++k, unit += panels) {
+        const Range own = common(units, {unit, unit + panels}), piece = part(depths, k, pieces);
+        if (size(own) == 0) continue;
+        LeftMatrix left{pixels + piece.begin - depths.begin, stride, LeftLayout::columns};
         if (packs) {
-          RESGRAD_ASSERT(size(chunk) * count + kLanes <= plan.tiles_size);
-          pack_tiles(tiles, left.data, stride, size(chunk), count, height);
+          RESGRAD_ASSERT(size(piece) * count + kLanes <= plan.tiles_size);
+          pack_tiles(tiles, left.data, stride, size(piece), count, height);
           left = {tiles, height, LeftLayout::tiles};
         }
-        const bool last = chunk.end == g.taps_h * line;
-        Upcoming upcoming = last ? next_block : Upcoming{};
-        multiply_gradients(sums + chunk.begin * columns, left, size(chunk), height,
-                           packs ? gradients : dy_rows, count, update, plan, &upcoming);
+        Upcoming upcoming = own.end == units.end ? next_block : Upcoming{};
+        multiply_gradients(sums + piece.begin * columns, left, size(piece), height,
+                           packs ? gradients : dy_rows, count, {own.begin - unit, own.end - unit},
+                           update, plan, &upcoming);
       }
     }
   }
@@ -356,10 +368,13 @@ void backward_weight(float* dw, const Conv2dInput<float>& x, const float* dy,
   const int threads = static_cast<int>(plan.parts);
 #pragma omp parallel num_threads(threads)
   {
-    // no more parts than positions, so that every part has a sum
+    // no more sums than positions, so that each has a share
     for_each_part(plan.parts, [&](std::int64_t i) {
-      correlate(workspace + plan.packed + i * plan.packed_size, dy, x, part(all, i, plan.parts), i,
-                plan, workspace);
+      for_each_group(part({0, plan.sums * plan.units}, i, plan.parts), plan.units,
+                     [&](std::int64_t sum, Range units) {
+                       correlate(workspace + plan.packed + sum * plan.packed_size, dy, x,
+                                 part(all, sum, plan.sums), units, plan, workspace);
+                     });
     });
     add_weights(dw, workspace + plan.packed, plan);
   }
@@ -369,7 +384,7 @@ void backward_weight(float* dw, const Conv2dInput<float>& x, const float* dy,
 
 template <class T>
 DirectKernels<T> direct() {
-  return {kLanes, 4 * kPanel, convolve, backward_weight};
+  return {kLanes, kPanel, 4 * kPanel, convolve, backward_weight};
 }
 template DirectKernels<float> direct();
 

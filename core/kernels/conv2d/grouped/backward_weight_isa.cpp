@@ -1,3 +1,5 @@
+#include <omp.h>
+
 #include "core/kernels/conv2d/grouped/grouped_isa.h"
 
 namespace resgrad::kernels::RESGRAD_ISA {
@@ -71,81 +73,99 @@ template <int kGroup, int kStride, bool kFetch>
   });
 }
 
-// Adds up the parts' gradients, in their order.
-void sum_gradients(float* dw, const float* parts, const GroupedPlan& p) {
+// Adds up the sums, in their order.
+void add_sums(float* dw, const float* sums, const GroupedPlan& p) {
   const std::int64_t size = kTaps * p.group * kLanes;
 #pragma omp parallel for schedule(static) num_threads(static_cast <int>(p.parts))
   for (std::int64_t channel = 0; channel < p.channels; ++channel) {
-    const float* slab = parts + channel / kLanes * size + channel % kLanes;
+    const float* slab = sums + channel / kLanes * size + channel % kLanes;
     for (std::int64_t j = 0; j < p.group; ++j) {
       for (std::int64_t tap = 0; tap < kTaps; ++tap) {
         const float* from = slab + ((tap / 3 * p.group + j) * 3 + tap % 3) * kLanes;
         float sum = 0;
-        for (std::int64_t i = 0; i < p.parts; ++i) sum += from[i * p.weights_size];
+        for (std::int64_t i = 0; i < p.sums; ++i) sum += from[i * p.weights_size];
         dw[weight_index(p, channel, j) + tap] = sum;
       }
     }
   }
 }
 
+// sums = what a share of the bands adds to the gradient of the weights of some channels. In the
+// calling thread's scratch memory.
 template <int kGroup, int kStride>
-void correlate(const float* dy, const Conv2dInput<float>& x, const GroupedPlan& p,
-               float* workspace) {
+void correlate(float* sums, const float* dy, const Conv2dInput<float>& x, Range share,
+               Range channels, const GroupedPlan& p, float* workspace) {
   constexpr int kWidth = kGroupedWindow;
   constexpr std::int64_t kSlabWeights = kTaps * kGroup * kLanes;
-#pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(p.parts))
-  for (std::int64_t i = 0; i < p.parts; ++i) {
-    float* sums = workspace + p.weights + i * p.weights_size;
-    float* source = workspace + p.source + i * p.source_size;
-    float* gradient = workspace + p.gradient + i * p.gradient_size;
-    fill_zero(sums, p.weights_size);
-    const Range tasks = part({0, bands_of(p)}, i, p.parts);
-    for (std::int64_t task = tasks.begin; task < tasks.end; ++task) {
-      with_band(p, task, [&](std::int64_t n, Range band) {
-        const float* x_image = x.x + n * p.source_h * p.source_w * p.channels;
-        const float* dy_image = dy + n * p.result_h * p.result_w * p.channels;
-        const Range x_lines = {most(0, band.begin * kStride - 1),
-                               least(p.source_h, (band.end - 1) * kStride + 2)};
-        RESGRAD_ASSERT(size(x_lines) * p.columns * kWidth <= p.source_size);
-        RESGRAD_ASSERT(size(band) * (p.result_w + 2) * kWidth <= p.gradient_size);
-        RESGRAD_ASSERT(p.result_w * kStride <= p.columns);
-        for (std::int64_t c = 0; c < p.channels; c += kWidth) {
-          copy_window<kWidth>(source, {x_image, x.norm}, p.source_h, p.source_w, p.channels, c,
-                              {x_lines.begin, 0, size(x_lines), p.columns});
-          copy_window<kWidth>(gradient, {dy_image}, p.result_h, p.result_w, p.channels, c,
-                              {band.begin, -1, size(band), p.result_w + 2});
-          for (std::int64_t k = c; k < least(c + kWidth, p.channels); k += kLanes) {
-            float* sum = sums + k / kLanes * kSlabWeights;
-            for (std::int64_t tap = 0; tap < 3; ++tap, sum += kSlabWeights / 3) {
-              const std::int64_t x_line = band.begin * kStride - 1 + tap;
-              const LinePair first = {
-                  source + (x_line - x_lines.begin) * p.columns * kWidth +
-                      first_input<kGroup>(k, c),
-                  gradient + (k - c),
-                  kWidth,
-                  p.result_w,
-                  x_image + (band.begin + p.band) * kStride * p.source_w * p.channels + k,
-                  dy_image + (band.begin + p.band) * p.result_w * p.channels + k};
-              if (tap == 1 && k == c) {
-                correlate_band<kGroup, kStride, true>(sum, first, x_line, size(band), p);
-              } else {
-                correlate_band<kGroup, kStride, false>(sum, first, x_line, size(band), p);
-              }
+  const std::int64_t thread = omp_get_thread_num();
+  RESGRAD_ASSERT(thread < p.parts);
+  float* source = workspace + p.source + thread * p.source_size;
+  float* gradient = workspace + p.gradient + thread * p.gradient_size;
+  const std::int64_t slabs = parts_of(channels, kLanes);
+  fill_zero(sums + channels.begin / kLanes * kSlabWeights, slabs * kSlabWeights);
+  for (std::int64_t task = share.begin; task < share.end; ++task) {
+    with_band(p, task, [&](std::int64_t n, Range band) {
+      const float* x_image = x.x + n * p.source_h * p.source_w * p.channels;
+      const float* dy_image = dy + n * p.result_h * p.result_w * p.channels;
+      const Range x_lines = {most(0, band.begin * kStride - 1),
+                             least(p.source_h, (band.end - 1) * kStride + 2)};
+      RESGRAD_ASSERT(size(x_lines) * p.columns * kWidth <= p.source_size);
+      RESGRAD_ASSERT(size(band) * (p.result_w + 2) * kWidth <= p.gradient_size);
+      RESGRAD_ASSERT(p.result_w * kStride <= p.columns);
+      for (std::int64_t c = channels.begin; c < channels.end; c += kWidth) {
+        copy_window<kWidth>(source, {x_image, x.norm}, p.source_h, p.source_w, p.channels, c,
+                            {x_lines.begin, 0, size(x_lines), p.columns});
+        copy_window<kWidth>(gradient, {dy_image}, p.result_h, p.result_w, p.channels, c,
+                            {band.begin, -1, size(band), p.result_w + 2});
+        for (std::int64_t k = c; k < least(c + kWidth, p.channels); k += kLanes) {
+          float* sum = sums + k / kLanes * kSlabWeights;
+          for (std::int64_t tap = 0; tap < 3; ++tap, sum += kSlabWeights / 3) {
+            const std::int64_t x_line = band.begin * kStride - 1 + tap;
+            const LinePair first = {
+                source + (x_line - x_lines.begin) * p.columns * kWidth + first_input<kGroup>(k, c),
+                gradient + (k - c),
+                kWidth,
+                p.result_w,
+                x_image + (band.begin + p.band) * kStride * p.source_w * p.channels + k,
+                dy_image + (band.begin + p.band) * p.result_w * p.channels + k};
+            if (tap == 1 && k == c) {
+              correlate_band<kGroup, kStride, true>(sum, first, x_line, size(band), p);
+            } else {
+              correlate_band<kGroup, kStride, false>(sum, first, x_line, size(band), p);
             }
           }
         }
-      });
-    }
+      }
+    });
   }
+}
+
+// The sums of plan.sums shares of the bands. Part i of the work is a range of windows, numbered
+// share by share.
+template <int kGroup, int kStride>
+void correlate_shares(const float* dy, const Conv2dInput<float>& x, const GroupedPlan& p,
+                      float* workspace) {
+#pragma omp parallel num_threads(static_cast <int>(p.parts))
+  for_each_part(p.parts, [&](std::int64_t i) {
+    for_each_group(
+        part({0, p.sums * p.windows}, i, p.parts), p.windows, [&](std::int64_t sum, Range windows) {
+          correlate<kGroup, kStride>(
+              workspace + p.weights + sum * p.weights_size, dy, x,
+              part({0, bands_of(p)}, sum, p.sums),
+              {windows.begin * kGroupedWindow, least(p.channels, windows.end * kGroupedWindow)}, p,
+              workspace);
+        });
+  });
 }
 
 }  // namespace
 
 void grouped_backward_weight(float* dw, const Conv2dInput<float>& x, const float* dy,
                              const GroupedPlan& p, float* workspace) {
-  with_constants(
-      p, [&]<int kGroup, int kStride>() { correlate<kGroup, kStride>(dy, x, p, workspace); });
-  sum_gradients(dw, workspace + p.weights, p);
+  with_constants(p, [&]<int kGroup, int kStride>() {
+    correlate_shares<kGroup, kStride>(dy, x, p, workspace);
+  });
+  add_sums(dw, workspace + p.weights, p);
 }
 
 }  // namespace resgrad::kernels::RESGRAD_ISA

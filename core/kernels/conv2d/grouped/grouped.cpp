@@ -12,6 +12,11 @@ namespace {
 
 constexpr std::int64_t kBandFloats = 5 * 1024;  // of a copied band: most of an L1 cache of 32 KiB
 
+// Threads share the windows of the channels and, for gradients, shares of the bands with a sum
+// each: about so many parts for any number of threads, and at least two sums, since a thread reads
+// memory faster where it takes all channels of a pixel.
+constexpr std::int64_t kGradientParts = 16, kLeastSums = 2;
+
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
   return (a + b - 1) / b;
 }
@@ -46,13 +51,16 @@ GroupedPlan make_plan(const Conv2dDims& d, Conv2dPass pass) {
   // bands of nearly equal height
   p.band = ceil_div(ceil_div(p.result_h, ceil_div(p.result_h, p.band)), 2) * 2;
   p.lines = reach(p, p.band);
-  p.parts = std::min<std::int64_t>(num_threads(), p.n * ceil_div(p.result_h, p.band));
+  p.windows = ceil_div(p.channels, width);
+  const std::int64_t bands = p.n * ceil_div(p.result_h, p.band);
+  p.sums = std::min(bands, std::max(kLeastSums, kGradientParts / p.windows));
+  p.parts = std::min<std::int64_t>(num_threads(), gradient ? p.sums * p.windows : bands);
 
   WorkspaceLayout layout;
   p.weights_size = ceil_div(p.channels, kernels.lanes) * 9 * p.group * kernels.lanes;
   p.source_size = p.lines * p.columns * width;
   p.gradient_size = p.band * gradient_line;
-  p.weights = layout.add(p.weights_size * (gradient ? p.parts : 1));
+  p.weights = layout.add(p.weights_size * (gradient ? p.sums : 1));
   p.source = layout.add(p.source_size * p.parts);
   p.gradient = layout.add(p.gradient_size * p.parts);
   p.floats = layout.size();

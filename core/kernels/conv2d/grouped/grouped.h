@@ -21,12 +21,15 @@ struct GroupedPlan {
   std::int64_t source_h, source_w, result_h, result_w;
   /// Strided backward pass to the input: the result is `stride` times as large as the source.
   bool transposed;
-  std::int64_t parts;                      // most threads; gradients are summed in as many parts
-  std::int64_t band;                       // lines of the result; even
-  std::int64_t lines, columns;             // of a copied band of the source
-  std::int64_t weights, source, gradient;  // offsets in the workspace, in floats
-  std::int64_t weights_size, source_size, gradient_size;  // of one thread's part
-  std::int64_t floats;                                    // size of the workspace
+  std::int64_t parts;                       // most threads
+  std::int64_t sums;                        // of gradients: one for each of so many shares of bands
+  std::int64_t windows;                     // of the channels
+  std::int64_t band;                        // lines of the result; even
+  std::int64_t lines, columns;              // of a copied band of the source
+  std::int64_t weights, source, gradient;   // offsets in the workspace, in floats
+  std::int64_t weights_size;                // of all weights
+  std::int64_t source_size, gradient_size;  // of one thread
+  std::int64_t floats;                      // size of the workspace
 };
 
 template <class T>

@@ -1,5 +1,7 @@
 // The reference engine: im2col and a matrix product, in chunks of output lines that fit the L2
-// cache, each thread on images of its own.
+// cache, each thread on images of its own; in backward_weight on groups of its own too.
+#include <omp.h>
+
 #include <algorithm>
 
 #include "core/kernels/batch_norm.h"
@@ -11,6 +13,10 @@ namespace resgrad::kernels {
 namespace {
 
 constexpr std::int64_t kColumnBytes = 512 * 1024;
+
+// In backward_weight threads share the groups, and shares of the images, with a sum each, where the
+// groups are fewer than this. By the shape alone: the bits do not depend on the threads.
+constexpr std::int64_t kGradientParts = 16;
 
 std::size_t align64(std::size_t bytes) {
   return (bytes + 63) / 64 * 64;
@@ -31,12 +37,17 @@ struct Sizes {
         column_bytes(
             align64(static_cast<std::size_t>(lines_per_chunk * d.w_out() * depth) * sizeof(T))),
         weight_bytes(align64(static_cast<std::size_t>(d.c_out * depth) * sizeof(T))),
-        parts(std::clamp<std::int64_t>(d.n, 1, num_threads())) {}
+        parts(std::clamp<std::int64_t>(d.n, 1, num_threads())),
+        sums(
+            std::clamp<std::int64_t>(kGradientParts / d.groups, 1, std::max<std::int64_t>(1, d.n))),
+        gradient_parts(std::min<std::int64_t>(num_threads(), sums * d.groups)) {}
 
   std::int64_t taps, depth, lines_per_chunk;
   bool direct;
   std::size_t column_bytes, weight_bytes;
-  std::int64_t parts;  // of the images
+  std::int64_t parts;           // of the images
+  std::int64_t sums;            // of backward_weight: one for each of so many shares of the images
+  std::int64_t gradient_parts;  // of all groups of all sums
 };
 
 // packed[c_out][kh][kw][c] = w[c_out][c][kh][kw]
@@ -106,25 +117,30 @@ struct Matrix {
   std::int64_t stride;
 };
 
-// Calls f(group, rows, first output row, h_begin, h_end, n) over chunks of lines of [n0, n1).
+struct Range {
+  std::int64_t begin, end;
+};
+
+// Calls f(group, rows, first output row, h_begin, h_end, n) over chunks of lines of some images.
 template <class F>
-void for_each_chunk(std::int64_t n0, std::int64_t n1, std::int64_t lines, const Conv2dDims& d,
+void for_each_chunk(Range images, Range groups, std::int64_t lines, const Conv2dDims& d,
                     const F& f) {
-  for (std::int64_t n = n0; n < n1; ++n) {
+  for (std::int64_t n = images.begin; n < images.end; ++n) {
     for (std::int64_t h = 0; h < d.h_out(); h += lines) {
       const std::int64_t end = std::min(h + lines, d.h_out());
-      for (std::int64_t group = 0; group < d.groups; ++group) {
+      for (std::int64_t group = groups.begin; group < groups.end; ++group) {
         f(group, (end - h) * d.w_out(), (n * d.h_out() + h) * d.w_out(), h, end, n);
       }
     }
   }
 }
 
-// Runs f(part, n0, n1) for every part of the images [n0, n1): see threads.h.
+// Runs f(range) for all of `parts` nearly equal parts of [0, count), one for each thread: see
+// threads.h. omp_get_thread_num() says whose scratch memory it may use.
 template <class F>
-void for_each_part(std::int64_t parts, const Conv2dDims& d, const F& f) {
-#pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(parts))
-  for (std::int64_t i = 0; i < parts; ++i) f(i, d.n * i / parts, d.n * (i + 1) / parts);
+void for_each_part(std::int64_t parts, std::int64_t count, const F& f) {
+#pragma omp parallel for schedule(static) num_threads(static_cast <int>(parts))
+  for (std::int64_t i = 0; i < parts; ++i) f(Range{count * i / parts, count * (i + 1) / parts});
 }
 
 template <class T>
@@ -133,8 +149,9 @@ class ReferencePlan final : public Conv2dPlan<T> {
   ReferencePlan(const Conv2dDims& dims, Conv2dPass p) : d_(dims), pass_(p), sizes_(dims) {}
 
   std::size_t workspace_bytes() const override {
-    const auto parts = static_cast<std::size_t>(sizes_.parts);
-    const std::size_t weights = pass_ == Conv2dPass::backward_weight ? parts : 1;
+    const bool gradient = pass_ == Conv2dPass::backward_weight;
+    const auto parts = static_cast<std::size_t>(gradient ? sizes_.gradient_parts : sizes_.parts);
+    const auto weights = static_cast<std::size_t>(gradient ? sizes_.sums : 1);
     return parts * sizes_.column_bytes + weights * sizes_.weight_bytes;
   }
 
@@ -155,9 +172,9 @@ class ReferencePlan final : public Conv2dPlan<T> {
     T* packed = reinterpret_cast<T*>(workspace);
     pack_weight(packed, w, d_, sizes_.taps);
     std::byte* columns = workspace + sizes_.weight_bytes;
-    for_each_part(sizes_.parts, d_, [&](std::int64_t part, std::int64_t n0, std::int64_t n1) {
-      T* column = part_columns(columns, part);
-      for_each_chunk(n0, n1, sizes_.lines_per_chunk, d_,
+    for_each_part(sizes_.parts, d_.n, [&](Range images) {
+      T* column = own_columns(columns);
+      for_each_chunk(images, {0, d_.groups}, sizes_.lines_per_chunk, d_,
                      [&](auto group, auto rows, auto row, auto h_begin, auto h_end, auto n) {
                        const Matrix<const T> a = patches(column, x, n, h_begin, h_end, group, row);
                        gemm<T>(Transpose::no, Transpose::yes, rows, d_.group_out(), sizes_.depth, 1,
@@ -173,10 +190,10 @@ class ReferencePlan final : public Conv2dPlan<T> {
     pack_weight(packed, w, d_, sizes_.taps);
     std::byte* columns = workspace + sizes_.weight_bytes;
     const std::int64_t image = d_.h_in * d_.w_in * d_.c_in;
-    for_each_part(sizes_.parts, d_, [&](std::int64_t part, std::int64_t n0, std::int64_t n1) {
-      T* column = part_columns(columns, part);
-      if (!sizes_.direct) std::fill(dx + n0 * image, dx + n1 * image, T{0});
-      for_each_chunk(n0, n1, sizes_.lines_per_chunk, d_,
+    for_each_part(sizes_.parts, d_.n, [&](Range images) {
+      T* column = own_columns(columns);
+      if (!sizes_.direct) std::fill(dx + images.begin * image, dx + images.end * image, T{0});
+      for_each_chunk(images, {0, d_.groups}, sizes_.lines_per_chunk, d_,
                      [&](auto group, auto rows, auto row, auto h_begin, auto h_end, auto n) {
                        const Matrix<T> a =
                            sizes_.direct
@@ -192,37 +209,50 @@ class ReferencePlan final : public Conv2dPlan<T> {
   }
 
   void backward_weight(T* dw, const T* dy, const Conv2dInput<T>& x, std::byte* workspace) const {
-    // a sum for each part: added in the order of the parts, so the same for every run
-    std::byte* columns = workspace + static_cast<std::size_t>(sizes_.parts) * sizes_.weight_bytes;
-    const auto partial = [&](std::int64_t part) {
-      return reinterpret_cast<T*>(workspace + static_cast<std::size_t>(part) * sizes_.weight_bytes);
+    std::byte* columns = workspace + static_cast<std::size_t>(sizes_.sums) * sizes_.weight_bytes;
+    const auto partial = [&](std::int64_t sum) {
+      return reinterpret_cast<T*>(workspace + static_cast<std::size_t>(sum) * sizes_.weight_bytes);
     };
-    for_each_part(sizes_.parts, d_, [&](std::int64_t part, std::int64_t n0, std::int64_t n1) {
-      T* column = part_columns(columns, part);
-      std::fill_n(partial(part), d_.c_out * sizes_.depth, T{0});
-      for_each_chunk(n0, n1, sizes_.lines_per_chunk, d_,
-                     [&](auto group, auto rows, auto row, auto h_begin, auto h_end, auto n) {
-                       const Matrix<const T> a = patches(column, x, n, h_begin, h_end, group, row);
-                       gemm<T>(Transpose::yes, Transpose::no, d_.group_out(), sizes_.depth, rows, 1,
-                               dy + row * d_.c_out + group * d_.group_out(), d_.c_out, a.data,
-                               a.stride, 1, partial(part) + group * d_.group_out() * sizes_.depth,
-                               sizes_.depth);
-                     });
+    for_each_part(sizes_.gradient_parts, sizes_.sums * d_.groups, [&](Range own) {
+      for (std::int64_t sum = own.begin / d_.groups; sum * d_.groups < own.end; ++sum) {
+        const std::int64_t first = sum * d_.groups;
+        const Range groups{std::max<std::int64_t>(own.begin - first, 0),
+                           std::min(own.end - first, d_.groups)};
+        add_share(partial(sum), dy, x, {d_.n * sum / sizes_.sums, d_.n * (sum + 1) / sizes_.sums},
+                  groups, own_columns(columns));
+      }
     });
     const std::int64_t c_in = d_.group_in();
-    for (std::int64_t o = 0; o < d_.c_out; ++o)
-      for (std::int64_t c = 0; c < c_in; ++c)
-        for (std::int64_t tap = 0; tap < sizes_.taps; ++tap) {
-          T sum = 0;
-          for (std::int64_t part = 0; part < sizes_.parts; ++part) {
-            sum += partial(part)[(o * sizes_.taps + tap) * c_in + c];
+    for_each_part(sizes_.gradient_parts, d_.c_out, [&](Range outputs) {
+      for (std::int64_t o = outputs.begin; o < outputs.end; ++o)
+        for (std::int64_t c = 0; c < c_in; ++c)
+          for (std::int64_t tap = 0; tap < sizes_.taps; ++tap) {
+            T total = 0;
+            for (std::int64_t sum = 0; sum < sizes_.sums; ++sum) {
+              total += partial(sum)[(o * sizes_.taps + tap) * c_in + c];
+            }
+            dw[(o * c_in + c) * sizes_.taps + tap] = total;
           }
-          dw[(o * c_in + c) * sizes_.taps + tap] = sum;
-        }
+    });
   }
 
-  T* part_columns(std::byte* columns, std::int64_t part) const {
-    return reinterpret_cast<T*>(columns + static_cast<std::size_t>(part) * sizes_.column_bytes);
+  // sums[c_out][kh][kw][c] = what some images add to the gradient of the weights of some groups.
+  void add_share(T* sums, const T* dy, const Conv2dInput<T>& x, Range images, Range groups,
+                 T* column) const {
+    const std::int64_t size = d_.group_out() * sizes_.depth;
+    std::fill(sums + groups.begin * size, sums + groups.end * size, T{0});
+    for_each_chunk(images, groups, sizes_.lines_per_chunk, d_,
+                   [&](auto group, auto rows, auto row, auto h_begin, auto h_end, auto n) {
+                     const Matrix<const T> a = patches(column, x, n, h_begin, h_end, group, row);
+                     gemm<T>(Transpose::yes, Transpose::no, d_.group_out(), sizes_.depth, rows, 1,
+                             dy + row * d_.c_out + group * d_.group_out(), d_.c_out, a.data,
+                             a.stride, 1, sums + group * size, sizes_.depth);
+                   });
+  }
+
+  T* own_columns(std::byte* columns) const {
+    const auto thread = static_cast<std::size_t>(omp_get_thread_num());
+    return reinterpret_cast<T*>(columns + thread * sizes_.column_bytes);
   }
 
   // The input patches of a chunk as a matrix [rows, depth]: gathered into `column`, or x itself.

@@ -1,5 +1,6 @@
 // The engine of 3x3 convolutions with stride 1: decides how the work is cut and shared.
 #include <algorithm>
+#include <bit>
 
 #include "core/kernels/conv2d/kernel_plan.h"
 #include "core/kernels/conv2d/winograd/winograd.h"
@@ -11,6 +12,7 @@ namespace {
 
 // A chunk's planes fill about half of an L2 cache of 1 MB.
 constexpr std::int64_t kChunkFloats = 128 * 1024;
+constexpr std::int64_t kLeastChunk = 24, kLeastGradientChunk = 48;  // each adds once to all sums
 // The same when all threads work on one chunk, whose planes lie in the L3 cache.
 constexpr std::int64_t kSharedChunk = 72;
 // With that many channels the planes of the weights, 36 c k, outgrow the L2 cache.
@@ -35,6 +37,23 @@ WinogradSharing choose_sharing(const WinogradPlan& p) {
   return huge && p.tiles <= kMostSharedTiles ? WinogradSharing::columns : WinogradSharing::planes;
 }
 
+// The gradient of the weights is a sum over the tiles. With several sums, over shares of the tiles,
+// threads need not wait for each other; each costs that it is written and read once more. How many
+// there are follows from the shape alone, so that the bits do not depend on the threads. Where they
+// do not go round, all threads work on one sum after the other, which gives the same bits.
+constexpr std::int64_t kTilesOfSum = 1024, kLeastSums = 2, kMostSums = 16;
+
+void share_sums(WinogradPlan& p) {
+  p.sums = std::clamp<std::int64_t>(p.tiles / kTilesOfSum, kLeastSums, kMostSums);
+  p.sums = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(p.sums)));
+  const std::int64_t threads = num_threads(), turns = (p.sums + threads - 1) / threads;
+  const bool balanced = 8 * p.sums >= 7 * turns * threads;
+  if (balanced)
+    p.parts = std::min(threads, p.sums);
+  else
+    p.sharing = WinogradSharing::planes;
+}
+
 WinogradPlan plan_winograd(const Conv2dDims& d, Conv2dPass pass) {
   const WinogradKernels<float>& kernels = winograd<float>();
   const bool flip = pass == Conv2dPass::backward_input;
@@ -45,13 +64,16 @@ WinogradPlan plan_winograd(const Conv2dDims& d, Conv2dPass pass) {
   p.tiles_h = (p.h + 3) / 4, p.tiles_w = (p.w + 3) / 4, p.tiles = p.n * p.tiles_h * p.tiles_w;
   p.parts = std::min<std::int64_t>(num_threads(), p.tiles);
   p.sharing = choose_sharing(p);
+  p.sums = 1;
   p.columns = kernels.panel;
 
   const std::int64_t wanted = kChunkFloats / (kWinogradPlanes * (p.c + p.k)) / 24 * 24;
-  p.chunk = p.sharing == WinogradSharing::tiles    ? std::clamp<std::int64_t>(wanted, 24, 96)
+  const std::int64_t least = gradient ? kLeastGradientChunk : kLeastChunk;
+  p.chunk = p.sharing == WinogradSharing::tiles    ? std::clamp<std::int64_t>(wanted, least, 96)
             : p.sharing == WinogradSharing::planes ? kSharedChunk
                                                    : p.tiles;
   p.chunk = std::min(p.chunk, p.tiles);
+  if (gradient && p.sharing == WinogradSharing::tiles) share_sums(p);
 
   const bool own_tiles = p.sharing == WinogradSharing::tiles;
   const bool own_columns = p.sharing == WinogradSharing::columns;
@@ -60,7 +82,7 @@ WinogradPlan plan_winograd(const Conv2dDims& d, Conv2dPass pass) {
   p.source = add_planes(layout, own_tiles ? p.parts : 1, p.chunk, padded_row(p.c));
   p.product =
       add_planes(layout, own_tiles || own_columns ? p.parts : 1, p.chunk, padded_row(columns));
-  p.weight = add_planes(layout, own_columns || (own_tiles && gradient) ? p.parts : 1, p.c,
+  p.weight = add_planes(layout, own_columns ? p.parts : p.sums, p.c,
                         gradient ? padded_row(columns) : columns);
   p.zeros = layout.add(6 * std::max(p.c, p.k));
   p.floats = layout.size();

@@ -38,6 +38,7 @@ struct WinogradPlan {
   std::int64_t chunk;    // most tiles that are transformed at a time
   std::int64_t columns;  // of one block, when threads share by columns
   std::int64_t parts;    // most threads; no more than tiles
+  std::int64_t sums;     // of backward_weight: one for each of so many shares of the tiles
   WinogradSharing sharing;
   bool flip;  // weights as backward_input needs them
   WinogradBuffer source, product, weight;

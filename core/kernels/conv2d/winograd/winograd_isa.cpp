@@ -1,5 +1,7 @@
 #include "core/kernels/conv2d/winograd/winograd.h"
 
+#include <omp.h>
+
 #include "core/kernels/assert.h"
 #include "core/kernels/conv2d/microkernel_isa.h"
 #include "core/kernels/conv2d/winograd/transforms_isa.h"
@@ -332,12 +334,19 @@ void convolve(float* y, const Conv2dInput<float>& x, const float* w, const Winog
   }
 }
 
-// The gradient of the weights, in planes, from a part's own tiles.
+// Sum number i of a gradient, in planes.
+float* sum_of(const WinogradPlan& plan, float* workspace, std::int64_t i) {
+  return workspace + plan.weight.offset + i * plan.weight.per_part;
+}
+
+// The gradient of the weights, in planes: a sum for each share of the tiles.
 void correlate_tiles(const float* dy, const Conv2dInput<float>& x, const WinogradPlan& plan,
                      float* workspace) {
-  for_each_worker(plan, workspace, [&](const Worker& worker) {
+  for_each_part(plan.sums, [&](std::int64_t i) {
+    Worker worker(plan, workspace, omp_get_thread_num());
+    worker.weight = sum_of(plan, workspace, i);
     Update update = Update::assign;
-    for_each_chunk(worker.share({0, plan.tiles}), plan, [&](Range chunk) {
+    for_each_chunk(part({0, plan.tiles}, i, plan.sums), plan, [&](Range chunk) {
       source_to_planes(worker.source, x, chunk, worker);
       gradient_to_planes(worker.product, dy, chunk, {0, plan.k}, worker);
       multiply_by_gradient(worker, size(chunk), plan.k, update, 0, 1);
@@ -346,18 +355,22 @@ void correlate_tiles(const float* dy, const Conv2dInput<float>& x, const Winogra
   });
 }
 
-void correlate_planes(const float* dy, const Conv2dInput<float>& x, const WinogradPlan& plan,
-                      float* workspace) {
-  for_each_chunk({0, plan.tiles}, plan, [&](Range chunk) {
+// One of these sums, by all threads.
+void correlate_planes(const float* dy, const Conv2dInput<float>& x, std::int64_t sum,
+                      const WinogradPlan& plan, float* workspace) {
+  const Range tiles = part({0, plan.tiles}, sum, plan.sums);
+  for_each_chunk(tiles, plan, [&](Range chunk) {
     for_each_worker(plan, workspace, [&](const Worker& worker) {
       const Range own = worker.share(chunk);
       const std::int64_t skip = own.begin - chunk.begin;
       source_to_planes(worker.source + skip * plan.source.row, x, own, worker);
       gradient_to_planes(worker.product + skip * plan.product.row, dy, own, {0, plan.k}, worker);
     });
-    for_each_worker(plan, workspace, [&](const Worker& worker) {
+    for_each_part(plan.parts, [&](std::int64_t i) {
+      Worker worker(plan, workspace, i);
+      worker.weight = sum_of(plan, workspace, sum);
       multiply_by_gradient(worker, size(chunk), plan.k,
-                           chunk.begin == 0 ? Update::assign : Update::add, worker.number,
+                           chunk.begin == tiles.begin ? Update::assign : Update::add, i,
                            plan.parts);
     });
   });
@@ -385,13 +398,15 @@ void backward_weight(float* dw, const Conv2dInput<float>& x, const float* dy,
     if (plan.sharing == WinogradSharing::columns) {
       backward_weight_columns(dw, dy, x, plan, workspace);
     } else {
-      const bool own_tiles = plan.sharing == WinogradSharing::tiles;
-      own_tiles ? correlate_tiles(dy, x, plan, workspace)
-                : correlate_planes(dy, x, plan, workspace);
-      // plan_winograd() sees to it that every part has tiles, hence a sum
+      if (plan.sharing == WinogradSharing::tiles) {
+        correlate_tiles(dy, x, plan, workspace);
+      } else {
+        for (std::int64_t i = 0; i < plan.sums; ++i) correlate_planes(dy, x, i, plan, workspace);
+      }
+      // plan_winograd() sees to it that every share has tiles, hence a sum
       for_each_worker(plan, workspace, [&](const Worker& worker) {
-        planes_to_weights(dw, workspace + plan.weight.offset, own_tiles ? plan.parts : 1,
-                          worker.share({0, plan.c}), {0, plan.k}, plan);
+        planes_to_weights(dw, sum_of(plan, workspace, 0), plan.sums, worker.share({0, plan.c}),
+                          {0, plan.k}, plan);
       });
     }
   }
