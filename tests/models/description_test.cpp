@@ -51,7 +51,7 @@ TEST_CASE("the text of a network, field by field") {
 TEST_CASE("fields as a table, one a line") {
   const std::string table = models::to_table(models::to_fields(models::configure("resnet20")));
   CHECK(table.starts_with("block               basic\nblocks              3,3,3\n"));
-  CHECK(table.ends_with("\nfreeze_norm_scale   off\n"));
+  CHECK(table.ends_with("\ndrop_path           0\n"));
 }
 
 TEST_CASE("each field changes its own member") {
