@@ -180,8 +180,9 @@ inline OnnxGraph graph(pbf_reader message) {
 inline std::pair<std::string, std::string> entry(pbf_reader message) {
   std::pair<std::string, std::string> read;
   while (message.next()) {
-    REQUIRE((message.tag() == 1 || message.tag() == 2));
-    (message.tag() == 1 ? read.first : read.second) = message.get_string();
+    const auto tag = message.tag();  // taking the value resets it in debug builds
+    REQUIRE((tag == 1 || tag == 2));
+    (tag == 1 ? read.first : read.second) = message.get_string();
   }
   return read;
 }
