@@ -7,16 +7,18 @@
 namespace resgrad {
 namespace {
 
-std::atomic<TerminalStyle> style;
+// apart, since some compilers need a library for atomic structs
+std::atomic<bool> redraw = TerminalStyle{}.redraw, colour = TerminalStyle{}.colour;
 
 }  // namespace
 
 void set_terminal_style(TerminalStyle wanted) {
-  style = wanted;
+  redraw = wanted.redraw;
+  colour = wanted.colour;
 }
 
 TerminalStyle terminal_style() {
-  return style;
+  return {.redraw = redraw, .colour = colour};
 }
 
 bool can_redraw(std::FILE* stream) {
