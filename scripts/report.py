@@ -37,7 +37,7 @@ MOST_CLASSES = 20  # with a cell each in the confusion matrix
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; margin: 0 auto; max-width: 70rem; padding: 1rem; }
 h1 { font-size: 1.6rem; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; } h3 { margin-top: 2rem; }
-h1, h2, td { overflow-wrap: anywhere; }
+h1, h2, .settings td { overflow-wrap: anywhere; }
 svg { width: 100%; min-width: 44rem; height: auto; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
@@ -181,7 +181,7 @@ def time_part(folder):
 
 def settings_part(settings):
     rows = [[name, json.dumps(value)] for name, value in settings.items() if value not in ("", None, [])]
-    return f"<details><summary>All settings</summary>{table(['setting', 'value'], rows)}</details>"
+    return f"<details><summary>All settings</summary>{table(['setting', 'value'], rows, 'settings')}</details>"
 
 
 def run_part(args, name, folder):
@@ -215,12 +215,20 @@ def runs_page(args):
 # ---- a comparison --------------------------------------------------------------------------------
 
 
+def rounded(cell):
+    """Numbers with five digits; what is no number, and whole numbers, as they are."""
+    try:
+        return cell if cell.lstrip("-").isdigit() else f"{float(cell):.5g}"
+    except ValueError:
+        return cell
+
+
 def csv_part(path, title):
     if not path.is_file():
         return ""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
-    return f"<h2>{title}</h2>" + table(rows[0], rows[1:]) if rows else ""
+    return f"<h2>{title}</h2>" + table(rows[0], [[rounded(c) for c in row] for row in rows[1:]]) if rows else ""
 
 
 def comparison_page(args, folder):
