@@ -183,6 +183,16 @@ TEST_CASE("a batch of nothing passes in evaluation") {
   CHECK(all_close(layer.weight.grad(), {0, 0, 0}));
 }
 
+TEST_CASE("without channels batch_norm passes forward and backward, in evaluation") {
+  Layer layer(0, 1, DType::float32);
+  const Tensor x = Tensor::zeros({2, 0, 4, 4}).set_requires_grad();
+  const Tensor y = layer(x, {.training = false});
+  CHECK(y.shape() == x.shape());
+  y.sum().backward();
+  CHECK(x.grad().shape() == x.shape());
+  CHECK(layer.weight.grad().shape() == Shape{0});
+}
+
 TEST_CASE("batch_norm rejects what does not fit") {
   Layer layer(3, 1);
   Layer other(2, 1);
