@@ -14,12 +14,11 @@ Needs matplotlib and numpy; Debian's python3-matplotlib suffices. Exit code 1 wi
 import argparse
 import csv
 import re
-import sys
 from pathlib import Path
 
 # first: it says which package is missing
 from plots import (COLOURS, STYLES, InputError, add_foot, finish_axes, from_zero, panels, read_metrics,
-                   save, without_suffix)
+                   run_script, save, without_suffix)
 
 import numpy as np
 
@@ -180,17 +179,12 @@ def main():
     parser.add_argument("-o", "--out", metavar="OUT", type=Path,
                         help="write OUT.png and OUT.svg (default: RUN_DIR/compare)")
     args = parser.parse_args()
-    try:
-        out = without_suffix(args.out or args.run_dir / "compare")
-        save(plot(read_variants(args.run_dir)), out)
-        costs = read_costs(args.run_dir)
-        if all(column in values for column, *_ in COSTS for values in costs.values()) and costs:
-            save(plot_costs(costs), out.with_name(out.name + "-costs"))
-    except (InputError, OSError) as error:
-        print(f"plot_compare: {error}", file=sys.stderr)
-        return 1
-    return 0
+    out = without_suffix(args.out or args.run_dir / "compare")
+    save(plot(read_variants(args.run_dir)), out)
+    costs = read_costs(args.run_dir)
+    if all(column in values for column, *_ in COSTS for values in costs.values()) and costs:
+        save(plot_costs(costs), out.with_name(out.name + "-costs"))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

@@ -11,23 +11,14 @@ file is missing or is not of `resgrad eval --json`.
 """
 import argparse
 import json
-import sys
 from pathlib import Path
 
-from packages import need
+# first: it says which package is missing
+from plots import InputError, plt, run_script
 
-need("matplotlib", "numpy")
-import matplotlib  # noqa: E402
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402: the backend is chosen first
-import numpy as np  # noqa: E402
+import numpy as np
 
 MOST_NUMBERED = 20  # classes; more would not be legible
-
-
-class InputError(Exception):
-    pass
 
 
 def read(path):
@@ -67,7 +58,10 @@ def plot(title, names, counts, out):
                               color="white" if share[i, j] > 55 else "black")
     figure.colorbar(image, label="share of the label's images (%)", fraction=0.046, pad=0.04)
     figure.tight_layout()
-    figure.savefig(out, dpi=160)
+    try:
+        figure.savefig(out, dpi=160)
+    except ValueError as error:  # a suffix that is no format
+        raise InputError(f"{out}: {error}") from error
 
 
 def main():
@@ -76,14 +70,9 @@ def main():
     parser.add_argument("-o", "--out", type=Path, help="PNG or SVG to write [default: by the input]")
     args = parser.parse_args()
     out = args.out or args.json.with_suffix(".png")
-    try:
-        plot(*read(args.json), out)
-    except (InputError, OSError, ValueError) as error:
-        print(f"plot_confusion: {error}", file=sys.stderr)
-        return 1
+    plot(*read(args.json), out)
     print(out)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

@@ -10,12 +10,11 @@ sentence when the file is missing or malformed.
 """
 import argparse
 import csv
-import sys
 from pathlib import Path
 
 # first: it says which package is missing
-from plots import (COLOURS, GREY, InputError, add_foot, finish_axes, panels, read_metrics, save,
-                   without_suffix)
+from plots import (COLOURS, GREY, InputError, add_foot, finish_axes, panels, read_metrics, run_script,
+                   save, without_suffix)
 
 import numpy as np
 
@@ -51,15 +50,10 @@ def main():
     parser.add_argument("-o", "--out", metavar="OUT", type=Path,
                         help="write OUT.png and OUT.svg (default: CSV without its ending)")
     args = parser.parse_args()
-    try:
-        points = read_metrics(args.table, COLUMNS)
-        save(plot(points, read_marks(args.table)),
-             without_suffix(args.out or args.table.with_suffix("")))
-    except (InputError, OSError) as error:
-        print(f"plot_find_lr: {error}", file=sys.stderr)
-        return 1
-    return 0
+    points = read_metrics(args.table, COLUMNS)
+    save(plot(points, read_marks(args.table)),
+         without_suffix(args.out or args.table.with_suffix("")))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

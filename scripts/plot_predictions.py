@@ -11,10 +11,9 @@ python3-matplotlib. Exit code 1 with one sentence when a file is missing or malf
 """
 import argparse
 import json
-import sys
 from pathlib import Path
 
-from plots import COLOURS, GREY, InputError, panels, plt, save, without_suffix
+from plots import COLOURS, GREY, InputError, panels, plt, run_script, save, without_suffix
 
 COLUMNS = 5
 RIGHT, WRONG = COLOURS[2], COLOURS[1]
@@ -55,16 +54,11 @@ def main():
     parser.add_argument("predictions", type=Path, help="output of resgrad predict --json --save-images")
     parser.add_argument("-o", "--out", metavar="OUT", type=Path, help="write OUT.png and OUT.svg")
     args = parser.parse_args()
-    try:
-        predictions = read_predictions(args.predictions)
-        if not predictions:
-            raise InputError(f"{args.predictions}: no prediction is recorded")
-        save(plot(predictions), without_suffix(args.out or args.predictions.with_suffix("")))
-    except (InputError, OSError) as error:
-        print(f"plot_predictions: {error}", file=sys.stderr)
-        return 1
-    return 0
+    predictions = read_predictions(args.predictions)
+    if not predictions:
+        raise InputError(f"{args.predictions}: no prediction is recorded")
+    save(plot(predictions), without_suffix(args.out or args.predictions.with_suffix("")))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

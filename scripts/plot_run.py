@@ -13,12 +13,11 @@ or malformed.
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
 
 # first: it says which package is missing
 from plots import (COLOURS, GREY, InputError, add_foot, finish_axes, from_zero, panels, read_metrics,
-                   save, without_suffix)
+                   run_script, save, without_suffix)
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -110,14 +109,9 @@ def main():
         parser.error("several runs need -o OUT")
     if len({f.resolve() for f in args.run_dirs}) < len(args.run_dirs):
         parser.error("each RUN_DIR once, please")
-    try:
-        runs = dict(zip(names_of(args.run_dirs), map(read_run, args.run_dirs)))
-        save(plot(runs), without_suffix(args.out or args.run_dirs[0] / "run"))
-    except (InputError, OSError) as error:
-        print(f"plot_run: {error}", file=sys.stderr)
-        return 1
-    return 0
+    runs = dict(zip(names_of(args.run_dirs), map(read_run, args.run_dirs)))
+    save(plot(runs), without_suffix(args.out or args.run_dirs[0] / "run"))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

@@ -1,6 +1,8 @@
 """What the plot scripts share: reading metrics.csv, the look, and saving as PNG and SVG."""
 import csv
 import math
+import sys
+from pathlib import Path
 
 from packages import need
 
@@ -19,7 +21,16 @@ GREY = "#555555"
 
 
 class InputError(Exception):
-    pass
+    """What the user can mend."""
+
+
+def run_script(main):
+    """The process ends as main() does; with one line on standard error and exit code 1 for what the
+    user can mend."""
+    try:
+        sys.exit(main())
+    except (InputError, OSError) as error:
+        sys.exit(f"{Path(sys.argv[0]).stem}: {error}")
 
 
 def read_metrics(path, columns, optional=()):

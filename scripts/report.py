@@ -20,7 +20,6 @@ import html
 import io
 import json
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from pathlib import Path
 import plots
 import plot_compare
 import plot_run
-from plots import InputError
+from plots import InputError, run_script
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_WRONG = 20
@@ -262,18 +261,13 @@ def main():
     parser.add_argument("--no-evaluation", action="store_true", help="no classes and no images")
     args = parser.parse_args()
     out = args.out or args.folders[0] / "report.html"
-    try:
-        compares = [f for f in args.folders if (f / "runs.csv").is_file()]
-        if compares and len(args.folders) > 1:
-            raise InputError(f"{compares[0]}: expected runs, or one comparison alone, got both")
-        out.write_text(page(*(comparison_page(args, compares[0]) if compares else runs_page(args))),
-                       encoding="utf-8")
-    except (InputError, OSError) as error:
-        print(f"report: {error}", file=sys.stderr)
-        return 1
+    compares = [f for f in args.folders if (f / "runs.csv").is_file()]
+    if compares and len(args.folders) > 1:
+        raise InputError(f"{compares[0]}: expected runs, or one comparison alone, got both")
+    out.write_text(page(*(comparison_page(args, compares[0]) if compares else runs_page(args))),
+                   encoding="utf-8")
     print(out)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)
