@@ -26,6 +26,13 @@ Random::Random(std::uint64_t seed, Purpose purpose, std::uint32_t epoch, std::ui
       counter_{static_cast<std::uint32_t>(purpose) << 28, epoch, static_cast<std::uint32_t>(sample),
                static_cast<std::uint32_t>(sample >> 32)} {}
 
+void Random::seek(std::uint32_t block) {
+  constexpr std::uint32_t kPurpose = 0xF0000000;
+  counter_[0] = (counter_[0] & kPurpose) | block;
+  used_ = 4;
+  has_spare_ = false;
+}
+
 std::uint32_t Random::next_u32() {
   if (used_ == 4) {
     block_ = philox4x32(counter_, key_);

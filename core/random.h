@@ -24,6 +24,10 @@ class Random {
   explicit Random(std::uint64_t seed, Purpose purpose, std::uint32_t epoch = 0,
                   std::uint64_t sample = 0);
 
+  /// Goes to block number `block` of the sequence, which has the words 4 * block and on: two values
+  /// of uniform() or of normal(). So that parts of a sequence are drawn by several threads.
+  void seek(std::uint32_t block);
+
   std::uint32_t next_u32();
   /// Uniform in [0, 1): a multiple of 2^-53, from two words.
   double uniform();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/kernels/threads.h"
 #include "core/random.h"
 
 namespace resgrad::init {
@@ -14,14 +15,24 @@ Random next_sequence() {
   return Random(state.seed, Purpose::init, 0, state.count++);
 }
 
-// Fills the weight in memory order with draw(random).
+// Fills the weight in memory order with draw(random), which takes half a block of the sequence.
+// Threads draw parts of it: the values are those of one sequence, whoever draws them.
 template <class Draw>
-void fill(Tensor& weight, Draw&& draw) {
-  Random random = next_sequence();
+void fill(Tensor& weight, const Draw& draw) {
+  constexpr std::int64_t kPart = 4096;  // values
+  const Random sequence = next_sequence();
   if (state.skip) return;
   weight.detach().bump_version();
   visit_floating(weight.dtype(), "init", [&]<class T>() {
-    std::generate_n(weight.data<T>(), weight.numel(), [&] { return static_cast<T>(draw(random)); });
+    T* const values = weight.data<T>();
+    const std::int64_t count = weight.numel();
+#pragma omp parallel for schedule(static) num_threads(kernels::threads_for(count))
+    for (std::int64_t begin = 0; begin < count; begin += kPart) {
+      Random random = sequence;
+      random.seek(static_cast<std::uint32_t>(begin / 2));
+      std::generate_n(values + begin, std::min(kPart, count - begin),
+                      [&] { return static_cast<T>(draw(random)); });
+    }
   });
 }
 

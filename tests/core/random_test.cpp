@@ -27,6 +27,18 @@ TEST_CASE("a sequence is the blocks of its counter in order") {
   }
 }
 
+TEST_CASE("a sequence goes on from any of its blocks") {
+  Random whole(7, Purpose::augment, 3, 5);
+  std::vector<double> uniform(20);
+  for (double& value : uniform) value = whole.uniform();
+  for (const std::size_t i : {std::size_t{6}, std::size_t{0}, std::size_t{18}}) {
+    whole.normal();  // what was drawn before, and the second of a pair, does not matter
+    whole.seek(static_cast<std::uint32_t>(i / 2));
+    CHECK(whole.uniform() == uniform[i]);
+    CHECK(whole.uniform() == uniform[i + 1]);
+  }
+}
+
 TEST_CASE("the same key repeats, any other key gives another sequence") {
   const auto first = [](std::uint64_t seed, Purpose purpose, std::uint32_t epoch,
                         std::uint64_t sample) {

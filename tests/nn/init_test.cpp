@@ -6,8 +6,10 @@
 #include <cmath>
 
 #include "core/ops/shaping.h"
+#include "core/random.h"
 #include "nn/nn.h"
 #include "tests/support/compare.h"
+#include "tests/support/guards.h"
 #include "tests/support/random_tensor.h"
 
 using namespace resgrad;
@@ -74,6 +76,24 @@ TEST_CASE("uniform weights fill the interval from -bound to bound") {
   CHECK(s.high > 1.998);
   CHECK(s.low >= -2);
   CHECK(s.low < -1.998);
+}
+
+TEST_CASE("weights are those of one sequence, for any number of threads") {
+  for (const Shape& shape : {kShape, Shape{3, 5, 3, 3}}) {
+    for (const DType dtype : {DType::float32, DType::float64}) {
+      std::vector<double> normal(static_cast<std::size_t>(numel(shape)));
+      Random random(1, Purpose::init);
+      for (double& value : normal) value = 0.5 * random.normal();
+      const Tensor want = Tensor::from(normal, shape).to(dtype);
+      for (const int threads : {1, 2, 3}) {
+        const ThreadsGuard team(threads);
+        const InitScope scope(1);
+        const Tensor weight = Tensor::empty(shape, dtype);
+        init::normal_(weight, 0.5);
+        CHECK(bit_equal(weight, want));
+      }
+    }
+  }
 }
 
 TEST_CASE("Dirac filters pass their channel on, the others stay as they are") {
