@@ -81,13 +81,15 @@ std::string_view conv2d_engine_setting();
 template <class T>
 const Conv2dEngine<T>& reference_conv2d();
 
-/// Winograd's F(4x4, 3x3), for 3x3 taps with stride 1: a quarter of the multiplications.
+/// Winograd's F(4x4, 3x3), for 3x3 taps with stride 1, dense or in groups whose channels fill whole
+/// vectors: a quarter of the multiplications.
 const Conv2dEngine<float>& winograd_conv2d();
 
 /// 3x3 taps in groups of 2, 4, 8 or 16 channels, stride 1 or 2.
 const Conv2dEngine<float>& grouped_conv2d();
 
-/// Implicit matrix products, for dense convolutions of any size and stride without dilation.
+/// Implicit matrix products, for convolutions of any size and stride without dilation, dense or in
+/// groups whose channels fill whole vectors.
 const Conv2dEngine<float>& direct_conv2d();
 
 }  // namespace resgrad::kernels

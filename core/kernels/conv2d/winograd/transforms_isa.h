@@ -79,22 +79,22 @@ struct Tile {
   std::int64_t below;               // floats from a pixel to that of the tile below
 };
 
-// The tile whose first pixel, which may lie in the padding, is (h, w) of image n.
+// The tile whose first pixel, which may lie in the padding, is (h, w) of image n; `zeros` are those
+// of kSize pixels.
 template <int kSize>
 RESGRAD_INLINE Tile<kSize> find_tile(const float* images, const float* zeros, std::int64_t n,
                                      std::int64_t h, std::int64_t w, std::int64_t height,
-                                     std::int64_t width, std::int64_t channels) {
+                                     std::int64_t width, std::int64_t pixel) {
   Tile<kSize> tile;
   tile.begin = w < 0 ? -w : 0;
   tile.end = width - w < kSize ? width - w : kSize;
-  tile.stride = channels;
+  tile.stride = pixel;
   tile.top = h < 0 ? -h : 0;
   tile.bottom = height - h < kSize ? height - h : kSize;
-  tile.below = 4 * width * channels;
+  tile.below = 4 * width * pixel;
   for (int i = 0; i < kSize; ++i) {
     const bool inside = h + i >= 0 && h + i < height;
-    tile.row[i] =
-        inside ? images + ((n * height + h + i) * width + w + tile.begin) * channels : zeros;
+    tile.row[i] = inside ? images + ((n * height + h + i) * width + w + tile.begin) * pixel : zeros;
   }
   return tile;
 }

@@ -55,7 +55,7 @@ void source_to_planes_as(float* planes, const Conv2dInput<float>& x, Range tiles
   const WinogradPlan& plan = worker.plan;
   for_each_tile(tiles, plan, [&](auto i, auto n, auto th, auto tw) {
     const auto tile =
-        find_tile<6>(x.x, worker.zeros, n, 4 * th - 1, 4 * tw - 1, plan.h, plan.w, plan.c);
+        find_tile<6>(x.x, worker.zeros, n, 4 * th - 1, 4 * tw - 1, plan.h, plan.w, plan.c_pixel);
     float* to = planes + i * plan.source.row;
     for (std::int64_t c = 0; c < plan.c; c += kLanes) {
       const auto transform = [](Vector* t, const Vector* f) { transform_input(t, f); };
@@ -83,7 +83,8 @@ void gradient_to_planes(float* planes, const float* dy, Range tiles, Range chann
   RESGRAD_ASSERT(size(tiles) <= plan.chunk && plan.k % kLanes == 0);
   RESGRAD_ASSERT(size(channels) % kLanes == 0 && size(channels) <= plan.product.row);
   for_each_tile(tiles, plan, [&](auto i, auto n, auto th, auto tw) {
-    const auto tile = find_tile<4>(dy, worker.zeros, n, 4 * th, 4 * tw, plan.h, plan.w, plan.k);
+    const auto tile =
+        find_tile<4>(dy, worker.zeros, n, 4 * th, 4 * tw, plan.h, plan.w, plan.k_pixel);
     float* to = planes + i * plan.product.row;
     for (std::int64_t c = channels.begin; c < channels.end; c += kLanes, to += kLanes) {
       transform_in(
@@ -97,11 +98,11 @@ void gradient_to_planes(float* planes, const float* dy, Range tiles, Range chann
 void planes_to_output(float* y, const float* planes, Range tiles, Range channels,
                       const WinogradPlan& plan) {
   for_each_tile(tiles, plan, [&](auto i, auto n, auto th, auto tw) {
-    float* to = y + ((n * plan.h + 4 * th) * plan.w + 4 * tw) * plan.k;
+    float* to = y + ((n * plan.h + 4 * th) * plan.w + 4 * tw) * plan.k_pixel;
     const std::int64_t h = least(4, plan.h - 4 * th), w = least(4, plan.w - 4 * tw);
     const float* from = planes + i * plan.product.row;
     for (std::int64_t k = channels.begin; k < channels.end; k += kLanes, from += kLanes) {
-      transform_out(to + k, plan.w * plan.k, plan.k, h, w, from, plan.product.plane);
+      transform_out(to + k, plan.w * plan.k_pixel, plan.k_pixel, h, w, from, plan.product.plane);
     }
   });
 }
@@ -239,6 +240,12 @@ void multiply_by_gradient(const Worker& worker, std::int64_t tiles, std::int64_t
 
 // ---- passes
 
+// The weights of a group, or where their gradient goes.
+template <class T>
+T* weights_of(T* w, std::int64_t group, const WinogradPlan& plan) {
+  return w + group * plan.c * plan.k * kTaps;
+}
+
 // Within a parallel region: calls f(worker) for all parts of the plan, then waits.
 template <class F>
 RESGRAD_INLINE void for_each_worker(const WinogradPlan& plan, float* workspace, const F& f) {
@@ -262,14 +269,20 @@ void for_each_block(const Worker& worker, const F& f) {
   }
 }
 
+// Some tiles by one worker, whose weights are in planes.
+void convolve_chunks(float* y, const Conv2dInput<float>& x, Range tiles, const Worker& worker) {
+  const WinogradPlan& plan = worker.plan;
+  for_each_chunk(tiles, plan, [&](Range chunk) {
+    source_to_planes(worker.source, x, chunk, worker);
+    multiply_by_weights(worker, size(chunk), plan.k, 0, 1);
+    planes_to_output(y, worker.product, chunk, {0, plan.k}, plan);
+  });
+}
+
 void convolve_tiles(float* y, const Conv2dInput<float>& x, const WinogradPlan& plan,
                     float* workspace) {
   for_each_worker(plan, workspace, [&](const Worker& worker) {
-    for_each_chunk(worker.share({0, plan.tiles}), plan, [&](Range chunk) {
-      source_to_planes(worker.source, x, chunk, worker);
-      multiply_by_weights(worker, size(chunk), plan.k, 0, 1);
-      planes_to_output(y, worker.product, chunk, {0, plan.k}, plan);
-    });
+    convolve_chunks(y, x, worker.share({0, plan.tiles}), worker);
   });
 }
 
@@ -316,27 +329,62 @@ void convolve_columns(float* y, const Conv2dInput<float>& x, const float* w,
   });
 }
 
+// One group after the other, each by all threads. All parts of the workspace are free again when a
+// thread comes to the next group: it waits for the others before it writes what they read.
+void convolve_one_by_one(float* y, const Conv2dInput<float>& x, const float* w,
+                         const WinogradPlan& plan, float* workspace) {
+  for (std::int64_t g = 0; g < plan.groups; ++g) {
+    float* y_g = y + g * plan.k;
+    const float* w_g = weights_of(w, g, plan);
+    const Conv2dInput<float> x_g = from_channel(x, g * plan.c);
+    if (plan.sharing == WinogradSharing::columns) {
+      convolve_columns(y_g, x_g, w_g, plan, workspace);
+      continue;
+    }
+    for_each_worker(plan, workspace, [&](const Worker& worker) {
+      weights_to_planes(worker.weight, w_g, worker.share({0, plan.c}), {0, plan.k}, plan);
+    });
+    plan.sharing == WinogradSharing::tiles ? convolve_tiles(y_g, x_g, plan, workspace)
+                                           : convolve_planes(y_g, x_g, plan, workspace);
+  }
+}
+
+void convolve_groups(float* y, const Conv2dInput<float>& x, const float* w,
+                     const WinogradPlan& plan, float* workspace) {
+  for_each_worker(plan, workspace, [&](const Worker& worker) {
+    for_each_group(
+        worker.share({0, plan.groups * plan.tiles}), plan.tiles, [&](std::int64_t g, Range tiles) {
+          weights_to_planes(worker.weight, weights_of(w, g, plan), {0, plan.c}, {0, plan.k}, plan);
+          convolve_chunks(y + g * plan.k, from_channel(x, g * plan.c), tiles, worker);
+        });
+  });
+}
+
 void convolve(float* y, const Conv2dInput<float>& x, const float* w, const WinogradPlan& plan,
               float* workspace) {
-  fill_zero(workspace + plan.zeros, 6 * plan.c);
+  fill_zero(workspace + plan.zeros, 6 * plan.c_pixel);
   const int threads = static_cast<int>(plan.parts);
 #pragma omp parallel num_threads(threads)
-  {
-    if (plan.sharing == WinogradSharing::columns) {
-      convolve_columns(y, x, w, plan, workspace);
-    } else {
-      for_each_worker(plan, workspace, [&](const Worker& worker) {
-        weights_to_planes(worker.weight, w, worker.share({0, plan.c}), {0, plan.k}, plan);
-      });
-      plan.sharing == WinogradSharing::tiles ? convolve_tiles(y, x, plan, workspace)
-                                             : convolve_planes(y, x, plan, workspace);
-    }
-  }
+  plan.sharing == WinogradSharing::groups ? convolve_groups(y, x, w, plan, workspace)
+                                          : convolve_one_by_one(y, x, w, plan, workspace);
 }
 
 // Sum number i of a gradient, in planes.
 float* sum_of(const WinogradPlan& plan, float* workspace, std::int64_t i) {
   return workspace + plan.weight.offset + i * plan.weight.per_part;
+}
+
+// One of these sums, by one worker, which has its place as `weight`.
+void correlate_chunks(const float* dy, const Conv2dInput<float>& x, std::int64_t sum,
+                      const Worker& worker) {
+  const WinogradPlan& plan = worker.plan;
+  Update update = Update::assign;
+  for_each_chunk(part({0, plan.tiles}, sum, plan.sums), plan, [&](Range chunk) {
+    source_to_planes(worker.source, x, chunk, worker);
+    gradient_to_planes(worker.product, dy, chunk, {0, plan.k}, worker);
+    multiply_by_gradient(worker, size(chunk), plan.k, update, 0, 1);
+    update = Update::add;
+  });
 }
 
 // The gradient of the weights, in planes: a sum for each share of the tiles.
@@ -345,13 +393,7 @@ void correlate_tiles(const float* dy, const Conv2dInput<float>& x, const Winogra
   for_each_part(plan.sums, [&](std::int64_t i) {
     Worker worker(plan, workspace, omp_get_thread_num());
     worker.weight = sum_of(plan, workspace, i);
-    Update update = Update::assign;
-    for_each_chunk(part({0, plan.tiles}, i, plan.sums), plan, [&](Range chunk) {
-      source_to_planes(worker.source, x, chunk, worker);
-      gradient_to_planes(worker.product, dy, chunk, {0, plan.k}, worker);
-      multiply_by_gradient(worker, size(chunk), plan.k, update, 0, 1);
-      update = Update::add;
-    });
+    correlate_chunks(dy, x, i, worker);
   });
 }
 
@@ -389,27 +431,53 @@ void backward_weight_columns(float* dw, const float* dy, const Conv2dInput<float
   });
 }
 
+void backward_weight_one_by_one(float* dw, const Conv2dInput<float>& x, const float* dy,
+                                const WinogradPlan& plan, float* workspace) {
+  for (std::int64_t g = 0; g < plan.groups; ++g) {
+    float* dw_g = weights_of(dw, g, plan);
+    const float* dy_g = dy + g * plan.k;
+    const Conv2dInput<float> x_g = from_channel(x, g * plan.c);
+    if (plan.sharing == WinogradSharing::columns) {
+      backward_weight_columns(dw_g, dy_g, x_g, plan, workspace);
+      continue;
+    }
+    if (plan.sharing == WinogradSharing::tiles) {
+      correlate_tiles(dy_g, x_g, plan, workspace);
+    } else {
+      for (std::int64_t i = 0; i < plan.sums; ++i) correlate_planes(dy_g, x_g, i, plan, workspace);
+    }
+    // plan_winograd() sees to it that every share has tiles, hence a sum
+    for_each_worker(plan, workspace, [&](const Worker& worker) {
+      planes_to_weights(dw_g, sum_of(plan, workspace, 0), plan.sums, worker.share({0, plan.c}),
+                        {0, plan.k}, plan);
+    });
+  }
+}
+
+void backward_weight_groups(float* dw, const Conv2dInput<float>& x, const float* dy,
+                            const WinogradPlan& plan, float* workspace) {
+  for_each_worker(plan, workspace, [&](const Worker& own) {
+    Worker worker = own;
+    const std::int64_t first_sum = own.number * plan.sums;
+    const Range groups = own.share({0, plan.groups});
+    for (std::int64_t g = groups.begin; g < groups.end; ++g) {
+      for (std::int64_t i = 0; i < plan.sums; ++i) {
+        worker.weight = sum_of(plan, workspace, first_sum + i);
+        correlate_chunks(dy + g * plan.k, from_channel(x, g * plan.c), i, worker);
+      }
+      planes_to_weights(weights_of(dw, g, plan), sum_of(plan, workspace, first_sum), plan.sums,
+                        {0, plan.c}, {0, plan.k}, plan);
+    }
+  });
+}
+
 void backward_weight(float* dw, const Conv2dInput<float>& x, const float* dy,
                      const WinogradPlan& plan, float* workspace) {
-  fill_zero(workspace + plan.zeros, 6 * (plan.c > plan.k ? plan.c : plan.k));
+  fill_zero(workspace + plan.zeros, 6 * most(plan.c_pixel, plan.k_pixel));
   const int threads = static_cast<int>(plan.parts);
 #pragma omp parallel num_threads(threads)
-  {
-    if (plan.sharing == WinogradSharing::columns) {
-      backward_weight_columns(dw, dy, x, plan, workspace);
-    } else {
-      if (plan.sharing == WinogradSharing::tiles) {
-        correlate_tiles(dy, x, plan, workspace);
-      } else {
-        for (std::int64_t i = 0; i < plan.sums; ++i) correlate_planes(dy, x, i, plan, workspace);
-      }
-      // plan_winograd() sees to it that every share has tiles, hence a sum
-      for_each_worker(plan, workspace, [&](const Worker& worker) {
-        planes_to_weights(dw, sum_of(plan, workspace, 0), plan.sums, worker.share({0, plan.c}),
-                          {0, plan.k}, plan);
-      });
-    }
-  }
+  plan.sharing == WinogradSharing::groups ? backward_weight_groups(dw, x, dy, plan, workspace)
+                                          : backward_weight_one_by_one(dw, x, dy, plan, workspace);
 }
 
 }  // namespace
