@@ -46,11 +46,10 @@ void cut_gradient(DirectPlan& p, std::int64_t rows) {
 }
 
 // Fills in how the product over plan.grid is cut and laid out.
-void lay_out(DirectPlan& p, Conv2dPass pass) {
+void lay_out(DirectPlan& p, Conv2dPass pass, bool prepared = false) {
   const bool gradient = pass == Conv2dPass::backward_weight;
   const TapGrid& g = p.grid;
   const std::int64_t rows = g.n * g.grid_h * g.grid_w, line = g.taps_w * g.channels;
-  p.parts = std::min<std::int64_t>(num_threads(), rows * p.groups);
   p.lines = std::clamp<std::int64_t>(kLineDepth / std::max<std::int64_t>(1, line), 1,
                                      std::max<std::int64_t>(1, g.taps_h));
   p.gathered_row = padded_row(p.lines * line + (g.channels % 16 == 0 ? 0 : 15));  // see copy_over()
@@ -58,6 +57,12 @@ void lay_out(DirectPlan& p, Conv2dPass pass) {
   p.block = gradient ? kGradientRows
                      : std::clamp<std::int64_t>(kGatheredFloats / p.gathered_row / 24 * 24, 24, 96);
   p.block = std::min(p.block, rows);
+
+  // Threads that blocks do not keep busy share columns too; each gathers the same pixels then.
+  const std::int64_t threads = num_threads(), items = p.groups * ceil_div(rows, p.block);
+  const std::int64_t panels = ceil_div(p.target.columns, direct<float>().panel);
+  p.column_parts = threads == 1 ? 1 : std::clamp<std::int64_t>(2 * threads / items, 1, panels);
+  p.parts = std::min(threads, items * p.column_parts);
 
   const bool pointwise = g.taps_h == 1 && g.taps_w == 1 && g.step_h == 1 && g.step_w == 1;
   p.in_place = pointwise && g.first_h == 0 && g.first_w == 0 && g.grid_h == g.source_h &&
@@ -74,14 +79,14 @@ void lay_out(DirectPlan& p, Conv2dPass pass) {
   p.result_size = p.packs_gradients ? (p.block + 1) * p.target.columns  // see gradient_panel()
                   : gradient        ? 0
                                     : p.block * p.result_row;
-  p.packed = layout.add(p.packed_size * p.groups * (gradient ? p.sums : 1));
+  p.packed = layout.add(prepared ? 0 : p.packed_size * p.groups * (gradient ? p.sums : 1));
   p.gathered = layout.add(p.gathered_size * p.parts);
   p.tiles = layout.add(p.tiles_size * p.parts);
   p.result = layout.add(p.result_size * p.parts);
   p.floats = layout.size();
 }
 
-DirectPlan plan_forward(const Conv2dDims& d, Conv2dPass pass) {
+DirectPlan plan_forward(const Conv2dDims& d, Conv2dPass pass, bool prepared = false) {
   DirectPlan p{};
   const std::int64_t c = d.group_in(), k = d.group_out(), taps = d.k_h * d.k_w;
   p.groups = d.groups;
@@ -89,7 +94,7 @@ DirectPlan plan_forward(const Conv2dDims& d, Conv2dPass pass) {
             d.c_in, d.k_h,     d.k_w,     d.stride_h, d.stride_w, -d.pad_h, -d.pad_w};
   p.target = {d.h_out(), d.w_out(), k, d.c_out, 1, 1, 0, 0};
   p.weights = {0, d.k_w, 1, taps, c * taps, k * c * taps};
-  lay_out(p, pass);
+  lay_out(p, pass, prepared);
   return p;
 }
 
@@ -156,6 +161,13 @@ class DirectConv2d final : public Conv2dEngine<float> {
         pass == Conv2dPass::backward_weight ? kernels.backward_weight : kernels.convolve,
         pass == Conv2dPass::backward_input ? plan_backward_input(d)
                                            : std::vector{plan_forward(d, pass)});
+  }
+
+  std::unique_ptr<const Conv2dInferencePlan> plan_inference(const Conv2dDims& d) const override {
+    const auto& kernels = direct<float>();
+    const DirectPlan plan = plan_forward(d, Conv2dPass::forward, true);
+    return std::make_unique<KernelInferencePlan<DirectPlan>>(kernels.prepare, kernels.infer, plan,
+                                                             d.groups * plan.packed_size);
   }
 };
 

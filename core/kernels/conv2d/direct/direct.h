@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "core/kernels/conv2d/epilogue.h"
 #include "core/kernels/conv2d/input.h"
 
 namespace resgrad::kernels {
@@ -45,6 +46,7 @@ struct DirectPlan {
                                                         // in pieces of the depth
   std::int64_t lines;                                   // of taps that are gathered at a time
   std::int64_t block;                                   // rows that are gathered at a time
+  std::int64_t column_parts;                            // of a block, where blocks are few
   std::int64_t unit_depth;                              // of gathered pixels, for a gradient
   bool in_place;                                        // row r is pixel r of x: 1x1, stride 1
   bool packs_gradients;                                 // dy and the pixels are packed
@@ -65,6 +67,10 @@ struct DirectKernels {
   /// dw = the sum over positions of taps of x times dy.
   void (*backward_weight)(T* dw, const Conv2dInput<T>& x, const T* dy, const DirectPlan& plan,
                           T* workspace);
+  /// For inference: packed weights, and y with an epilogue from them.
+  void (*prepare)(T* weights, const T* w, const DirectPlan& plan);
+  void (*infer)(T* y, const Conv2dInput<T>& x, const T* weights, const Conv2dEpilogue& epilogue,
+                const DirectPlan& plan, T* workspace);
 };
 
 /// For float.

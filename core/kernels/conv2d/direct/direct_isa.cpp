@@ -4,6 +4,7 @@
 
 #include "core/kernels/assert.h"
 #include "core/kernels/conv2d/microkernel_isa.h"
+#include "core/kernels/conv2d/output_isa.h"
 #include "core/kernels/norm_relu_isa.h"
 #include "core/kernels/range_isa.h"
 
@@ -158,10 +159,10 @@ void pack_weights(float* packed, const float* w, const DirectPlan& plan) {
   }
 }
 
-// result (+)= a [rows, depth] times these rows of the packed weights.
+// result (+)= a [rows, depth] times these rows and columns of the packed weights.
 void multiply(float* result, std::int64_t result_row, const float* a, std::int64_t a_row,
-              const float* packed, std::int64_t rows, Range depths, bool in_place,
-              const DirectPlan& plan, Upcoming& upcoming) {
+              const float* packed, std::int64_t rows, Range depths, Range own_columns,
+              bool in_place, const DirectPlan& plan, Upcoming& upcoming) {
   const std::int64_t columns = plan.target.columns;
   const std::int64_t full = plan.grid.taps_h * plan.grid.taps_w * plan.grid.channels;
   const std::int64_t slices = parts_of(depths, kDepth);
@@ -170,7 +171,7 @@ void multiply(float* result, std::int64_t result_row, const float* a, std::int64
     const Update update = slice.begin > 0                ? Update::add
                           : in_place && columns > kPanel ? Update::assign_distant
                                                          : Update::assign;
-    for (std::int64_t q = 0; q < columns; q += kPanel) {
+    for (std::int64_t q = own_columns.begin; q < own_columns.end; q += kPanel) {
       const std::int64_t width = least(kPanel, columns - q);
       multiply_panel(rows, width, size(slice),
                      {a + slice.begin - depths.begin, a_row, LeftLayout::rows},
@@ -180,9 +181,9 @@ void multiply(float* result, std::int64_t result_row, const float* a, std::int64
   }
 }
 
-// Copies the rows of a result to their pixels, and prefetches those of the next block: the hardware
-// prefetcher does not follow strides of several pixels.
-void scatter(float* y, const float* result, Range rows, const DirectPlan& plan) {
+// Copies columns of the rows of a result to their pixels, and prefetches those of the next block:
+// the hardware prefetcher does not follow strides of several pixels.
+void scatter(float* y, const float* result, Range rows, Range columns, const DirectPlan& plan) {
   const TapTarget& t = plan.target;
   const std::int64_t ahead = plan.block / plan.grid.grid_w * t.step_h * t.w * t.pixel;
   for_each_line(rows, plan.grid, [&](auto row, auto n, auto i, auto j, auto count) {
@@ -190,8 +191,10 @@ void scatter(float* y, const float* result, Range rows, const DirectPlan& plan) 
     float* to = y + ((n * t.h + h) * t.w + w) * t.pixel;
     const float* from = result + row * plan.result_row;
     for (std::int64_t k = 0; k < count; ++k, to += t.step_w * t.pixel, from += plan.result_row) {
-      for (std::int64_t c = 0; c < t.columns; c += 16) __builtin_prefetch(to + ahead + c, 1, 2);
-      copy(to, from, t.columns);
+      for (std::int64_t c = columns.begin; c < columns.end; c += 16) {
+        __builtin_prefetch(to + ahead + c, 1, 2);
+      }
+      copy(to + columns.begin, from + columns.begin, size(columns));
     }
   });
 }
@@ -210,16 +213,27 @@ Upcoming::Range next_pixels(const float* x, Range rows, Range share, const TapGr
   return {pixel_of(x, rows.end, g), pixel_of(x, end, g)};
 }
 
-// A block of rows of the product of one group, whose operands begin with its channels.
-void convolve_rows(float* y, const Conv2dInput<float>& x, const float* packed, Range rows,
-                   float* gathered, float* own_result, const DirectPlan& plan) {
+// What is done to results, where they lie.
+void finish(const Output& out, Range columns, std::int64_t rows, std::int64_t row_stride) {
+  for (std::int64_t q = columns.begin; q < columns.end; q += kLanes) {
+    const Output from = from_channel(out, q);
+    const StoreFinished write(from.epilogue);
+    for (std::int64_t r = 0; r < rows; ++r)
+      write(from.y, r * row_stride, load(from.y + r * row_stride));
+  }
+}
+
+// Some columns of a block of rows of the product of one group, whose operands begin with its
+// channels.
+void convolve_block(const Output& out, const Conv2dInput<float>& x, const float* packed, Range rows,
+                    Range columns, float* gathered, float* own_result, const DirectPlan& plan) {
   const TapGrid& g = plan.grid;
   const TapTarget& t = plan.target;
   const std::int64_t line = g.taps_w * g.channels;
   const bool reads = plan.in_place && x.norm.scale == nullptr;
   const bool writes = writes_in_place(g, t);
   RESGRAD_ASSERT(size(rows) <= plan.block);
-  float* result = writes ? y + rows.begin * t.pixel : own_result;
+  float* result = writes ? out.y + rows.begin * t.pixel : own_result;
   const std::int64_t result_row = writes ? t.pixel : plan.result_row;
   Upcoming upcoming;
   // of several groups, what lies in between is not needed
@@ -230,38 +244,64 @@ void convolve_rows(float* y, const Conv2dInput<float>& x, const float* packed, R
     if (!reads) gather(gathered, x, rows, lines, plan);
     multiply(result, result_row, reads ? x.x + rows.begin * g.pixel : gathered,
              reads ? g.pixel : plan.gathered_row, packed, size(rows),
-             {lines.begin * line, lines.end * line}, writes, plan, upcoming);
+             {lines.begin * line, lines.end * line}, columns, writes, plan, upcoming);
   }
   if (g.taps_h * line == 0) {  // positions that no tap reaches
-    for (std::int64_t r = 0; r < size(rows); ++r) fill_zero(result + r * result_row, t.columns);
+    for (std::int64_t r = 0; r < size(rows); ++r) {
+      fill_zero(result + r * result_row + columns.begin, size(columns));
+    }
   }
-  if (!writes) scatter(y, result, rows, plan);
+  if (!writes) scatter(out.y, result, rows, columns, plan);
+  if (!is_plain(out.epilogue))
+    finish(from_channel(out, 0, rows.begin * t.pixel), columns, size(rows), t.pixel);
+}
+
+// All of it, by all threads of the team.
+void convolve_packed(const Output& out, const Conv2dInput<float>& x, const float* packed,
+                     const DirectPlan& plan, float* workspace) {
+  const TapGrid& g = plan.grid;
+  const Range all{0, g.n * g.grid_h * g.grid_w},
+      panels{0, parts_of({0, plan.target.columns}, kPanel)};
+  const std::int64_t blocks = parts_of(all, plan.block) * plan.column_parts;
+  const std::int64_t items = plan.groups * blocks;
+  const std::int64_t chunk = most(1, items / (kChunksPerPart * plan.parts));
+  const std::int64_t thread = omp_get_thread_num();
+  RESGRAD_ASSERT(thread < plan.parts);
+  float* gathered = workspace + plan.gathered + thread * plan.gathered_size;
+  float* own_result = workspace + plan.result + thread * plan.result_size;
+  // Blocks go to the thread that is free: cores that others use too are not equally fast. Those of
+  // a group follow each other, so that its weights stay in cache.
+#pragma omp for schedule(dynamic, chunk)
+  for (std::int64_t item = 0; item < items; ++item) {
+    const std::int64_t group = item / blocks, block = item % blocks / plan.column_parts;
+    const Range own = part(panels, item % plan.column_parts, plan.column_parts);
+    convolve_block(from_channel(out, group * plan.target.columns),
+                   from_channel(x, group * g.channels), packed + group * plan.packed_size,
+                   part(all, block, blocks / plan.column_parts),
+                   {own.begin * kPanel, least(own.end * kPanel, plan.target.columns)}, gathered,
+                   own_result, plan);
+  }
 }
 
 void convolve(float* y, const Conv2dInput<float>& x, const float* w, const DirectPlan& plan,
               float* workspace) {
-  const TapGrid& g = plan.grid;
-  const Range all{0, g.n * g.grid_h * g.grid_w};
-  const std::int64_t blocks = parts_of(all, plan.block), items = plan.groups * blocks;
-  const std::int64_t chunk = most(1, items / (kChunksPerPart * plan.parts));
   const int threads = static_cast<int>(plan.parts);
 #pragma omp parallel num_threads(threads)
   {
     pack_weights(workspace + plan.packed, w, plan);
-    const std::int64_t thread = omp_get_thread_num();
-    RESGRAD_ASSERT(thread < plan.parts);
-    float* gathered = workspace + plan.gathered + thread * plan.gathered_size;
-    float* own_result = workspace + plan.result + thread * plan.result_size;
-    // Blocks go to the thread that is free: cores that others use too are not equally fast. Those
-    // of a group follow each other, so that its weights stay in cache.
-#pragma omp for schedule(dynamic, chunk)
-    for (std::int64_t item = 0; item < items; ++item) {
-      const std::int64_t group = item / blocks;
-      convolve_rows(y + group * plan.target.columns, from_channel(x, group * g.channels),
-                    workspace + plan.packed + group * plan.packed_size,
-                    part(all, item % blocks, blocks), gathered, own_result, plan);
-    }
+    convolve_packed({y}, x, workspace + plan.packed, plan, workspace);
   }
+}
+
+void prepare(float* weights, const float* w, const DirectPlan& plan) {
+  pack_weights(weights, w, plan);
+}
+
+void infer(float* y, const Conv2dInput<float>& x, const float* weights,
+           const Conv2dEpilogue& epilogue, const DirectPlan& plan, float* workspace) {
+  const int threads = static_cast<int>(plan.parts);
+#pragma omp parallel num_threads(threads)
+  convolve_packed({y, epilogue}, x, weights, plan, workspace);
 }
 
 // dw of each group = the sum of plan.sums matrices [depth, columns], in their order. By all threads
@@ -412,7 +452,7 @@ void backward_weight(float* dw, const Conv2dInput<float>& x, const float* dy,
 
 template <class T>
 DirectKernels<T> direct() {
-  return {kLanes, kPanel, 4 * kPanel, convolve, backward_weight};
+  return {kLanes, kPanel, 4 * kPanel, convolve, backward_weight, prepare, infer};
 }
 template DirectKernels<float> direct();
 

@@ -135,10 +135,12 @@ RESGRAD_INLINE void transform_in(float* to, std::int64_t plane, const Tile<kSize
   }
 }
 
-// Writes the h x w pixels that lie inside of an output tile from one vector of 36 products.
+// Writes the h x w pixels that lie inside of an output tile from one vector of 36 products, with
+// `write` (see output_isa.h).
+template <class Write>
 RESGRAD_INLINE void transform_out(float* to, std::int64_t to_row, std::int64_t to_pixel,
                                   std::int64_t h, std::int64_t w, const float* from,
-                                  std::int64_t plane) {
+                                  std::int64_t plane, const Write& write) {
   Vector half[4][6];
   for (int j = 0; j < 6; ++j) {
     Vector column[6], shorter[4];
@@ -155,7 +157,7 @@ RESGRAD_INLINE void transform_out(float* to, std::int64_t to_row, std::int64_t t
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) {
       if (j < w) {
-        store(to + i * to_row + j * to_pixel, row[j]);
+        write(to, i * to_row + j * to_pixel, row[j]);
         fetch_early(to + (i + 4) * to_row + j * to_pixel);
       }
     }

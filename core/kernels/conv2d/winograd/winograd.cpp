@@ -67,7 +67,15 @@ void share_sums(WinogradPlan& p) {
   p.parts = std::min<std::int64_t>(num_threads(), items);
 }
 
-WinogradPlan plan_winograd(const Conv2dDims& d, Conv2dPass pass) {
+// With prepared weights, which all parts share.
+WinogradSharing choose_inference_sharing(const WinogradPlan& p) {
+  if (std::min(p.c, p.k) >= kWideChannels) return WinogradSharing::planes;
+  if (p.groups > 1) return WinogradSharing::groups;
+  // the fewer tiles of its own a thread would multiply by all weights, the more it waits for them
+  return p.tiles >= kLeastChunk * num_threads() ? WinogradSharing::tiles : WinogradSharing::planes;
+}
+
+WinogradPlan plan_winograd(const Conv2dDims& d, Conv2dPass pass, bool prepared = false) {
   const WinogradKernels<float>& kernels = winograd<float>();
   const bool flip = pass == Conv2dPass::backward_input;
   const bool gradient = pass == Conv2dPass::backward_weight;
@@ -77,7 +85,7 @@ WinogradPlan plan_winograd(const Conv2dDims& d, Conv2dPass pass) {
   p.c_pixel = flip ? d.c_out : d.c_in, p.k_pixel = flip ? d.c_in : d.c_out;
   p.c = p.c_pixel / p.groups, p.k = p.k_pixel / p.groups;
   p.tiles_h = (p.h + 3) / 4, p.tiles_w = (p.w + 3) / 4, p.tiles = p.n * p.tiles_h * p.tiles_w;
-  p.sharing = choose_sharing(p);
+  p.sharing = prepared ? choose_inference_sharing(p) : choose_sharing(p);
   const bool narrow = p.sharing == WinogradSharing::tiles || p.sharing == WinogradSharing::groups;
   const std::int64_t items = p.sharing == WinogradSharing::groups ? p.groups * p.tiles : p.tiles;
   p.parts = std::min<std::int64_t>(num_threads(), items);
@@ -100,11 +108,11 @@ WinogradPlan plan_winograd(const Conv2dDims& d, Conv2dPass pass) {
   p.source = add_planes(layout, own_tiles ? p.parts : 1, p.chunk, padded_row(p.c));
   p.product =
       add_planes(layout, own_tiles || own_columns ? p.parts : 1, p.chunk, padded_row(columns));
-  p.weight = add_planes(layout,
-                        own_columns  ? p.parts
-                        : own_groups ? p.parts * p.sums
-                                     : p.sums,
-                        p.c, gradient ? padded_row(columns) : columns);
+  const std::int64_t weights = prepared      ? 0
+                               : own_columns ? p.parts
+                               : own_groups  ? p.parts * p.sums
+                                             : p.sums;
+  p.weight = add_planes(layout, weights, p.c, gradient ? padded_row(columns) : columns);
   p.zeros = layout.add(6 * std::max(p.c_pixel, p.k_pixel));
   p.floats = layout.size();
   return p;
@@ -132,6 +140,13 @@ class WinogradConv2d final : public Conv2dEngine<float> {
     return std::make_unique<KernelPlan<WinogradPlan>>(
         pass == Conv2dPass::backward_weight ? kernels.backward_weight : kernels.convolve,
         std::vector{plan_winograd(d, pass)});
+  }
+
+  std::unique_ptr<const Conv2dInferencePlan> plan_inference(const Conv2dDims& d) const override {
+    const auto& kernels = winograd<float>();
+    const WinogradPlan plan = plan_winograd(d, Conv2dPass::forward, true);
+    return std::make_unique<KernelInferencePlan<WinogradPlan>>(
+        kernels.prepare, kernels.infer, plan, d.groups * kWinogradPlanes * plan.weight.plane);
   }
 };
 

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 
+#include "core/kernels/conv2d/epilogue.h"
 #include "core/kernels/conv2d/input.h"
 
 namespace resgrad::kernels {
@@ -59,6 +60,10 @@ struct WinogradKernels {
   /// dw = the correlation of x with dy.
   void (*backward_weight)(T* dw, const Conv2dInput<T>& x, const T* dy, const WinogradPlan& plan,
                           T* workspace);
+  /// For inference: planes of the weights, and y with an epilogue from them.
+  void (*prepare)(T* weights, const T* w, const WinogradPlan& plan);
+  void (*infer)(T* y, const Conv2dInput<T>& x, const T* weights, const Conv2dEpilogue& epilogue,
+                const WinogradPlan& plan, T* workspace);
 };
 
 /// For float.

@@ -4,6 +4,7 @@
 
 #include "core/kernels/assert.h"
 #include "core/kernels/conv2d/microkernel_isa.h"
+#include "core/kernels/conv2d/output_isa.h"
 #include "core/kernels/conv2d/winograd/transforms_isa.h"
 #include "core/kernels/range_isa.h"
 
@@ -95,16 +96,32 @@ void gradient_to_planes(float* planes, const float* dy, Range tiles, Range chann
 }
 
 // Output tiles, a range of channels, from the planes of products.
-void planes_to_output(float* y, const float* planes, Range tiles, Range channels,
-                      const WinogradPlan& plan) {
+template <bool kFinish>
+void planes_to_output_as(const Output& out, const float* planes, Range tiles, Range channels,
+                         const WinogradPlan& plan) {
   for_each_tile(tiles, plan, [&](auto i, auto n, auto th, auto tw) {
-    float* to = y + ((n * plan.h + 4 * th) * plan.w + 4 * tw) * plan.k_pixel;
+    const Output tile =
+        from_channel(out, 0, ((n * plan.h + 4 * th) * plan.w + 4 * tw) * plan.k_pixel);
     const std::int64_t h = least(4, plan.h - 4 * th), w = least(4, plan.w - 4 * tw);
     const float* from = planes + i * plan.product.row;
     for (std::int64_t k = channels.begin; k < channels.end; k += kLanes, from += kLanes) {
-      transform_out(to + k, plan.w * plan.k_pixel, plan.k_pixel, h, w, from, plan.product.plane);
+      const auto transform = [&](const auto& write) {
+        transform_out(tile.y + k, plan.w * plan.k_pixel, plan.k_pixel, h, w, from,
+                      plan.product.plane, write);
+      };
+      if constexpr (kFinish) {
+        transform(StoreFinished(from_channel(tile, k).epilogue));
+      } else {
+        transform(StorePlain{});
+      }
     }
   });
+}
+
+void planes_to_output(const Output& out, const float* planes, Range tiles, Range channels,
+                      const WinogradPlan& plan) {
+  is_plain(out.epilogue) ? planes_to_output_as<false>(out, planes, tiles, channels, plan)
+                         : planes_to_output_as<true>(out, planes, tiles, channels, plan);
 }
 
 // ---- between weights and planes
@@ -212,14 +229,14 @@ void for_each_panel(std::int64_t columns, std::int64_t i, std::int64_t parts, co
 }
 
 // Part i of: product = source [tiles, c] times weight [c, columns], in every plane.
-void multiply_by_weights(const Worker& worker, std::int64_t tiles, std::int64_t columns,
-                         std::int64_t i, std::int64_t parts) {
+void multiply_by_weights(const Worker& worker, const float* weight, std::int64_t tiles,
+                         std::int64_t columns, std::int64_t i, std::int64_t parts) {
   const WinogradPlan& plan = worker.plan;
   RESGRAD_ASSERT(tiles <= plan.chunk && columns <= plan.product.row);
   for_each_panel(columns, i, parts, [&](auto p, auto column, auto width) {
     multiply_panel(tiles, width, plan.c,
                    {worker.source + p * plan.source.plane, plan.source.row, LeftLayout::rows},
-                   worker.weight + p * plan.weight.plane + column * plan.c, width,
+                   weight + p * plan.weight.plane + column * plan.c, width,
                    worker.product + p * plan.product.plane + column, plan.product.row,
                    Update::assign);
   });
@@ -269,32 +286,33 @@ void for_each_block(const Worker& worker, const F& f) {
   }
 }
 
-// Some tiles by one worker, whose weights are in planes.
-void convolve_chunks(float* y, const Conv2dInput<float>& x, Range tiles, const Worker& worker) {
+// Some tiles by one worker. Weights are planes, here and below.
+void convolve_chunks(const Output& y, const Conv2dInput<float>& x, const float* weight, Range tiles,
+                     const Worker& worker) {
   const WinogradPlan& plan = worker.plan;
   for_each_chunk(tiles, plan, [&](Range chunk) {
     source_to_planes(worker.source, x, chunk, worker);
-    multiply_by_weights(worker, size(chunk), plan.k, 0, 1);
+    multiply_by_weights(worker, weight, size(chunk), plan.k, 0, 1);
     planes_to_output(y, worker.product, chunk, {0, plan.k}, plan);
   });
 }
 
-void convolve_tiles(float* y, const Conv2dInput<float>& x, const WinogradPlan& plan,
-                    float* workspace) {
+void convolve_tiles(const Output& y, const Conv2dInput<float>& x, const float* weight,
+                    const WinogradPlan& plan, float* workspace) {
   for_each_worker(plan, workspace, [&](const Worker& worker) {
-    convolve_chunks(y, x, worker.share({0, plan.tiles}), worker);
+    convolve_chunks(y, x, weight, worker.share({0, plan.tiles}), worker);
   });
 }
 
-void convolve_planes(float* y, const Conv2dInput<float>& x, const WinogradPlan& plan,
-                     float* workspace) {
+void convolve_planes(const Output& y, const Conv2dInput<float>& x, const float* weight,
+                     const WinogradPlan& plan, float* workspace) {
   for_each_chunk({0, plan.tiles}, plan, [&](Range chunk) {
     for_each_worker(plan, workspace, [&](const Worker& worker) {
       const Range own = worker.share(chunk);
       source_to_planes(worker.source + (own.begin - chunk.begin) * plan.source.row, x, own, worker);
     });
     for_each_worker(plan, workspace, [&](const Worker& worker) {
-      multiply_by_weights(worker, size(chunk), plan.k, worker.number, plan.parts);
+      multiply_by_weights(worker, weight, size(chunk), plan.k, worker.number, plan.parts);
     });
     // without waiting: the next chunk's inputs are other planes
 #pragma omp for schedule(static, 1) nowait
@@ -305,6 +323,13 @@ void convolve_planes(float* y, const Conv2dInput<float>& x, const WinogradPlan& 
                        {0, plan.k}, plan);
     }
   });
+}
+
+// By all threads, which share tiles or planes.
+void convolve_shared(const Output& y, const Conv2dInput<float>& x, const float* weight,
+                     const WinogradPlan& plan, float* workspace) {
+  plan.sharing == WinogradSharing::tiles ? convolve_tiles(y, x, weight, plan, workspace)
+                                         : convolve_planes(y, x, weight, plan, workspace);
 }
 
 // The source of every tile, in planes that the workers share.
@@ -323,8 +348,8 @@ void convolve_columns(float* y, const Conv2dInput<float>& x, const float* w,
   for_each_worker(plan, workspace, [&](const Worker& worker) {
     for_each_block(worker, [&](Range columns) {
       weights_to_planes(worker.weight, w, {0, plan.c}, columns, plan);
-      multiply_by_weights(worker, plan.tiles, size(columns), 0, 1);
-      planes_to_output(y, worker.product, all, columns, plan);
+      multiply_by_weights(worker, worker.weight, plan.tiles, size(columns), 0, 1);
+      planes_to_output({y}, worker.product, all, columns, plan);
     });
   });
 }
@@ -344,8 +369,7 @@ void convolve_one_by_one(float* y, const Conv2dInput<float>& x, const float* w,
     for_each_worker(plan, workspace, [&](const Worker& worker) {
       weights_to_planes(worker.weight, w_g, worker.share({0, plan.c}), {0, plan.k}, plan);
     });
-    plan.sharing == WinogradSharing::tiles ? convolve_tiles(y_g, x_g, plan, workspace)
-                                           : convolve_planes(y_g, x_g, plan, workspace);
+    convolve_shared({y_g}, x_g, workspace + plan.weight.offset, plan, workspace);
   }
 }
 
@@ -355,7 +379,8 @@ void convolve_groups(float* y, const Conv2dInput<float>& x, const float* w,
     for_each_group(
         worker.share({0, plan.groups * plan.tiles}), plan.tiles, [&](std::int64_t g, Range tiles) {
           weights_to_planes(worker.weight, weights_of(w, g, plan), {0, plan.c}, {0, plan.k}, plan);
-          convolve_chunks(y + g * plan.k, from_channel(x, g * plan.c), tiles, worker);
+          convolve_chunks({y + g * plan.k}, from_channel(x, g * plan.c), worker.weight, tiles,
+                          worker);
         });
   });
 }
@@ -367,6 +392,41 @@ void convolve(float* y, const Conv2dInput<float>& x, const float* w, const Winog
 #pragma omp parallel num_threads(threads)
   plan.sharing == WinogradSharing::groups ? convolve_groups(y, x, w, plan, workspace)
                                           : convolve_one_by_one(y, x, w, plan, workspace);
+}
+
+// ---- inference: planes of the weights of one group after the other, made beforehand
+
+std::int64_t planes_of_group(const WinogradPlan& plan) {
+  return kWinogradPlanes * plan.weight.plane;
+}
+
+void prepare(float* weights, const float* w, const WinogradPlan& plan) {
+  for (std::int64_t g = 0; g < plan.groups; ++g) {
+    weights_to_planes(weights + g * planes_of_group(plan), weights_of(w, g, plan), {0, plan.c},
+                      {0, plan.k}, plan);
+  }
+}
+
+void infer(float* y, const Conv2dInput<float>& x, const float* weights,
+           const Conv2dEpilogue& epilogue, const WinogradPlan& plan, float* workspace) {
+  const Output out{y, epilogue};
+  fill_zero(workspace + plan.zeros, 6 * plan.c_pixel);
+  const int threads = static_cast<int>(plan.parts);
+#pragma omp parallel num_threads(threads)
+  if (plan.sharing == WinogradSharing::groups) {
+    for_each_worker(plan, workspace, [&](const Worker& worker) {
+      for_each_group(worker.share({0, plan.groups * plan.tiles}), plan.tiles,
+                     [&](std::int64_t g, Range tiles) {
+                       convolve_chunks(from_channel(out, g * plan.k), from_channel(x, g * plan.c),
+                                       weights + g * planes_of_group(plan), tiles, worker);
+                     });
+    });
+  } else {
+    for (std::int64_t g = 0; g < plan.groups; ++g) {
+      convolve_shared(from_channel(out, g * plan.k), from_channel(x, g * plan.c),
+                      weights + g * planes_of_group(plan), plan, workspace);
+    }
+  }
 }
 
 // Sum number i of a gradient, in planes.
@@ -484,7 +544,7 @@ void backward_weight(float* dw, const Conv2dInput<float>& x, const float* dy,
 
 template <class T>
 WinogradKernels<T> winograd() {
-  return {kLanes, kPanel, convolve, backward_weight};
+  return {kLanes, kPanel, convolve, backward_weight, prepare, infer};
 }
 template WinogradKernels<float> winograd();
 
