@@ -1,5 +1,6 @@
-// The three passes of the convolutions of resnet18, resnet20 and resnext29_32x4d on 32 images, with
-// every engine that supports them.
+// The three passes of the convolutions of resnet18, resnet20 and resnext29_32x4d, and of the wider
+// groups of resnext29_8x64d, resnext29_32x32d and the like, on 32 images, with every engine that
+// supports them.
 #include <fmt/format.h>
 
 #include "bench/bench.h"
@@ -53,7 +54,10 @@ const Network kNetworks[] = {
       dims(256, 512, 1, 1, 16), dims(256, 512, 1, 2, 32), dims(256, 256, 3, 1, 16, 32),
       dims(512, 256, 1, 1, 16), dims(512, 512, 1, 1, 16), dims(512, 512, 3, 2, 16, 32),
       dims(512, 1024, 1, 1, 8), dims(512, 1024, 1, 2, 16), dims(512, 512, 3, 1, 8, 32),
-      dims(1024, 512, 1, 1, 8)}}};
+      dims(1024, 512, 1, 1, 8)}},
+    {"wide_groups",
+     {dims(512, 512, 3, 1, 32, 8), dims(1024, 1024, 3, 2, 32, 8), dims(1024, 1024, 3, 1, 16, 8),
+      dims(1024, 1024, 3, 1, 16, 32), dims(512, 512, 3, 1, 8, 32)}}};
 
 void run(benchmark::State& state, const Conv2dEngine<float>& engine, Conv2dPass pass,
          const Conv2dDims& d) {

@@ -134,9 +134,9 @@ Tensor ResidualBlock::forward(const Tensor& x) {
   const bool drops = drop_path_ != nullptr && drop_path_->is_training();
   if (post && !drops) return add_relu(main_path, shortcut, x);
   const Tensor start = preact_ != nullptr ? (*preact_)(x) : x;
-  Tensor sum = main_path(start);  // first, as summaries list it
-  if (drops) sum = (*drop_path_)(sum);
-  sum = sum + shortcut(start);
+  if (!drops) return add(main_path, shortcut, start);
+  const Tensor residual = (*drop_path_)(main_path(start));  // first, as summaries list it
+  const Tensor sum = residual + shortcut(start);
   return post ? relu(sum) : sum;
 }
 

@@ -33,6 +33,13 @@ std::string BatchNorm2d::add_to_onnx(OnnxGraph& graph, const std::string& path,
                    {{"epsilon", static_cast<float>(options_.eps)}});
 }
 
+BatchNormFactors BatchNorm2d::factors() const {
+  const Tensor none = Tensor::empty({0, weight_.dim(0), 1, 1}, weight_.dtype());
+  Tensor mean = running_mean_, var = running_var_;
+  return batch_norm_factors(none, weight_, bias_, mean, var,
+                            {.training = false, .eps = options_.eps});
+}
+
 BatchNormOptions BatchNorm2d::batch_norm_options() const {
   return {.training = is_training(), .momentum = options_.momentum, .eps = options_.eps};
 }

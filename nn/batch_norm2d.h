@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/ops/batch_norm.h"
+#include "core/ops/batch_norm_passes.h"
 #include "nn/module.h"
 
 namespace resgrad {
@@ -22,6 +23,8 @@ class BatchNorm2d final : public Module {
   std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
                           const std::string& x) const override;
   const Tensor& weight() const { return weight_; }
+  /// What it does in evaluation mode: (x - mean) * scale + shift per channel.
+  BatchNormFactors factors() const;
 
   /// op(weight, bias, running_mean, running_var, options), which counts as a call of this layer:
   /// for operations that join its work with that of its neighbours. Observers do not see it.

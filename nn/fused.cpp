@@ -6,6 +6,7 @@
 #include "core/ops/relu.h"
 #include "nn/batch_norm2d.h"
 #include "nn/conv2d.h"
+#include "nn/inference.h"
 #include "nn/layers.h"
 
 namespace resgrad {
@@ -39,9 +40,56 @@ Tensor norm_add_relu(BatchNorm2d& norm, const Tensor& x, const Tensor& residual)
   });
 }
 
+// The layers that inference has prepared, if they are to be used for x.
+PreparedLayers* prepared_for(const Tensor& x) {
+  const bool usable = !CallObserver::active() && x.dtype() == DType::float32 && x.rank() == 4;
+  return usable ? PreparedLayers::active() : nullptr;
+}
+
+// What is added to the result of some modules, and whether a ReLU follows.
+struct End {
+  Tensor residual = {};
+  bool relu = false;
+};
+
+// The modules in turn, each convolution with what stands before and behind it, and then `end`.
+Tensor infer_in_turn(PreparedLayers& layers, ModuleSpan modules, const Tensor& x, const End& end) {
+  Tensor y = x;
+  bool ended = false;
+  for (std::size_t i = 0; i < modules.size();) {
+    auto* const before = get_as<BatchNorm2d>(modules, i);
+    const bool normalises = before != nullptr && !before->is_training() &&
+                            get_as<ReLU>(modules, i + 1) != nullptr &&
+                            get_as<Conv2d>(modules, i + 2) != nullptr;
+    const std::size_t at = normalises ? i + 2 : i;
+    const auto* const conv = get_as<Conv2d>(modules, at);
+    if (conv == nullptr) {
+      const std::size_t count =
+          before != nullptr && get_as<ReLU>(modules, i + 1) != nullptr ? 2 : 1;
+      y = count == 2 ? norm_relu(*before, y) : (*modules[i].second)(y);
+      i += count;
+      continue;
+    }
+    i = at + 1;
+    auto* norm = get_as<BatchNorm2d>(modules, i);
+    if (norm != nullptr && norm->is_training()) norm = nullptr;
+    if (norm != nullptr) ++i;
+    const bool cut_off = get_as<ReLU>(modules, i) != nullptr;
+    if (cut_off) ++i;
+    ended = i == modules.size() && !(cut_off && end.residual.defined());
+    const Conv2dOperand operand{y, normalises ? before->factors() : BatchNormFactors{}};
+    y = layers.get(*conv, norm)(operand, ended ? end.residual : Tensor(),
+                                cut_off || (ended && end.relu));
+  }
+  if (ended) return y;
+  if (end.residual.defined()) y = y + end.residual;
+  return end.relu ? relu(y) : y;
+}
+
 }  // namespace
 
 Tensor apply_in_turn(ModuleSpan modules, const Tensor& x) {
+  if (PreparedLayers* const layers = prepared_for(x)) return infer_in_turn(*layers, modules, x, {});
   const bool joins = !CallObserver::active();
   Tensor y = x;
   for (std::size_t i = 0; i < modules.size(); ++i) {
@@ -59,8 +107,19 @@ Tensor apply_in_turn(ModuleSpan modules, const Tensor& x) {
   return y;
 }
 
+Tensor add(Module& path, Module& shortcut, const Tensor& x) {
+  if (PreparedLayers* const layers = prepared_for(x)) {
+    return infer_in_turn(*layers, path.children(), x, {.residual = shortcut(x)});
+  }
+  const Tensor residual = path(x);  // first, as summaries list it
+  return residual + shortcut(x);
+}
+
 Tensor add_relu(Module& path, Module& shortcut, const Tensor& x) {
   const ModuleSpan modules = path.children();
+  if (PreparedLayers* const layers = prepared_for(x)) {
+    return infer_in_turn(*layers, modules, x, {.residual = shortcut(x), .relu = true});
+  }
   auto* const norm = modules.empty() ? nullptr : get_as<BatchNorm2d>(modules, modules.size() - 1);
   if (norm == nullptr || CallObserver::active()) {
     const Tensor residual = path(x);  // first, as summaries list it

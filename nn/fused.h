@@ -14,8 +14,12 @@ using ModuleSpan = std::span<const std::pair<std::string, ModulePtr>>;
 
 /// modules[n - 1](... modules[0](x)). A BatchNorm2d with a ReLU right behind it runs as one
 /// operation, with the Conv2d behind both if there is one: the same bits, with a convolution the
-/// same up to rounding. While a CallObserver is active, each is called by itself.
+/// same up to rounding. While a CallObserver is active, each is called by itself. In a call of an
+/// InferenceNet (nn/inference.h), what that says joins.
 Tensor apply_in_turn(ModuleSpan modules, const Tensor& x);
+
+/// path(x) + shortcut(x), the end of a pre-activation block.
+Tensor add(Module& path, Module& shortcut, const Tensor& x);
 
 /// relu(path(x) + shortcut(x)), the end of a post-activation block. Where the last module of the
 /// path is a BatchNorm2d, it adds and cuts off in its own pass over memory: the same bits. While a

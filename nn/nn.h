@@ -4,6 +4,7 @@
 #include "nn/batch_norm2d.h"
 #include "nn/conv2d.h"
 #include "nn/eval_guard.h"
+#include "nn/inference.h"
 #include "nn/init.h"
 #include "nn/layers.h"
 #include "nn/linear.h"

@@ -58,6 +58,7 @@ Evaluation evaluate(Module& net, data::Loader& loader, int classes,
   const auto start = std::chrono::steady_clock::now();
   const EvalGuard evaluation(net);
   const NoGradGuard no_grad;
+  InferenceNet inference(net);
   Evaluation result;
   result.classes = classes;
   result.confusion.resize(static_cast<std::size_t>(classes) * static_cast<std::size_t>(classes));
@@ -73,7 +74,7 @@ Evaluation evaluate(Module& net, data::Loader& loader, int classes,
       break;
     }
     const data::Batch batch = loader.next().value();
-    const Tensor logits = infer(net, batch.images, options.tta);
+    const Tensor logits = infer(inference, batch.images, options.tta);
     const std::int64_t n = logits.dim(0);
     const double loss = cross_entropy(logits, batch.labels).item();
     if (!std::isfinite(loss) && result.nonfinite.empty()) {

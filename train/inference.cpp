@@ -49,8 +49,25 @@ Places moved_places(std::int64_t size, std::int64_t by) {
   return places;
 }
 
-Tensor mean_of_sides(Module& net, const Tensor& images) {
+template <class Net>
+Tensor mean_of_sides(Net& net, const Tensor& images) {
   return (net(images) + net(mirrored(images))) * 0.5;
+}
+
+template <class Net>
+Tensor logits_of(Net& net, const Tensor& images, Tta tta) {
+  switch (tta) {
+    case Tta::none:
+      return net(images);
+    case Tta::flip:
+      return mean_of_sides(net, images);
+    case Tta::multicrop:
+      break;
+  }
+  const Tensor centre = mean_of_sides(net, images);
+  const Tensor corners =
+      mean_of_sides(net, moved(images, 1, 1)) + mean_of_sides(net, moved(images, -1, -1));
+  return centre * 0.5 + corners * 0.25;
 }
 
 }  // namespace
@@ -68,18 +85,11 @@ Tensor moved(const Tensor& x, std::int64_t dy, std::int64_t dx) {
 }
 
 Tensor infer(Module& net, const Tensor& images, Tta tta) {
-  switch (tta) {
-    case Tta::none:
-      return net(images);
-    case Tta::flip:
-      return mean_of_sides(net, images);
-    case Tta::multicrop:
-      break;
-  }
-  const Tensor centre = mean_of_sides(net, images);
-  const Tensor corners =
-      mean_of_sides(net, moved(images, 1, 1)) + mean_of_sides(net, moved(images, -1, -1));
-  return centre * 0.5 + corners * 0.25;
+  return logits_of(net, images, tta);
+}
+
+Tensor infer(InferenceNet& net, const Tensor& images, Tta tta) {
+  return logits_of(net, images, tta);
 }
 
 std::vector<Ranked> largest(const std::vector<double>& values, std::int64_t k) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/enum_names.h"
+#include "nn/inference.h"
 #include "nn/module.h"
 
 namespace resgrad {
@@ -31,6 +32,8 @@ Tensor moved(const Tensor& x, std::int64_t dy, std::int64_t dx);
 /// Logits [n, classes] of `images` [n, 3, h, w], in whatever mode `net` is.
 /// Source  multicrop: Jordan 2024, arXiv:2404.00498, section 3.5.
 Tensor infer(Module& net, const Tensor& images, Tta tta);
+/// The same of a network that is prepared for inference.
+Tensor infer(InferenceNet& net, const Tensor& images, Tta tta);
 
 struct Ranked {
   std::int64_t index;

@@ -399,6 +399,8 @@ std::vector<GradcheckCase> conv2d_engine_gradcheck_cases() {
       {"3x3 groups of 4", 2, 16, 5, 6, 16, 3, 1, 4},
       {"3x3 groups of 8 stride 2", 1, 32, 5, 7, 32, 3, 2, 4},
       {"3x3 groups of 16 stride 2", 1, 32, 4, 5, 32, 3, 2, 2},
+      {"3x3 wide groups", 2, 64, 5, 6, 32, 3, 1, 2},
+      {"3x3 wide groups stride 2", 1, 64, 5, 4, 64, 3, 2, 2},
       {"5x5 odd channels groups 3", 1, 9, 6, 5, 6, 5, 1, 3},
   };
   const std::string engine{kernels::conv2d_engine_setting()};

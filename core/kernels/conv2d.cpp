@@ -12,7 +12,7 @@ std::vector<const Conv2dEngine<T>*> engines() {
 }
 template <>
 std::vector<const Conv2dEngine<float>*> engines() {
-  return {&winograd_conv2d(), &direct_conv2d(), &grouped_conv2d(), &reference_conv2d<float>()};
+  return {&winograd_conv2d(), &grouped_conv2d(), &direct_conv2d(), &reference_conv2d<float>()};
 }
 
 std::string& setting() {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/kernels/conv2d/epilogue.h"
 #include "core/kernels/conv2d/input.h"
 
 namespace resgrad::kernels {
@@ -50,6 +51,22 @@ class Conv2dPlan {
                    std::byte* workspace) const = 0;
 };
 
+/// The forward pass for inference: weights are prepared once, for every batch size, and what
+/// follows the convolution is done in its store. Otherwise as Conv2dPlan; the same bits as its
+/// forward pass if the epilogue is empty.
+class Conv2dInferencePlan {
+ public:
+  virtual ~Conv2dInferencePlan() = default;
+  /// Bytes of 64-byte aligned memory for prepared weights.
+  virtual std::size_t weight_bytes() const = 0;
+  /// Weights as run() reads them. They serve all plans of the same engine, instruction set and
+  /// weight shape.
+  virtual void prepare(std::byte* weights, const float* w) const = 0;
+  virtual std::size_t workspace_bytes() const = 0;
+  virtual void run(float* y, const Conv2dInput<float>& x, const std::byte* weights,
+                   const Conv2dEpilogue& epilogue, std::byte* workspace) const = 0;
+};
+
 /// One way to compute the three passes for element type T (float or double). Engines have no state
 /// of their own and may be called from several threads.
 template <class T>
@@ -60,6 +77,10 @@ class Conv2dEngine {
   virtual bool supports(const Conv2dDims& d, Conv2dPass pass) const = 0;
   /// For a pass that it supports.
   virtual std::unique_ptr<const Conv2dPlan<T>> plan(const Conv2dDims& d, Conv2dPass pass) const = 0;
+  /// For a forward pass that it supports; null if the engine prepares no weights.
+  virtual std::unique_ptr<const Conv2dInferencePlan> plan_inference(const Conv2dDims&) const {
+    return nullptr;
+  }
 };
 
 /// The engine for a pass: the one that was set, where it supports the pass, else the first of the
@@ -81,13 +102,15 @@ std::string_view conv2d_engine_setting();
 template <class T>
 const Conv2dEngine<T>& reference_conv2d();
 
-/// Winograd's F(4x4, 3x3), for 3x3 taps with stride 1: a quarter of the multiplications.
+/// Winograd's F(4x4, 3x3), for 3x3 taps with stride 1, dense or in groups whose channels fill whole
+/// vectors: a quarter of the multiplications.
 const Conv2dEngine<float>& winograd_conv2d();
 
 /// 3x3 taps in groups of 2, 4, 8 or 16 channels, stride 1 or 2.
 const Conv2dEngine<float>& grouped_conv2d();
 
-/// Implicit matrix products, for dense convolutions of any size and stride without dilation.
+/// Implicit matrix products, for convolutions of any size and stride without dilation, dense or in
+/// groups whose channels fill whole vectors.
 const Conv2dEngine<float>& direct_conv2d();
 
 }  // namespace resgrad::kernels

@@ -31,6 +31,12 @@ RESGRAD_INLINE NormRelu norm_relu_from(const Normalisation<float>& norm, std::in
   return {load(norm.mean + c), load(norm.scale + c), load(norm.shift + c)};
 }
 
+/// The input from channel c on: what a group reads.
+RESGRAD_INLINE Conv2dInput<float> from_channel(const Conv2dInput<float>& x, std::int64_t c) {
+  if (x.norm.scale == nullptr) return {x.x + c};
+  return {x.x + c, {x.norm.mean + c, x.norm.scale + c, x.norm.shift + c}};
+}
+
 /// to = relu((from - mean) * scale + shift) for `count` channels from c on, which may be any
 /// number.
 RESGRAD_INLINE void copy_norm_relu(float* to, const float* from, const Normalisation<float>& norm,

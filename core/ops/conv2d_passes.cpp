@@ -52,13 +52,7 @@ void run(Tensor& result, std::string_view op, const Conv2dDims& d, Conv2dPass pa
   const auto plan = engine.plan(d, pass);
   const Storage workspace(plan->workspace_bytes());
   plan->run(result.data<T>(), source, factor, workspace.data());
-  if (WorkObserver::active()) report(work_of(op, d, pass, engine.name(), sizeof(T)));
-}
-
-template <class T>
-kernels::Conv2dInput<T> input_of(const Conv2dOperand& operand) {
-  if (!operand.norm.scale.defined()) return {operand.x.data<T>()};
-  return {operand.x.data<T>(), operand.norm.normalisation<T>()};
+  report_conv2d(op, d, pass, engine.name(), sizeof(T));
 }
 
 }  // namespace
@@ -118,7 +112,7 @@ Tensor conv2d_forward(std::string_view op, const Conv2dOperand& x, const Tensor&
                       const Tensor& bias, const Conv2dDims& d) {
   Tensor y = Tensor::empty({d.n, d.c_out, d.h_out(), d.w_out()}, x.x.dtype(), kChannelsLast);
   visit_floating(y.dtype(), "conv2d", [&]<class T>() {
-    run<T>(y, op, d, Conv2dPass::forward, input_of<T>(x), weight.data<T>());
+    run<T>(y, op, d, Conv2dPass::forward, conv2d_input<T>(x), weight.data<T>());
     if (bias.defined()) {
       kernels::batch_norm<T>().add_bias(y.data<T>(), bias.data<T>(), rows(d), d.c_out);
       report({.name = "conv2d bias", .phase = "forward", .bytes = 2 * bytes_of(y)});
@@ -140,7 +134,7 @@ Tensor conv2d_backward_weight(std::string_view op, const Tensor& dy, const Conv2
                               const Conv2dDims& d) {
   Tensor dw = Tensor::empty({d.c_out, d.group_in(), d.k_h, d.k_w}, dy.dtype());
   visit_floating(dy.dtype(), "conv2d", [&]<class T>() {
-    run<T>(dw, op, d, Conv2dPass::backward_weight, input_of<T>(x), dy.data<T>());
+    run<T>(dw, op, d, Conv2dPass::backward_weight, conv2d_input<T>(x), dy.data<T>());
   });
   return dw;
 }
@@ -155,6 +149,11 @@ Tensor conv2d_backward_bias(const Tensor& dy, const Conv2dDims& d) {
   });
   report({.name = "conv2d bias", .phase = "backward", .bytes = bytes_of(dy)});
   return db;
+}
+
+void report_conv2d(std::string_view op, const Conv2dDims& d, Conv2dPass pass,
+                   std::string_view engine, std::size_t element_bytes) {
+  if (WorkObserver::active()) report(work_of(op, d, pass, engine, element_bytes));
 }
 
 }  // namespace resgrad

@@ -34,4 +34,15 @@ Tensor conv2d_backward_weight(std::string_view op, const Tensor& dy, const Conv2
                               const kernels::Conv2dDims& d);
 Tensor conv2d_backward_bias(const Tensor& dy, const kernels::Conv2dDims& d);
 
+/// What the engines read of an operand.
+template <class T>
+kernels::Conv2dInput<T> conv2d_input(const Conv2dOperand& operand) {
+  if (!operand.norm.scale.defined()) return {operand.x.data<T>()};
+  return {operand.x.data<T>(), operand.norm.normalisation<T>()};
+}
+
+/// Tells the observer of this thread, if there is one, that a pass is done.
+void report_conv2d(std::string_view op, const kernels::Conv2dDims& d, kernels::Conv2dPass pass,
+                   std::string_view engine, std::size_t element_bytes);
+
 }  // namespace resgrad

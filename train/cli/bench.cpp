@@ -12,13 +12,13 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "core/autograd/grad_mode.h"
 #include "core/kernels/conv2d.h"
 #include "core/kernels/isa.h"
 #include "core/kernels/peak.h"
 #include "core/parallel.h"
 #include "core/random.h"
 #include "models/models.h"
+#include "nn/inference.h"
 #include "nn/loss.h"
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
@@ -120,10 +120,9 @@ int run_bench(const BenchFlags& o, const ResNetConfig& config) {
   net->eval();
   const std::int64_t infer_batch_size = o.infer_batch_size > 0 ? o.infer_batch_size : o.batch_size;
   const Tensor infer_images = random_images(infer_batch_size, kImageSize, random);
-  const std::vector<double> infer = time_calls(o.steps, o.seconds, [&] {
-    const NoGradGuard no_grad;
-    (*net)(infer_images);
-  });
+  InferenceNet inference = prepare_inference(*net);
+  const std::vector<double> infer =
+      time_calls(o.steps, o.seconds, [&] { inference(infer_images); });
 
   const double peak_flops = kernels::measure_peak_flops();
   const double train_rate = static_cast<double>(o.batch_size) / median(train);

@@ -57,9 +57,10 @@ struct Predictions {
 template <class Next>
 Tensor logits_of(const LoadedNetwork& loaded, const std::string& tta_name, Next&& next) {
   const Tta tta = parse_in(kTtaNames, "--tta", tta_name);
+  InferenceNet net(*loaded.net);
   std::vector<Tensor> parts;
   while (const std::optional<Tensor> images = next()) {
-    parts.push_back(infer(*loaded.net, *images, tta));
+    parts.push_back(infer(net, *images, tta));
   }
   return concatenate(parts);
 }

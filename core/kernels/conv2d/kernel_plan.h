@@ -41,4 +41,37 @@ class KernelPlan final : public Conv2dPlan<float> {
   std::vector<Step> steps_;
 };
 
+/// The same for inference, with `weight_floats` of prepared weights.
+template <class Step>
+class KernelInferencePlan final : public Conv2dInferencePlan {
+ public:
+  using Prepare = void (*)(float* weights, const float* w, const Step& step);
+  using Kernel = void (*)(float* y, const Conv2dInput<float>& x, const float* weights,
+                          const Conv2dEpilogue& epilogue, const Step& step, float* workspace);
+
+  KernelInferencePlan(Prepare prepare, Kernel kernel, const Step& step, std::int64_t weight_floats)
+      : prepare_(prepare), kernel_(kernel), step_(step), weight_floats_(weight_floats) {}
+
+  std::size_t weight_bytes() const override {
+    return static_cast<std::size_t>(weight_floats_) * sizeof(float);
+  }
+  std::size_t workspace_bytes() const override {
+    return static_cast<std::size_t>(step_.floats) * sizeof(float);
+  }
+  void prepare(std::byte* weights, const float* w) const override {
+    prepare_(reinterpret_cast<float*>(weights), w, step_);
+  }
+  void run(float* y, const Conv2dInput<float>& x, const std::byte* weights,
+           const Conv2dEpilogue& epilogue, std::byte* workspace) const override {
+    kernel_(y, x, reinterpret_cast<const float*>(weights), epilogue, step_,
+            reinterpret_cast<float*>(workspace));
+  }
+
+ private:
+  Prepare prepare_;
+  Kernel kernel_;
+  Step step_;
+  std::int64_t weight_floats_;
+};
+
 }  // namespace resgrad::kernels

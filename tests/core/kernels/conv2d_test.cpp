@@ -96,12 +96,21 @@ TEST_CASE("the reference engine works in several chunks of lines") {
   check_reference<float>({1, 40, 64, 64, 3, 3, 3, 1, 1, 1, 1, 1, 1, 1}, 1, 5);
 }
 
-TEST_CASE("the reference engine agrees for one and three threads, with fewer images than threads") {
-  const Conv2dDims d{2, 4, 7, 5, 6, 3, 3, 2, 1, 1, 1, 1, 1, 2};
-  for (int threads : {1, 3}) {
-    const ThreadsGuard guard(threads);
-    check_reference<float>(d, 1);
-  }
+TEST_CASE("the reference engine gives the same bits for any number of threads, also of one image") {
+  CHECK(rc::check("in float", [] {
+    Conv2dDims d = pick_conv2d_dims();
+    if (pick_bool()) d.n = 1;
+    const Problem<float> problem(d, pick_seed());
+    for (Conv2dPass pass : kPasses) {
+      const auto on = [&](int threads) {
+        const ThreadsGuard guard(threads);
+        return problem.run(kernels::reference_conv2d<float>(), pass);
+      };
+      const Tensor one = on(1);
+      expect(all_close(one, problem.naive(pass), 1e-4));
+      for (int threads : {2, 3, 16}) expect(bit_equal(on(threads), one));
+    }
+  }));
 }
 
 TEST_CASE("a repeated convolution gives the same bits") {

@@ -73,12 +73,12 @@ class GroupedConv2d final : public Conv2dEngine<float> {
 
   bool supports(const Conv2dDims& d, Conv2dPass) const override {
     const std::int64_t width = d.group_in();
-    // BLAS is faster for wide groups where our vectors have four lanes
+    // the others are faster for wide groups where vectors have four lanes
     const std::int64_t widest = 2 * grouped<float>().lanes;
-    return (width == 2 || width == 4 || width == 8 || width == 16) && width <= widest &&
-           d.group_out() == width && d.k_h == 3 && d.k_w == 3 && d.pad_h == 1 && d.pad_w == 1 &&
-           d.dilation_h == 1 && d.dilation_w == 1 && d.stride_h == d.stride_w && d.stride_h <= 2 &&
-           d.n > 0 && d.h_in > 0 && d.w_in > 0;
+    return d.groups > 1 && (width == 2 || width == 4 || width == 8 || width == 16) &&
+           width <= widest && d.group_out() == width && d.k_h == 3 && d.k_w == 3 && d.pad_h == 1 &&
+           d.pad_w == 1 && d.dilation_h == 1 && d.dilation_w == 1 && d.stride_h == d.stride_w &&
+           d.stride_h <= 2 && d.n > 0 && d.h_in > 0 && d.w_in > 0;
   }
 
   std::unique_ptr<const Conv2dPlan<float>> plan(const Conv2dDims& d,

@@ -1,5 +1,6 @@
 // The reference engine: im2col and a matrix product, in chunks of output lines that fit the L2
-// cache, each thread on images of its own; in backward_weight on groups of its own too.
+// cache. Threads share the chunks of all groups; in backward_input, where neighbouring chunks add
+// to the same lines of dx, the images of all groups.
 #include <omp.h>
 
 #include <algorithm>
@@ -14,9 +15,14 @@ namespace {
 
 constexpr std::int64_t kColumnBytes = 512 * 1024;
 
-// In backward_weight threads share the groups, and shares of the images, with a sum each, where the
-// groups are fewer than this. By the shape alone: the bits do not depend on the threads.
-constexpr std::int64_t kGradientParts = 16;
+// A pass is cut into so many parts where there are enough lines: chunks are smaller if need be, and
+// in backward_weight threads share the groups, and shares of the chunks with a sum each. By the
+// shape alone: the bits do not depend on the threads.
+constexpr std::int64_t kParts = 16;
+
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
+  return (a + b - 1) / b;
+}
 
 std::size_t align64(std::size_t bytes) {
   return (bytes + 63) / 64 * 64;
@@ -25,29 +31,37 @@ std::size_t align64(std::size_t bytes) {
 // The sizes that follow from Conv2dDims. A line is one row of the output image.
 template <class T>
 struct Sizes {
-  explicit Sizes(const Conv2dDims& d)
+  Sizes(const Conv2dDims& d, Conv2dPass pass)
       : taps(d.k_h * d.k_w),
         depth(taps * d.group_in()),
-        lines_per_chunk(
-            std::clamp<std::int64_t>(kColumnBytes / (std::max<std::int64_t>(1, d.w_out() * depth) *
-                                                     static_cast<std::int64_t>(sizeof(T))),
-                                     1, std::max<std::int64_t>(1, d.h_out()))),
         // a pointwise convolution reads a plain x as it lies
-        direct(taps == 1 && d.stride_h == 1 && d.stride_w == 1 && d.pad_h == 0 && d.pad_w == 0),
-        column_bytes(
-            align64(static_cast<std::size_t>(lines_per_chunk * d.w_out() * depth) * sizeof(T))),
-        weight_bytes(align64(static_cast<std::size_t>(d.c_out * depth) * sizeof(T))),
-        parts(std::clamp<std::int64_t>(d.n, 1, num_threads())),
-        sums(
-            std::clamp<std::int64_t>(kGradientParts / d.groups, 1, std::max<std::int64_t>(1, d.n))),
-        gradient_parts(std::min<std::int64_t>(num_threads(), sums * d.groups)) {}
+        direct(taps == 1 && d.stride_h == 1 && d.stride_w == 1 && d.pad_h == 0 && d.pad_w == 0) {
+    const std::int64_t line_bytes = d.w_out() * depth * static_cast<std::int64_t>(sizeof(T));
+    const std::int64_t images = d.n * d.groups;
+    const std::int64_t enough =
+        pass == Conv2dPass::backward_input ? d.h_out() : ceil_div(d.h_out() * images, kParts);
+    lines = std::max<std::int64_t>(
+        1, std::min({kColumnBytes / std::max<std::int64_t>(1, line_bytes), d.h_out(), enough}));
+    chunks = ceil_div(d.h_out(), lines);
+    column_bytes = align64(static_cast<std::size_t>(lines * line_bytes));
+    weight_bytes = align64(static_cast<std::size_t>(d.c_out * depth) * sizeof(T));
+    sums = 1;
+    std::int64_t items = images;
+    if (pass == Conv2dPass::forward) items = images * chunks;
+    if (pass == Conv2dPass::backward_weight) {
+      sums =
+          std::clamp<std::int64_t>(kParts / d.groups, 1, std::max<std::int64_t>(1, d.n * chunks));
+      items = sums * d.groups;
+    }
+    parts = std::clamp<std::int64_t>(items, 1, num_threads());
+  }
 
-  std::int64_t taps, depth, lines_per_chunk;
+  std::int64_t taps, depth;
   bool direct;
+  std::int64_t lines, chunks;  // most lines of a chunk; chunks of an image
   std::size_t column_bytes, weight_bytes;
-  std::int64_t parts;           // of the images
-  std::int64_t sums;            // of backward_weight: one for each of so many shares of the images
-  std::int64_t gradient_parts;  // of all groups of all sums
+  std::int64_t sums;   // of backward_weight: one for each of so many shares of the chunks
+  std::int64_t parts;  // most threads
 };
 
 // packed[c_out][kh][kw][c] = w[c_out][c][kh][kw]
@@ -60,15 +74,28 @@ void pack_weight(T* packed, const T* w, const Conv2dDims& d, std::int64_t taps) 
         packed[(o * taps + t) * c_in + c] = w[(o * c_in + c) * taps + t];
 }
 
-// Calls f(column, pixel) for each output position and tap of the lines [h_begin, h_end) of image
-// n: `column` is the place of the tap's channels in the columns, `pixel` that in the image, null
-// where the tap lies in the padding.
+// Lines [h_begin, h_end) of image n of the output, of which `row` is the first row of all images'
+// matrix.
+struct Chunk {
+  std::int64_t n, h_begin, h_end, row, rows;
+};
+
+// Chunk number i of all images.
+template <class T>
+Chunk chunk_of(std::int64_t i, const Conv2dDims& d, const Sizes<T>& sizes) {
+  const std::int64_t n = i / sizes.chunks, h = i % sizes.chunks * sizes.lines;
+  const std::int64_t end = std::min(h + sizes.lines, d.h_out());
+  return {n, h, end, (n * d.h_out() + h) * d.w_out(), (end - h) * d.w_out()};
+}
+
+// Calls f(column, pixel) for each output position and tap of a chunk: `column` is the place of the
+// tap's channels in the columns, `pixel` that in the image, null where the tap lies in the padding.
 template <class T, class Column, class Image, class F>
-void for_each_tap(Column* columns, Image* images, std::int64_t n, std::int64_t h_begin,
-                  std::int64_t h_end, std::int64_t group, const Conv2dDims& d, const F& f) {
+void for_each_tap(Column* columns, Image* images, const Chunk& chunk, std::int64_t group,
+                  const Conv2dDims& d, const F& f) {
   Column* column = columns;
   const std::int64_t c = d.group_in();
-  for (std::int64_t ho = h_begin; ho < h_end; ++ho) {
+  for (std::int64_t ho = chunk.h_begin; ho < chunk.h_end; ++ho) {
     for (std::int64_t wo = 0; wo < d.w_out(); ++wo) {
       for (std::int64_t kh = 0; kh < d.k_h; ++kh) {
         const std::int64_t h = ho * d.stride_h - d.pad_h + kh * d.dilation_h;
@@ -76,7 +103,7 @@ void for_each_tap(Column* columns, Image* images, std::int64_t n, std::int64_t h
           const std::int64_t w = wo * d.stride_w - d.pad_w + kw * d.dilation_w;
           const bool inside = h >= 0 && h < d.h_in && w >= 0 && w < d.w_in;
           f(column,
-            inside ? images + ((n * d.h_in + h) * d.w_in + w) * d.c_in + group * c : nullptr);
+            inside ? images + ((chunk.n * d.h_in + h) * d.w_in + w) * d.c_in + group * c : nullptr);
         }
       }
     }
@@ -84,11 +111,11 @@ void for_each_tap(Column* columns, Image* images, std::int64_t n, std::int64_t h
 }
 
 template <class T>
-void im2col(T* columns, const Conv2dInput<T>& x, std::int64_t n, std::int64_t h_begin,
-            std::int64_t h_end, std::int64_t group, const Conv2dDims& d) {
+void im2col(T* columns, const Conv2dInput<T>& x, const Chunk& chunk, std::int64_t group,
+            const Conv2dDims& d) {
   const std::int64_t c = d.group_in();
   const auto norm_relu = batch_norm<T>().norm_relu;
-  for_each_tap<T>(columns, x.x, n, h_begin, h_end, group, d, [&](T* column, const T* pixel) {
+  for_each_tap<T>(columns, x.x, chunk, group, d, [&](T* column, const T* pixel) {
     if (pixel == nullptr) {
       std::fill_n(column, c, T{0});
     } else if (x.norm.scale != nullptr) {
@@ -101,10 +128,9 @@ void im2col(T* columns, const Conv2dInput<T>& x, std::int64_t n, std::int64_t h_
 }
 
 template <class T>
-void col2im(const T* columns, T* dx, std::int64_t n, std::int64_t h_begin, std::int64_t h_end,
-            std::int64_t group, const Conv2dDims& d) {
+void col2im(const T* columns, T* dx, const Chunk& chunk, std::int64_t group, const Conv2dDims& d) {
   const std::int64_t c = d.group_in();
-  for_each_tap<T>(columns, dx, n, h_begin, h_end, group, d, [c](const T* column, T* pixel) {
+  for_each_tap<T>(columns, dx, chunk, group, d, [c](const T* column, T* pixel) {
     if (pixel == nullptr) return;
     for (std::int64_t i = 0; i < c; ++i) pixel[i] += column[i];
   });
@@ -121,20 +147,6 @@ struct Range {
   std::int64_t begin, end;
 };
 
-// Calls f(group, rows, first output row, h_begin, h_end, n) over chunks of lines of some images.
-template <class F>
-void for_each_chunk(Range images, Range groups, std::int64_t lines, const Conv2dDims& d,
-                    const F& f) {
-  for (std::int64_t n = images.begin; n < images.end; ++n) {
-    for (std::int64_t h = 0; h < d.h_out(); h += lines) {
-      const std::int64_t end = std::min(h + lines, d.h_out());
-      for (std::int64_t group = groups.begin; group < groups.end; ++group) {
-        f(group, (end - h) * d.w_out(), (n * d.h_out() + h) * d.w_out(), h, end, n);
-      }
-    }
-  }
-}
-
 // Runs f(range) for all of `parts` nearly equal parts of [0, count), one for each thread: see
 // threads.h. omp_get_thread_num() says whose scratch memory it may use.
 template <class F>
@@ -146,13 +158,11 @@ void for_each_part(std::int64_t parts, std::int64_t count, const F& f) {
 template <class T>
 class ReferencePlan final : public Conv2dPlan<T> {
  public:
-  ReferencePlan(const Conv2dDims& dims, Conv2dPass p) : d_(dims), pass_(p), sizes_(dims) {}
+  ReferencePlan(const Conv2dDims& dims, Conv2dPass p) : d_(dims), pass_(p), sizes_(dims, p) {}
 
   std::size_t workspace_bytes() const override {
-    const bool gradient = pass_ == Conv2dPass::backward_weight;
-    const auto parts = static_cast<std::size_t>(gradient ? sizes_.gradient_parts : sizes_.parts);
-    const auto weights = static_cast<std::size_t>(gradient ? sizes_.sums : 1);
-    return parts * sizes_.column_bytes + weights * sizes_.weight_bytes;
+    return static_cast<std::size_t>(sizes_.parts) * sizes_.column_bytes +
+           static_cast<std::size_t>(sizes_.sums) * sizes_.weight_bytes;
   }
 
   void run(T* result, const Conv2dInput<T>& source, const T* factor,
@@ -171,59 +181,57 @@ class ReferencePlan final : public Conv2dPlan<T> {
   void forward(T* y, const Conv2dInput<T>& x, const T* w, std::byte* workspace) const {
     T* packed = reinterpret_cast<T*>(workspace);
     pack_weight(packed, w, d_, sizes_.taps);
-    std::byte* columns = workspace + sizes_.weight_bytes;
-    for_each_part(sizes_.parts, d_.n, [&](Range images) {
-      T* column = own_columns(columns);
-      for_each_chunk(images, {0, d_.groups}, sizes_.lines_per_chunk, d_,
-                     [&](auto group, auto rows, auto row, auto h_begin, auto h_end, auto n) {
-                       const Matrix<const T> a = patches(column, x, n, h_begin, h_end, group, row);
-                       gemm<T>(Transpose::no, Transpose::yes, rows, d_.group_out(), sizes_.depth, 1,
-                               a.data, a.stride, packed + group * d_.group_out() * sizes_.depth,
-                               sizes_.depth, 0, y + row * d_.c_out + group * d_.group_out(),
-                               d_.c_out);
-                     });
+    for_each_part(sizes_.parts, d_.n * sizes_.chunks * d_.groups, [&](Range items) {
+      T* column = own_columns(workspace);
+      for (std::int64_t i = items.begin; i < items.end; ++i) {
+        const std::int64_t group = i % d_.groups;
+        const Chunk chunk = chunk_of(i / d_.groups, d_, sizes_);
+        const Matrix<const T> a = patches(column, x, chunk, group);
+        gemm<T>(Transpose::no, Transpose::yes, chunk.rows, d_.group_out(), sizes_.depth, 1, a.data,
+                a.stride, packed + group * d_.group_out() * sizes_.depth, sizes_.depth, 0,
+                y + chunk.row * d_.c_out + group * d_.group_out(), d_.c_out);
+      }
     });
   }
 
   void backward_input(T* dx, const T* dy, const T* w, std::byte* workspace) const {
     T* packed = reinterpret_cast<T*>(workspace);
     pack_weight(packed, w, d_, sizes_.taps);
-    std::byte* columns = workspace + sizes_.weight_bytes;
-    const std::int64_t image = d_.h_in * d_.w_in * d_.c_in;
-    for_each_part(sizes_.parts, d_.n, [&](Range images) {
-      T* column = own_columns(columns);
-      if (!sizes_.direct) std::fill(dx + images.begin * image, dx + images.end * image, T{0});
-      for_each_chunk(images, {0, d_.groups}, sizes_.lines_per_chunk, d_,
-                     [&](auto group, auto rows, auto row, auto h_begin, auto h_end, auto n) {
-                       const Matrix<T> a =
-                           sizes_.direct
-                               ? Matrix<T>{dx + row * d_.c_in + group * d_.group_in(), d_.c_in}
-                               : Matrix<T>{column, sizes_.depth};
-                       gemm<T>(Transpose::no, Transpose::no, rows, sizes_.depth, d_.group_out(), 1,
-                               dy + row * d_.c_out + group * d_.group_out(), d_.c_out,
-                               packed + group * d_.group_out() * sizes_.depth, sizes_.depth, 0,
-                               a.data, a.stride);
-                       if (!sizes_.direct) col2im<T>(column, dx, n, h_begin, h_end, group, d_);
-                     });
+    for_each_part(sizes_.parts, d_.n * d_.groups, [&](Range items) {
+      T* column = own_columns(workspace);
+      for (std::int64_t i = items.begin; i < items.end; ++i) {
+        const std::int64_t n = i / d_.groups, group = i % d_.groups;
+        if (!sizes_.direct) clear(dx, n, group);
+        for (std::int64_t c = n * sizes_.chunks; c < (n + 1) * sizes_.chunks; ++c) {
+          const Chunk chunk = chunk_of(c, d_, sizes_);
+          const Matrix<T> a =
+              sizes_.direct ? Matrix<T>{dx + chunk.row * d_.c_in + group * d_.group_in(), d_.c_in}
+                            : Matrix<T>{column, sizes_.depth};
+          gemm<T>(Transpose::no, Transpose::no, chunk.rows, sizes_.depth, d_.group_out(), 1,
+                  dy + chunk.row * d_.c_out + group * d_.group_out(), d_.c_out,
+                  packed + group * d_.group_out() * sizes_.depth, sizes_.depth, 0, a.data,
+                  a.stride);
+          if (!sizes_.direct) col2im<T>(column, dx, chunk, group, d_);
+        }
+      }
     });
   }
 
   void backward_weight(T* dw, const T* dy, const Conv2dInput<T>& x, std::byte* workspace) const {
-    std::byte* columns = workspace + static_cast<std::size_t>(sizes_.sums) * sizes_.weight_bytes;
     const auto partial = [&](std::int64_t sum) {
       return reinterpret_cast<T*>(workspace + static_cast<std::size_t>(sum) * sizes_.weight_bytes);
     };
-    for_each_part(sizes_.gradient_parts, sizes_.sums * d_.groups, [&](Range own) {
-      for (std::int64_t sum = own.begin / d_.groups; sum * d_.groups < own.end; ++sum) {
-        const std::int64_t first = sum * d_.groups;
-        const Range groups{std::max<std::int64_t>(own.begin - first, 0),
-                           std::min(own.end - first, d_.groups)};
-        add_share(partial(sum), dy, x, {d_.n * sum / sizes_.sums, d_.n * (sum + 1) / sizes_.sums},
-                  groups, own_columns(columns));
+    const std::int64_t chunks = d_.n * sizes_.chunks;
+    for_each_part(sizes_.parts, sizes_.sums * d_.groups, [&](Range own) {
+      for (std::int64_t i = own.begin; i < own.end; ++i) {
+        const std::int64_t sum = i / d_.groups;
+        add_share(partial(sum), dy, x,
+                  {chunks * sum / sizes_.sums, chunks * (sum + 1) / sizes_.sums}, i % d_.groups,
+                  own_columns(workspace));
       }
     });
     const std::int64_t c_in = d_.group_in();
-    for_each_part(sizes_.gradient_parts, d_.c_out, [&](Range outputs) {
+    for_each_part(sizes_.parts, d_.c_out, [&](Range outputs) {
       for (std::int64_t o = outputs.begin; o < outputs.end; ++o)
         for (std::int64_t c = 0; c < c_in; ++c)
           for (std::int64_t tap = 0; tap < sizes_.taps; ++tap) {
@@ -236,31 +244,41 @@ class ReferencePlan final : public Conv2dPlan<T> {
     });
   }
 
-  // sums[c_out][kh][kw][c] = what some images add to the gradient of the weights of some groups.
-  void add_share(T* sums, const T* dy, const Conv2dInput<T>& x, Range images, Range groups,
+  // What some chunks add to the gradient of a group's weights, in sums[c_out][kh][kw][c].
+  void add_share(T* sums, const T* dy, const Conv2dInput<T>& x, Range chunks, std::int64_t group,
                  T* column) const {
     const std::int64_t size = d_.group_out() * sizes_.depth;
-    std::fill(sums + groups.begin * size, sums + groups.end * size, T{0});
-    for_each_chunk(images, groups, sizes_.lines_per_chunk, d_,
-                   [&](auto group, auto rows, auto row, auto h_begin, auto h_end, auto n) {
-                     const Matrix<const T> a = patches(column, x, n, h_begin, h_end, group, row);
-                     gemm<T>(Transpose::yes, Transpose::no, d_.group_out(), sizes_.depth, rows, 1,
-                             dy + row * d_.c_out + group * d_.group_out(), d_.c_out, a.data,
-                             a.stride, 1, sums + group * size, sizes_.depth);
-                   });
+    std::fill_n(sums + group * size, size, T{0});
+    for (std::int64_t i = chunks.begin; i < chunks.end; ++i) {
+      const Chunk chunk = chunk_of(i, d_, sizes_);
+      const Matrix<const T> a = patches(column, x, chunk, group);
+      gemm<T>(Transpose::yes, Transpose::no, d_.group_out(), sizes_.depth, chunk.rows, 1,
+              dy + chunk.row * d_.c_out + group * d_.group_out(), d_.c_out, a.data, a.stride, 1,
+              sums + group * size, sizes_.depth);
+    }
   }
 
-  T* own_columns(std::byte* columns) const {
+  // dx = 0 for an image's channels of a group.
+  void clear(T* dx, std::int64_t n, std::int64_t group) const {
+    const std::int64_t pixels = d_.h_in * d_.w_in;
+    T* to = dx + n * pixels * d_.c_in + group * d_.group_in();
+    for (std::int64_t i = 0; i < pixels; ++i) std::fill_n(to + i * d_.c_in, d_.group_in(), T{0});
+  }
+
+  // The calling thread's, behind the weights.
+  T* own_columns(std::byte* workspace) const {
     const auto thread = static_cast<std::size_t>(omp_get_thread_num());
-    return reinterpret_cast<T*>(columns + thread * sizes_.column_bytes);
+    return reinterpret_cast<T*>(workspace +
+                                static_cast<std::size_t>(sizes_.sums) * sizes_.weight_bytes +
+                                thread * sizes_.column_bytes);
   }
 
   // The input patches of a chunk as a matrix [rows, depth]: gathered into `column`, or x itself.
-  Matrix<const T> patches(T* column, const Conv2dInput<T>& x, std::int64_t n, std::int64_t h_begin,
-                          std::int64_t h_end, std::int64_t group, std::int64_t row) const {
+  Matrix<const T> patches(T* column, const Conv2dInput<T>& x, const Chunk& chunk,
+                          std::int64_t group) const {
     if (sizes_.direct && x.norm.scale == nullptr)
-      return {x.x + row * d_.c_in + group * d_.group_in(), d_.c_in};
-    im2col(column, x, n, h_begin, h_end, group, d_);
+      return {x.x + chunk.row * d_.c_in + group * d_.group_in(), d_.c_in};
+    im2col(column, x, chunk, group, d_);
     return {column, sizes_.depth};
   }
 

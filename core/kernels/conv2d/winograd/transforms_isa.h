@@ -79,22 +79,22 @@ struct Tile {
   std::int64_t below;               // floats from a pixel to that of the tile below
 };
 
-// The tile whose first pixel, which may lie in the padding, is (h, w) of image n.
+// The tile whose first pixel, which may lie in the padding, is (h, w) of image n; `zeros` are those
+// of kSize pixels.
 template <int kSize>
 RESGRAD_INLINE Tile<kSize> find_tile(const float* images, const float* zeros, std::int64_t n,
                                      std::int64_t h, std::int64_t w, std::int64_t height,
-                                     std::int64_t width, std::int64_t channels) {
+                                     std::int64_t width, std::int64_t pixel) {
   Tile<kSize> tile;
   tile.begin = w < 0 ? -w : 0;
   tile.end = width - w < kSize ? width - w : kSize;
-  tile.stride = channels;
+  tile.stride = pixel;
   tile.top = h < 0 ? -h : 0;
   tile.bottom = height - h < kSize ? height - h : kSize;
-  tile.below = 4 * width * channels;
+  tile.below = 4 * width * pixel;
   for (int i = 0; i < kSize; ++i) {
     const bool inside = h + i >= 0 && h + i < height;
-    tile.row[i] =
-        inside ? images + ((n * height + h + i) * width + w + tile.begin) * channels : zeros;
+    tile.row[i] = inside ? images + ((n * height + h + i) * width + w + tile.begin) * pixel : zeros;
   }
   return tile;
 }
@@ -135,10 +135,12 @@ RESGRAD_INLINE void transform_in(float* to, std::int64_t plane, const Tile<kSize
   }
 }
 
-// Writes the h x w pixels that lie inside of an output tile from one vector of 36 products.
+// Writes the h x w pixels that lie inside of an output tile from one vector of 36 products, with
+// `write` (see output_isa.h).
+template <class Write>
 RESGRAD_INLINE void transform_out(float* to, std::int64_t to_row, std::int64_t to_pixel,
                                   std::int64_t h, std::int64_t w, const float* from,
-                                  std::int64_t plane) {
+                                  std::int64_t plane, const Write& write) {
   Vector half[4][6];
   for (int j = 0; j < 6; ++j) {
     Vector column[6], shorter[4];
@@ -155,7 +157,7 @@ RESGRAD_INLINE void transform_out(float* to, std::int64_t to_row, std::int64_t t
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) {
       if (j < w) {
-        store(to + i * to_row + j * to_pixel, row[j]);
+        write(to, i * to_row + j * to_pixel, row[j]);
         fetch_early(to + (i + 4) * to_row + j * to_pixel);
       }
     }

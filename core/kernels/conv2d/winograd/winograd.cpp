@@ -31,8 +31,10 @@ WinogradBuffer add_planes(WorkspaceLayout& layout, std::int64_t copies, std::int
   return {layout.add(copies * size), copies > 1 ? size : 0, plane, row};
 }
 
+// Wide groups are taken one after the other, each like a dense convolution.
 WinogradSharing choose_sharing(const WinogradPlan& p) {
-  if (std::min(p.c, p.k) < kWideChannels) return WinogradSharing::tiles;
+  if (std::min(p.c, p.k) < kWideChannels)
+    return p.groups > 1 ? WinogradSharing::groups : WinogradSharing::tiles;
   const bool huge = kWinogradPlanes * p.c * p.k >= kHugeWeights;
   return huge && p.tiles <= kMostSharedTiles ? WinogradSharing::columns : WinogradSharing::planes;
 }
@@ -40,51 +42,78 @@ WinogradSharing choose_sharing(const WinogradPlan& p) {
 // The gradient of the weights is a sum over the tiles. With several sums, over shares of the tiles,
 // threads need not wait for each other; each costs that it is written and read once more. How many
 // there are follows from the shape alone, so that the bits do not depend on the threads. Where they
-// do not go round, all threads work on one sum after the other, which gives the same bits.
+// do not go round, all threads work on one sum after the other, which gives the same bits. So does
+// that a thread computes all sums of a group, which is done where groups go round.
 constexpr std::int64_t kTilesOfSum = 1024, kLeastSums = 2, kMostSums = 16;
 
-void share_sums(WinogradPlan& p) {
-  p.sums = std::clamp<std::int64_t>(p.tiles / kTilesOfSum, kLeastSums, kMostSums);
-  p.sums = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(p.sums)));
-  const std::int64_t threads = num_threads(), turns = (p.sums + threads - 1) / threads;
-  const bool balanced = 8 * p.sums >= 7 * turns * threads;
-  if (balanced)
-    p.parts = std::min(threads, p.sums);
-  else
-    p.sharing = WinogradSharing::planes;
+// Whether as many items keep all threads busy for most of the time.
+bool go_round(std::int64_t items) {
+  const std::int64_t threads = num_threads(), turns = (items + threads - 1) / threads;
+  return 8 * items >= 7 * turns * threads;
 }
 
-WinogradPlan plan_winograd(const Conv2dDims& d, Conv2dPass pass) {
+void share_sums(WinogradPlan& p) {
+  const std::int64_t least = p.groups > 1 ? 1 : kLeastSums;
+  p.sums = std::clamp<std::int64_t>(p.tiles / kTilesOfSum, least, kMostSums);
+  p.sums = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(p.sums)));
+  std::int64_t items = p.tiles;  // that threads share
+  if (p.groups > 1 && go_round(p.groups)) {
+    p.sharing = WinogradSharing::groups, items = p.groups;
+  } else if (go_round(p.sums)) {
+    p.sharing = WinogradSharing::tiles, items = p.sums;
+  } else {
+    p.sharing = WinogradSharing::planes;
+  }
+  p.parts = std::min<std::int64_t>(num_threads(), items);
+}
+
+// With prepared weights, which all parts share.
+WinogradSharing choose_inference_sharing(const WinogradPlan& p) {
+  if (std::min(p.c, p.k) >= kWideChannels) return WinogradSharing::planes;
+  if (p.groups > 1) return WinogradSharing::groups;
+  // the fewer tiles of its own a thread would multiply by all weights, the more it waits for them
+  return p.tiles >= kLeastChunk * num_threads() ? WinogradSharing::tiles : WinogradSharing::planes;
+}
+
+WinogradPlan plan_winograd(const Conv2dDims& d, Conv2dPass pass, bool prepared = false) {
   const WinogradKernels<float>& kernels = winograd<float>();
   const bool flip = pass == Conv2dPass::backward_input;
   const bool gradient = pass == Conv2dPass::backward_weight;
   WinogradPlan p{};
   p.n = d.n, p.h = d.h_in, p.w = d.w_in;
-  p.c = flip ? d.c_out : d.c_in, p.k = flip ? d.c_in : d.c_out, p.flip = flip;
+  p.groups = d.groups, p.flip = flip;
+  p.c_pixel = flip ? d.c_out : d.c_in, p.k_pixel = flip ? d.c_in : d.c_out;
+  p.c = p.c_pixel / p.groups, p.k = p.k_pixel / p.groups;
   p.tiles_h = (p.h + 3) / 4, p.tiles_w = (p.w + 3) / 4, p.tiles = p.n * p.tiles_h * p.tiles_w;
-  p.parts = std::min<std::int64_t>(num_threads(), p.tiles);
-  p.sharing = choose_sharing(p);
+  p.sharing = prepared ? choose_inference_sharing(p) : choose_sharing(p);
+  const bool narrow = p.sharing == WinogradSharing::tiles || p.sharing == WinogradSharing::groups;
+  const std::int64_t items = p.sharing == WinogradSharing::groups ? p.groups * p.tiles : p.tiles;
+  p.parts = std::min<std::int64_t>(num_threads(), items);
   p.sums = 1;
   p.columns = kernels.panel;
 
   const std::int64_t wanted = kChunkFloats / (kWinogradPlanes * (p.c + p.k)) / 24 * 24;
   const std::int64_t least = gradient ? kLeastGradientChunk : kLeastChunk;
-  p.chunk = p.sharing == WinogradSharing::tiles    ? std::clamp<std::int64_t>(wanted, least, 96)
+  p.chunk = narrow                                 ? std::clamp<std::int64_t>(wanted, least, 96)
             : p.sharing == WinogradSharing::planes ? kSharedChunk
                                                    : p.tiles;
   p.chunk = std::min(p.chunk, p.tiles);
-  if (gradient && p.sharing == WinogradSharing::tiles) share_sums(p);
+  if (gradient && narrow) share_sums(p);
 
-  const bool own_tiles = p.sharing == WinogradSharing::tiles;
+  const bool own_groups = p.sharing == WinogradSharing::groups;
+  const bool own_tiles = own_groups || p.sharing == WinogradSharing::tiles;
   const bool own_columns = p.sharing == WinogradSharing::columns;
   const std::int64_t columns = own_columns ? std::min(p.columns, p.k) : p.k;
   WorkspaceLayout layout;
   p.source = add_planes(layout, own_tiles ? p.parts : 1, p.chunk, padded_row(p.c));
   p.product =
       add_planes(layout, own_tiles || own_columns ? p.parts : 1, p.chunk, padded_row(columns));
-  p.weight = add_planes(layout, own_columns ? p.parts : p.sums, p.c,
-                        gradient ? padded_row(columns) : columns);
-  p.zeros = layout.add(6 * std::max(p.c, p.k));
+  const std::int64_t weights = prepared      ? 0
+                               : own_columns ? p.parts
+                               : own_groups  ? p.parts * p.sums
+                                             : p.sums;
+  p.weight = add_planes(layout, weights, p.c, gradient ? padded_row(columns) : columns);
+  p.zeros = layout.add(6 * std::max(p.c_pixel, p.k_pixel));
   p.floats = layout.size();
   return p;
 }
@@ -96,10 +125,13 @@ class WinogradConv2d final : public Conv2dEngine<float> {
   bool supports(const Conv2dDims& d, Conv2dPass) const override {
     const std::int64_t lanes = winograd<float>().lanes;
     const std::int64_t tiles = d.n * ((d.h_in + 3) / 4) * ((d.w_in + 3) / 4);
+    // `grouped` is faster for groups of fewer channels
+    const std::int64_t narrowest = std::min<std::int64_t>(2 * lanes, 16);
     const bool worth_it = tiles > 1 && tiles * 16 <= kMostWaste * d.n * d.h_in * d.w_in;
     return worth_it && d.k_h == 3 && d.k_w == 3 && d.stride_h == 1 && d.stride_w == 1 &&
-           d.pad_h == 1 && d.pad_w == 1 && d.dilation_h == 1 && d.dilation_w == 1 &&
-           d.groups == 1 && d.n > 0 && d.c_in % lanes == 0 && d.c_out % lanes == 0;
+           d.pad_h == 1 && d.pad_w == 1 && d.dilation_h == 1 && d.dilation_w == 1 && d.n > 0 &&
+           d.group_in() % lanes == 0 && d.group_out() % lanes == 0 &&
+           (d.groups == 1 || std::min(d.group_in(), d.group_out()) >= narrowest);
   }
 
   std::unique_ptr<const Conv2dPlan<float>> plan(const Conv2dDims& d,
@@ -108,6 +140,13 @@ class WinogradConv2d final : public Conv2dEngine<float> {
     return std::make_unique<KernelPlan<WinogradPlan>>(
         pass == Conv2dPass::backward_weight ? kernels.backward_weight : kernels.convolve,
         std::vector{plan_winograd(d, pass)});
+  }
+
+  std::unique_ptr<const Conv2dInferencePlan> plan_inference(const Conv2dDims& d) const override {
+    const auto& kernels = winograd<float>();
+    const WinogradPlan plan = plan_winograd(d, Conv2dPass::forward, true);
+    return std::make_unique<KernelInferencePlan<WinogradPlan>>(
+        kernels.prepare, kernels.infer, plan, d.groups * kWinogradPlanes * plan.weight.plane);
   }
 };
 

@@ -4,6 +4,7 @@
 
 #include "core/kernels/assert.h"
 #include "core/kernels/conv2d/microkernel_isa.h"
+#include "core/kernels/conv2d/output_isa.h"
 #include "core/kernels/conv2d/winograd/transforms_isa.h"
 #include "core/kernels/range_isa.h"
 
@@ -55,7 +56,7 @@ void source_to_planes_as(float* planes, const Conv2dInput<float>& x, Range tiles
   const WinogradPlan& plan = worker.plan;
   for_each_tile(tiles, plan, [&](auto i, auto n, auto th, auto tw) {
     const auto tile =
-        find_tile<6>(x.x, worker.zeros, n, 4 * th - 1, 4 * tw - 1, plan.h, plan.w, plan.c);
+        find_tile<6>(x.x, worker.zeros, n, 4 * th - 1, 4 * tw - 1, plan.h, plan.w, plan.c_pixel);
     float* to = planes + i * plan.source.row;
     for (std::int64_t c = 0; c < plan.c; c += kLanes) {
       const auto transform = [](Vector* t, const Vector* f) { transform_input(t, f); };
@@ -83,7 +84,8 @@ void gradient_to_planes(float* planes, const float* dy, Range tiles, Range chann
   RESGRAD_ASSERT(size(tiles) <= plan.chunk && plan.k % kLanes == 0);
   RESGRAD_ASSERT(size(channels) % kLanes == 0 && size(channels) <= plan.product.row);
   for_each_tile(tiles, plan, [&](auto i, auto n, auto th, auto tw) {
-    const auto tile = find_tile<4>(dy, worker.zeros, n, 4 * th, 4 * tw, plan.h, plan.w, plan.k);
+    const auto tile =
+        find_tile<4>(dy, worker.zeros, n, 4 * th, 4 * tw, plan.h, plan.w, plan.k_pixel);
     float* to = planes + i * plan.product.row;
     for (std::int64_t c = channels.begin; c < channels.end; c += kLanes, to += kLanes) {
       transform_in(
@@ -94,16 +96,32 @@ void gradient_to_planes(float* planes, const float* dy, Range tiles, Range chann
 }
 
 // Output tiles, a range of channels, from the planes of products.
-void planes_to_output(float* y, const float* planes, Range tiles, Range channels,
-                      const WinogradPlan& plan) {
+template <bool kFinish>
+void planes_to_output_as(const Output& out, const float* planes, Range tiles, Range channels,
+                         const WinogradPlan& plan) {
   for_each_tile(tiles, plan, [&](auto i, auto n, auto th, auto tw) {
-    float* to = y + ((n * plan.h + 4 * th) * plan.w + 4 * tw) * plan.k;
+    const Output tile =
+        from_channel(out, 0, ((n * plan.h + 4 * th) * plan.w + 4 * tw) * plan.k_pixel);
     const std::int64_t h = least(4, plan.h - 4 * th), w = least(4, plan.w - 4 * tw);
     const float* from = planes + i * plan.product.row;
     for (std::int64_t k = channels.begin; k < channels.end; k += kLanes, from += kLanes) {
-      transform_out(to + k, plan.w * plan.k, plan.k, h, w, from, plan.product.plane);
+      const auto transform = [&](const auto& write) {
+        transform_out(tile.y + k, plan.w * plan.k_pixel, plan.k_pixel, h, w, from,
+                      plan.product.plane, write);
+      };
+      if constexpr (kFinish) {
+        transform(StoreFinished(from_channel(tile, k).epilogue));
+      } else {
+        transform(StorePlain{});
+      }
     }
   });
+}
+
+void planes_to_output(const Output& out, const float* planes, Range tiles, Range channels,
+                      const WinogradPlan& plan) {
+  is_plain(out.epilogue) ? planes_to_output_as<false>(out, planes, tiles, channels, plan)
+                         : planes_to_output_as<true>(out, planes, tiles, channels, plan);
 }
 
 // ---- between weights and planes
@@ -211,14 +229,14 @@ void for_each_panel(std::int64_t columns, std::int64_t i, std::int64_t parts, co
 }
 
 // Part i of: product = source [tiles, c] times weight [c, columns], in every plane.
-void multiply_by_weights(const Worker& worker, std::int64_t tiles, std::int64_t columns,
-                         std::int64_t i, std::int64_t parts) {
+void multiply_by_weights(const Worker& worker, const float* weight, std::int64_t tiles,
+                         std::int64_t columns, std::int64_t i, std::int64_t parts) {
   const WinogradPlan& plan = worker.plan;
   RESGRAD_ASSERT(tiles <= plan.chunk && columns <= plan.product.row);
   for_each_panel(columns, i, parts, [&](auto p, auto column, auto width) {
     multiply_panel(tiles, width, plan.c,
                    {worker.source + p * plan.source.plane, plan.source.row, LeftLayout::rows},
-                   worker.weight + p * plan.weight.plane + column * plan.c, width,
+                   weight + p * plan.weight.plane + column * plan.c, width,
                    worker.product + p * plan.product.plane + column, plan.product.row,
                    Update::assign);
   });
@@ -238,6 +256,12 @@ void multiply_by_gradient(const Worker& worker, std::int64_t tiles, std::int64_t
 }
 
 // ---- passes
+
+// The weights of a group, or where their gradient goes.
+template <class T>
+T* weights_of(T* w, std::int64_t group, const WinogradPlan& plan) {
+  return w + group * plan.c * plan.k * kTaps;
+}
 
 // Within a parallel region: calls f(worker) for all parts of the plan, then waits.
 template <class F>
@@ -262,26 +286,33 @@ void for_each_block(const Worker& worker, const F& f) {
   }
 }
 
-void convolve_tiles(float* y, const Conv2dInput<float>& x, const WinogradPlan& plan,
-                    float* workspace) {
-  for_each_worker(plan, workspace, [&](const Worker& worker) {
-    for_each_chunk(worker.share({0, plan.tiles}), plan, [&](Range chunk) {
-      source_to_planes(worker.source, x, chunk, worker);
-      multiply_by_weights(worker, size(chunk), plan.k, 0, 1);
-      planes_to_output(y, worker.product, chunk, {0, plan.k}, plan);
-    });
+// Some tiles by one worker. Weights are planes, here and below.
+void convolve_chunks(const Output& y, const Conv2dInput<float>& x, const float* weight, Range tiles,
+                     const Worker& worker) {
+  const WinogradPlan& plan = worker.plan;
+  for_each_chunk(tiles, plan, [&](Range chunk) {
+    source_to_planes(worker.source, x, chunk, worker);
+    multiply_by_weights(worker, weight, size(chunk), plan.k, 0, 1);
+    planes_to_output(y, worker.product, chunk, {0, plan.k}, plan);
   });
 }
 
-void convolve_planes(float* y, const Conv2dInput<float>& x, const WinogradPlan& plan,
-                     float* workspace) {
+void convolve_tiles(const Output& y, const Conv2dInput<float>& x, const float* weight,
+                    const WinogradPlan& plan, float* workspace) {
+  for_each_worker(plan, workspace, [&](const Worker& worker) {
+    convolve_chunks(y, x, weight, worker.share({0, plan.tiles}), worker);
+  });
+}
+
+void convolve_planes(const Output& y, const Conv2dInput<float>& x, const float* weight,
+                     const WinogradPlan& plan, float* workspace) {
   for_each_chunk({0, plan.tiles}, plan, [&](Range chunk) {
     for_each_worker(plan, workspace, [&](const Worker& worker) {
       const Range own = worker.share(chunk);
       source_to_planes(worker.source + (own.begin - chunk.begin) * plan.source.row, x, own, worker);
     });
     for_each_worker(plan, workspace, [&](const Worker& worker) {
-      multiply_by_weights(worker, size(chunk), plan.k, worker.number, plan.parts);
+      multiply_by_weights(worker, weight, size(chunk), plan.k, worker.number, plan.parts);
     });
     // without waiting: the next chunk's inputs are other planes
 #pragma omp for schedule(static, 1) nowait
@@ -292,6 +323,13 @@ void convolve_planes(float* y, const Conv2dInput<float>& x, const WinogradPlan& 
                        {0, plan.k}, plan);
     }
   });
+}
+
+// By all threads, which share tiles or planes.
+void convolve_shared(const Output& y, const Conv2dInput<float>& x, const float* weight,
+                     const WinogradPlan& plan, float* workspace) {
+  plan.sharing == WinogradSharing::tiles ? convolve_tiles(y, x, weight, plan, workspace)
+                                         : convolve_planes(y, x, weight, plan, workspace);
 }
 
 // The source of every tile, in planes that the workers share.
@@ -310,26 +348,83 @@ void convolve_columns(float* y, const Conv2dInput<float>& x, const float* w,
   for_each_worker(plan, workspace, [&](const Worker& worker) {
     for_each_block(worker, [&](Range columns) {
       weights_to_planes(worker.weight, w, {0, plan.c}, columns, plan);
-      multiply_by_weights(worker, plan.tiles, size(columns), 0, 1);
-      planes_to_output(y, worker.product, all, columns, plan);
+      multiply_by_weights(worker, worker.weight, plan.tiles, size(columns), 0, 1);
+      planes_to_output({y}, worker.product, all, columns, plan);
     });
+  });
+}
+
+// One group after the other, each by all threads. All parts of the workspace are free again when a
+// thread comes to the next group: it waits for the others before it writes what they read.
+void convolve_one_by_one(float* y, const Conv2dInput<float>& x, const float* w,
+                         const WinogradPlan& plan, float* workspace) {
+  for (std::int64_t g = 0; g < plan.groups; ++g) {
+    float* y_g = y + g * plan.k;
+    const float* w_g = weights_of(w, g, plan);
+    const Conv2dInput<float> x_g = from_channel(x, g * plan.c);
+    if (plan.sharing == WinogradSharing::columns) {
+      convolve_columns(y_g, x_g, w_g, plan, workspace);
+      continue;
+    }
+    for_each_worker(plan, workspace, [&](const Worker& worker) {
+      weights_to_planes(worker.weight, w_g, worker.share({0, plan.c}), {0, plan.k}, plan);
+    });
+    convolve_shared({y_g}, x_g, workspace + plan.weight.offset, plan, workspace);
+  }
+}
+
+void convolve_groups(float* y, const Conv2dInput<float>& x, const float* w,
+                     const WinogradPlan& plan, float* workspace) {
+  for_each_worker(plan, workspace, [&](const Worker& worker) {
+    for_each_group(
+        worker.share({0, plan.groups * plan.tiles}), plan.tiles, [&](std::int64_t g, Range tiles) {
+          weights_to_planes(worker.weight, weights_of(w, g, plan), {0, plan.c}, {0, plan.k}, plan);
+          convolve_chunks({y + g * plan.k}, from_channel(x, g * plan.c), worker.weight, tiles,
+                          worker);
+        });
   });
 }
 
 void convolve(float* y, const Conv2dInput<float>& x, const float* w, const WinogradPlan& plan,
               float* workspace) {
-  fill_zero(workspace + plan.zeros, 6 * plan.c);
+  fill_zero(workspace + plan.zeros, 6 * plan.c_pixel);
   const int threads = static_cast<int>(plan.parts);
 #pragma omp parallel num_threads(threads)
-  {
-    if (plan.sharing == WinogradSharing::columns) {
-      convolve_columns(y, x, w, plan, workspace);
-    } else {
-      for_each_worker(plan, workspace, [&](const Worker& worker) {
-        weights_to_planes(worker.weight, w, worker.share({0, plan.c}), {0, plan.k}, plan);
-      });
-      plan.sharing == WinogradSharing::tiles ? convolve_tiles(y, x, plan, workspace)
-                                             : convolve_planes(y, x, plan, workspace);
+  plan.sharing == WinogradSharing::groups ? convolve_groups(y, x, w, plan, workspace)
+                                          : convolve_one_by_one(y, x, w, plan, workspace);
+}
+
+// ---- inference: planes of the weights of one group after the other, made beforehand
+
+std::int64_t planes_of_group(const WinogradPlan& plan) {
+  return kWinogradPlanes * plan.weight.plane;
+}
+
+void prepare(float* weights, const float* w, const WinogradPlan& plan) {
+  for (std::int64_t g = 0; g < plan.groups; ++g) {
+    weights_to_planes(weights + g * planes_of_group(plan), weights_of(w, g, plan), {0, plan.c},
+                      {0, plan.k}, plan);
+  }
+}
+
+void infer(float* y, const Conv2dInput<float>& x, const float* weights,
+           const Conv2dEpilogue& epilogue, const WinogradPlan& plan, float* workspace) {
+  const Output out{y, epilogue};
+  fill_zero(workspace + plan.zeros, 6 * plan.c_pixel);
+  const int threads = static_cast<int>(plan.parts);
+#pragma omp parallel num_threads(threads)
+  if (plan.sharing == WinogradSharing::groups) {
+    for_each_worker(plan, workspace, [&](const Worker& worker) {
+      for_each_group(worker.share({0, plan.groups * plan.tiles}), plan.tiles,
+                     [&](std::int64_t g, Range tiles) {
+                       convolve_chunks(from_channel(out, g * plan.k), from_channel(x, g * plan.c),
+                                       weights + g * planes_of_group(plan), tiles, worker);
+                     });
+    });
+  } else {
+    for (std::int64_t g = 0; g < plan.groups; ++g) {
+      convolve_shared(from_channel(out, g * plan.k), from_channel(x, g * plan.c),
+                      weights + g * planes_of_group(plan), plan, workspace);
     }
   }
 }
@@ -339,19 +434,26 @@ float* sum_of(const WinogradPlan& plan, float* workspace, std::int64_t i) {
   return workspace + plan.weight.offset + i * plan.weight.per_part;
 }
 
+// One of these sums, by one worker, which has its place as `weight`.
+void correlate_chunks(const float* dy, const Conv2dInput<float>& x, std::int64_t sum,
+                      const Worker& worker) {
+  const WinogradPlan& plan = worker.plan;
+  Update update = Update::assign;
+  for_each_chunk(part({0, plan.tiles}, sum, plan.sums), plan, [&](Range chunk) {
+    source_to_planes(worker.source, x, chunk, worker);
+    gradient_to_planes(worker.product, dy, chunk, {0, plan.k}, worker);
+    multiply_by_gradient(worker, size(chunk), plan.k, update, 0, 1);
+    update = Update::add;
+  });
+}
+
 // The gradient of the weights, in planes: a sum for each share of the tiles.
 void correlate_tiles(const float* dy, const Conv2dInput<float>& x, const WinogradPlan& plan,
                      float* workspace) {
   for_each_part(plan.sums, [&](std::int64_t i) {
     Worker worker(plan, workspace, omp_get_thread_num());
     worker.weight = sum_of(plan, workspace, i);
-    Update update = Update::assign;
-    for_each_chunk(part({0, plan.tiles}, i, plan.sums), plan, [&](Range chunk) {
-      source_to_planes(worker.source, x, chunk, worker);
-      gradient_to_planes(worker.product, dy, chunk, {0, plan.k}, worker);
-      multiply_by_gradient(worker, size(chunk), plan.k, update, 0, 1);
-      update = Update::add;
-    });
+    correlate_chunks(dy, x, i, worker);
   });
 }
 
@@ -389,34 +491,60 @@ void backward_weight_columns(float* dw, const float* dy, const Conv2dInput<float
   });
 }
 
+void backward_weight_one_by_one(float* dw, const Conv2dInput<float>& x, const float* dy,
+                                const WinogradPlan& plan, float* workspace) {
+  for (std::int64_t g = 0; g < plan.groups; ++g) {
+    float* dw_g = weights_of(dw, g, plan);
+    const float* dy_g = dy + g * plan.k;
+    const Conv2dInput<float> x_g = from_channel(x, g * plan.c);
+    if (plan.sharing == WinogradSharing::columns) {
+      backward_weight_columns(dw_g, dy_g, x_g, plan, workspace);
+      continue;
+    }
+    if (plan.sharing == WinogradSharing::tiles) {
+      correlate_tiles(dy_g, x_g, plan, workspace);
+    } else {
+      for (std::int64_t i = 0; i < plan.sums; ++i) correlate_planes(dy_g, x_g, i, plan, workspace);
+    }
+    // plan_winograd() sees to it that every share has tiles, hence a sum
+    for_each_worker(plan, workspace, [&](const Worker& worker) {
+      planes_to_weights(dw_g, sum_of(plan, workspace, 0), plan.sums, worker.share({0, plan.c}),
+                        {0, plan.k}, plan);
+    });
+  }
+}
+
+void backward_weight_groups(float* dw, const Conv2dInput<float>& x, const float* dy,
+                            const WinogradPlan& plan, float* workspace) {
+  for_each_worker(plan, workspace, [&](const Worker& own) {
+    Worker worker = own;
+    const std::int64_t first_sum = own.number * plan.sums;
+    const Range groups = own.share({0, plan.groups});
+    for (std::int64_t g = groups.begin; g < groups.end; ++g) {
+      for (std::int64_t i = 0; i < plan.sums; ++i) {
+        worker.weight = sum_of(plan, workspace, first_sum + i);
+        correlate_chunks(dy + g * plan.k, from_channel(x, g * plan.c), i, worker);
+      }
+      planes_to_weights(weights_of(dw, g, plan), sum_of(plan, workspace, first_sum), plan.sums,
+                        {0, plan.c}, {0, plan.k}, plan);
+    }
+  });
+}
+
 void backward_weight(float* dw, const Conv2dInput<float>& x, const float* dy,
                      const WinogradPlan& plan, float* workspace) {
-  fill_zero(workspace + plan.zeros, 6 * (plan.c > plan.k ? plan.c : plan.k));
+  fill_zero(workspace + plan.zeros, 6 * most(plan.c_pixel, plan.k_pixel));
   const int threads = static_cast<int>(plan.parts);
 #pragma omp parallel num_threads(threads)
-  {
-    if (plan.sharing == WinogradSharing::columns) {
-      backward_weight_columns(dw, dy, x, plan, workspace);
-    } else {
-      if (plan.sharing == WinogradSharing::tiles) {
-        correlate_tiles(dy, x, plan, workspace);
-      } else {
-        for (std::int64_t i = 0; i < plan.sums; ++i) correlate_planes(dy, x, i, plan, workspace);
-      }
-      // plan_winograd() sees to it that every share has tiles, hence a sum
-      for_each_worker(plan, workspace, [&](const Worker& worker) {
-        planes_to_weights(dw, sum_of(plan, workspace, 0), plan.sums, worker.share({0, plan.c}),
-                          {0, plan.k}, plan);
-      });
-    }
-  }
+  plan.sharing == WinogradSharing::groups ? backward_weight_groups(dw, x, dy, plan, workspace)
+                                          : backward_weight_one_by_one(dw, x, dy, plan, workspace);
 }
 
 }  // namespace
 
 template <class T>
 WinogradKernels<T> winograd() {
-  return {kLanes, kPanel, convolve, backward_weight};
+  return {kLanes, kPanel, convolve, backward_weight, prepare, infer};
 }
 template WinogradKernels<float> winograd();
 

@@ -35,6 +35,35 @@ TEST_CASE("direct convolution agrees with the reference on random sizes") {
   }));
 }
 
+TEST_CASE("direct convolution agrees with the reference on random groups") {
+  CHECK(rc::check("any taps, stride and padding", [] {
+    Conv2dDims d{};
+    d.n = pick(1, 3), d.groups = pick(2, 5), d.dilation_h = d.dilation_w = 1;
+    d.c_in = d.groups * (pick_bool() ? pick_channels() : pick(1, 5));
+    d.c_out = d.groups * pick_channels();
+    d.k_h = pick(1, 4), d.k_w = pick(1, 4);
+    d.stride_h = pick(1, 3), d.stride_w = pick(1, 3);
+    d.pad_h = pick(0, 2), d.pad_w = pick(0, 2);
+    d.h_in = std::max(pick(1, 12), d.k_h - 2 * d.pad_h);
+    d.w_in = std::max(pick(1, 12), d.k_w - 2 * d.pad_w);
+    check_engine(direct(), d, pick_seed());
+  }));
+}
+
+TEST_CASE("direct convolution agrees with the reference on the shapes of grouped networks") {
+  // transitions of wide and of narrower groups, pointwise, several sums of a gradient
+  const auto in_groups = [](std::int64_t groups, Conv2dDims d) {
+    d.groups = groups, d.c_in *= groups, d.c_out *= groups;
+    return d;
+  };
+  for (const Conv2dDims& d : {in_groups(4, square_conv2d(1, 128, 128, 16, 16, 3, 2)),
+                              in_groups(8, square_conv2d(3, 32, 64, 15, 16, 3, 2)),
+                              in_groups(3, square_conv2d(2, 272, 80, 5, 3, 1, 1)),
+                              in_groups(2, square_conv2d(2, 16, 16, 48, 47, 1, 1))}) {
+    check_engine(direct(), d, 1);
+  }
+}
+
 TEST_CASE("direct convolution agrees with the reference on the shapes of residual networks") {
   // stems, pointwise, wide pointwise, projections, transitions between stages
   for (const Conv2dDims& d :
@@ -50,12 +79,13 @@ TEST_CASE("direct convolution agrees with the reference on the shapes of residua
 
 TEST_CASE("direct convolution declines what it cannot do") {
   const Conv2dDims d = square_conv2d(8, 64, 64, 16, 16, 3, 2);
-  CHECK(refuses(d, [](Conv2dDims& o) { o.groups = 2; }));
+  CHECK(refuses(d, [](Conv2dDims& o) { o.groups = 32; }));  // 2 channels a group
   CHECK(refuses(d, [](Conv2dDims& o) { o.dilation_h = 2; }));
   CHECK(refuses(d, [](Conv2dDims& o) { o.c_out = 10; }));
 }
 
-TEST_CASE("the planner takes winograd for 3x3 with stride 1 and direct for the other dense ones") {
+TEST_CASE(
+    "the planner takes winograd for 3x3 with stride 1 and direct for the others without dilation") {
   const auto planned = [](const Conv2dDims& d) {
     return kernels::choose_conv2d<float>(d, Conv2dPass::forward).name();
   };
@@ -64,4 +94,12 @@ TEST_CASE("the planner takes winograd for 3x3 with stride 1 and direct for the o
   CHECK(planned(square_conv2d(8, 64, 128, 16, 16, 1, 1)) == "direct");
   CHECK(planned(square_conv2d(8, 3, 64, 32, 32, 3, 1)) == "direct");
   CHECK(planned(square_conv2d(8, 7, 7, 8, 8, 3, 1)) == "reference");
+  const auto planned_in_groups = [&](std::int64_t groups, std::int64_t k, std::int64_t stride) {
+    Conv2dDims d = square_conv2d(8, groups * 32, groups * 32, 16, 16, k, stride);
+    d.groups = groups;
+    return planned(d);
+  };
+  CHECK(planned_in_groups(8, 3, 1) == "winograd");
+  CHECK(planned_in_groups(8, 3, 2) == "direct");
+  CHECK(planned_in_groups(8, 1, 1) == "direct");
 }

@@ -33,7 +33,7 @@ TEST_CASE("grouped convolution agrees with the reference on random sizes") {
     const std::int64_t width = std::int64_t{2} << pick(0, 3);
     check_engine(
         grouped(),
-        grouped_conv2d(pick(1, 3), pick(1, 9), width, pick(1, 13), pick(1, 13), pick(1, 2)),
+        grouped_conv2d(pick(1, 3), pick(2, 9), width, pick(1, 13), pick(1, 13), pick(1, 2)),
         pick_seed());
   }));
 }
@@ -55,11 +55,22 @@ TEST_CASE("grouped convolution declines what it cannot do") {
   CHECK(refuses(d, [](Conv2dDims& o) { o.pad_h = 0; }));
   CHECK(refuses(d, [](Conv2dDims& o) { o.k_w = 1; }));
   CHECK(refuses(d, [](Conv2dDims& o) { o.dilation_h = 2; }));
-  CHECK(refuses(d, [](Conv2dDims& o) { o.groups = 2; }));   // 64 channels a group
+  CHECK(refuses(d, [](Conv2dDims& o) { o.groups = 2; }));  // 64 channels a group
+  CHECK(refuses(d, [](Conv2dDims& o) { o.groups = 1, o.c_in = o.c_out = 16; }));
   CHECK(refuses(d, [](Conv2dDims& o) { o.c_out = 256; }));  // more channels out than in
 }
 
-TEST_CASE("the planner takes the grouped engine for narrow groups") {
-  CHECK(kernels::choose_conv2d<float>(grouped_conv2d(8, 32, 4, 16, 16, 1), Conv2dPass::forward)
-            .name() == "grouped");
+TEST_CASE(
+    "the planner takes the grouped engine for narrow groups, and for wider ones with a stride") {
+  const auto planned = [](std::int64_t width, std::int64_t stride) {
+    return kernels::choose_conv2d<float>(grouped_conv2d(8, 32, width, 16, 16, stride),
+                                         Conv2dPass::forward)
+        .name();
+  };
+  for_each_isa([&](kernels::Isa) {
+    CHECK(planned(4, 1) == "grouped");
+    CHECK(planned(4, 2) == "grouped");
+    CHECK(planned(8, 2) == "grouped");
+    CHECK(planned(16, 1) == "winograd");
+  });
 }

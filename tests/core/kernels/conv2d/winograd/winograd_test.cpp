@@ -29,6 +29,31 @@ TEST_CASE("winograd agrees with the reference on random sizes") {
   }));
 }
 
+TEST_CASE("winograd agrees with the reference on random groups") {
+  CHECK(rc::check("groups of as many outputs as inputs or not", [] {
+    const std::int64_t groups = pick(2, 5), c_in = pick_channels(), c_out = pick_channels();
+    Conv2dDims d =
+        square_conv2d(pick(1, 3), groups * c_in, groups * c_out, pick(1, 13), pick(1, 13), 3, 1);
+    d.groups = groups;
+    check_engine(winograd(), d, pick_seed());
+  }));
+}
+
+TEST_CASE("winograd agrees with the reference on groups, shared in every way") {
+  // groups that go round and that do not, with one sum and several; planes; columns
+  const auto in_groups = [](std::int64_t groups, Conv2dDims d) {
+    d.groups = groups, d.c_in *= groups, d.c_out *= groups;
+    return d;
+  };
+  for (const Conv2dDims& d : {in_groups(8, square_conv2d(1, 32, 32, 16, 16, 3, 1)),
+                              in_groups(5, square_conv2d(2, 16, 48, 9, 14, 3, 1)),
+                              in_groups(2, square_conv2d(33, 16, 16, 32, 32, 3, 1)),
+                              in_groups(2, square_conv2d(4, 208, 192, 9, 21, 3, 1)),
+                              in_groups(2, square_conv2d(3, 336, 368, 7, 6, 3, 1))}) {
+    check_engine(winograd(), d, 1);
+  }
+}
+
 TEST_CASE("winograd agrees with the reference in every way of sharing the work") {
   // tiles, several chunks a thread; planes, several chunks; columns, the last block narrower
   for (const Conv2dDims& d :
@@ -44,7 +69,8 @@ TEST_CASE("winograd declines what it cannot do, or not well") {
   CHECK(refuses(d, [](Conv2dDims& o) { o.pad_h = 0; }));
   CHECK(refuses(d, [](Conv2dDims& o) { o.k_w = 1; }));
   CHECK(refuses(d, [](Conv2dDims& o) { o.dilation_h = 2; }));
-  CHECK(refuses(d, [](Conv2dDims& o) { o.groups = 2; }));
+  CHECK(refuses(d, [](Conv2dDims& o) { o.groups = 32; }));  // 2 channels a group
+  CHECK(refuses(d, [](Conv2dDims& o) { o.groups = 2, o.c_out = 12; }));
   CHECK(refuses(d, [](Conv2dDims& o) { o.c_in = 3; }));
   CHECK(refuses(d, [](Conv2dDims& o) { o.c_out = 10; }));
   CHECK(refuses(d, [](Conv2dDims& o) { o.h_in = 1; }));                    // mostly padding
