@@ -25,6 +25,7 @@ packages=(
   libprotozero-dev                   # ONNX files, TensorBoard events
   libpng-dev libjpeg-dev             # image files
   zlib1g-dev                         # checksums of checkpoints
+  libopenmpi-dev openmpi-bin         # training on several processes and machines
   doctest-dev librapidcheck-dev      # tests
   python3                            # checks that run as tests
   python3-matplotlib                 # plots

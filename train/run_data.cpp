@@ -4,8 +4,16 @@
 #include <numeric>
 
 #include "core/check.h"
+#include "train/dist/shards.h"
 
 namespace resgrad {
+namespace {
+
+std::int64_t shards_per_batch(const RunOptions& o) {
+  return std::max<std::int64_t>(1, o.shards);
+}
+
+}  // namespace
 
 data::LoadOptions load_options(const RunOptions& o, const std::string& path) {
   return {.name = o.dataset,
@@ -18,15 +26,21 @@ data::LoadOptions load_options(const RunOptions& o, const std::string& path) {
                      .write_cache = !o.dry_run}};
 }
 
-data::LoaderOptions eval_loader_options(const data::DataSplits& data, const RunOptions& o) {
+data::LoaderOptions eval_loader_options(const data::DataSplits& data, const RunOptions& o,
+                                        const Communicator& ranks) {
   return {.batch_size = o.batch_size,
+          .turns = {.of = ranks.size(), .begin = ranks.rank(), .end = ranks.rank() + 1},
           .normalisation = data.normalisation,
           .seed = o.seed,
           .workers = o.workers};
 }
 
-data::LoaderOptions train_loader_options(const data::DataSplits& data, const RunOptions& o) {
+data::LoaderOptions train_loader_options(const data::DataSplits& data, const RunOptions& o,
+                                         const Communicator& ranks) {
   data::LoaderOptions options = eval_loader_options(data, o);
+  const ShardRange own = shards_of(shards_per_update(o), ranks.rank(), ranks.size());
+  options.shards = shards_per_batch(o);
+  options.turns = {.of = shards_per_update(o), .begin = own.begin, .end = own.end};
   options.shuffle = !o.overfit_batch;
   // a last batch of one image could not be normalised, and steps of one size are comparable
   options.drop_last = !o.overfit_batch || o.accumulate > 1;
@@ -56,6 +70,14 @@ data::DataSplits first_update_only(const data::DataSplits& data, const RunOption
   batch.test = batch.train;
   batch.test_name = "training batch";
   return batch;
+}
+
+std::int64_t shards_per_update(const RunOptions& o) {
+  return o.accumulate * shards_per_batch(o);
+}
+
+std::int64_t images_per_update(std::int64_t images, const RunOptions& o) {
+  return o.accumulate * std::min(o.batch_size, images);
 }
 
 std::int64_t updates_per_epoch(std::int64_t batches, std::int64_t images, const RunOptions& o) {
