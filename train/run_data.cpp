@@ -9,6 +9,12 @@
 namespace resgrad {
 namespace {
 
+std::int64_t batches_per_update(const RunOptions& o) {
+  require<ValueError>(o.accumulate >= 1, "train: accumulate: expected at least 1, got {}",
+                      o.accumulate);
+  return o.accumulate;
+}
+
 std::int64_t shards_per_batch(const RunOptions& o) {
   return std::max<std::int64_t>(1, o.shards);
 }
@@ -73,28 +79,27 @@ data::DataSplits first_update_only(const data::DataSplits& data, const RunOption
 }
 
 std::int64_t shards_per_update(const RunOptions& o) {
-  return o.accumulate * shards_per_batch(o);
+  return batches_per_update(o) * shards_per_batch(o);
 }
 
 std::int64_t images_per_update(std::int64_t images, const RunOptions& o) {
-  return o.accumulate * std::min(o.batch_size, images);
+  return batches_per_update(o) * std::min(o.batch_size, images);
 }
 
 std::int64_t updates_per_epoch(std::int64_t batches, std::int64_t images, const RunOptions& o) {
-  require<ValueError>(o.accumulate >= 1, "train: accumulate: expected at least 1, got {}",
-                      o.accumulate);
-  require<ValueError>(batches >= o.accumulate,
+  const std::int64_t needed = batches_per_update(o);
+  require<ValueError>(batches >= needed,
                       "train: batch size: expected at most the {} training images, got {}", images,
                       o.accumulate == 1
                           ? fmt::format("{}", o.batch_size)
                           : fmt::format("{} times {} to accumulate", o.batch_size, o.accumulate));
   const std::int64_t used =
       o.limit_train_batches > 0 ? std::min(batches, o.limit_train_batches) : batches;
-  require<ValueError>(used >= o.accumulate,
+  require<ValueError>(used >= needed,
                       "train: limit_train_batches: expected at least the {} batches of an update, "
                       "got {}",
                       o.accumulate, o.limit_train_batches);
-  return used / o.accumulate;
+  return used / needed;
 }
 
 RunLength run_length(std::int64_t batches, std::int64_t images, const RunOptions& o) {

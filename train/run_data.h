@@ -22,6 +22,7 @@ data::LoaderOptions train_loader_options(const data::DataSplits& data, const Run
                                          const Communicator& ranks = Communicator::alone());
 
 /// Shards of an update: those of the batches that are accumulated.
+/// Throws  ValueError when accumulate is below 1.
 std::int64_t shards_per_update(const RunOptions& options);
 
 /// Images of an update on so many training images.
@@ -33,7 +34,7 @@ data::DataSplits first_update_only(const data::DataSplits& data, const RunOption
 
 /// Updates of an epoch with so many batches and images. Batches at its end that do not make an
 /// update are left out.
-/// Throws  ValueError when there is not one, or accumulate is below 1.
+/// Throws  ValueError when there is not one, or as shards_per_update().
 std::int64_t updates_per_epoch(std::int64_t batches, std::int64_t images,
                                const RunOptions& options);
 
