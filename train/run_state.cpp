@@ -26,6 +26,7 @@ TrainStepOptions step_options(const RunOptions& o, Ema* ema,
           .ema = ema,
           .shards = shards_per_update(o),
           .ranks = ranks,
+          .sync_batch_norm = o.bn == "sync",
           .mark = std::move(mark)};
 }
 

@@ -20,7 +20,13 @@ TrainStep::TrainStep(Module& net, Optimizer& optimizer, TrainStepOptions options
       options_(std::move(options)),
       loss_(options_.label_smoothing),
       parameters_(net.named_parameters()),
-      sum_(net, options_.shards, kNumbers, options_.ranks) {
+      sum_(net, options_.shards, kNumbers, options_.ranks),
+      norm_sync_(options_.ranks) {
+  require<ValueError>(
+      !options_.sync_batch_norm || options_.shards == options_.ranks.size(),
+      "train: bn: expected local, or sync with a rank for each of the {} shards of an update, "
+      "whose batch norms wait for each other, got sync with {}",
+      options_.shards, options_.ranks.size());
   require<ValueError>(std::isfinite(options_.clip_grad_norm) && options_.clip_grad_norm >= 0,
                       "train: clip_grad_norm: expected a finite number of at least 0, got {}",
                       options_.clip_grad_norm);
@@ -84,6 +90,8 @@ std::string TrainStep::agree_on(const std::optional<Nonfinite>& bad) const {
 
 // Forward and backward: adds `share` of the gradients of the mean loss over the batch.
 TrainStep::ShardValues TrainStep::add_gradients(const data::Batch& batch, double share) {
+  const bool sync = options_.sync_batch_norm && options_.shards > 1;
+  const BatchNormSyncScope together(sync ? &norm_sync_ : nullptr);
   const Tensor logits = net_(batch.images);
   const bool mixed = batch.second_labels.defined();
   const Tensor loss = mixed ? loss_(logits, batch.labels, batch.second_labels, batch.share)

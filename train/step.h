@@ -13,6 +13,7 @@
 #include "data/loader.h"
 #include "nn/loss.h"
 #include "nn/module.h"
+#include "train/dist/norm_sync.h"
 #include "train/dist/update_sum.h"
 #include "train/optim/ema.h"
 #include "train/optim/optimizer.h"
@@ -32,6 +33,9 @@ struct TrainStepOptions {
   /// train/dist/update_sum.h says.
   std::int64_t shards = 1;
   Communicator& ranks = Communicator::alone();  ///< that share the shards out
+  /// Batch norms take the statistics of all shards together (SyncBatchNorm): the update is that of
+  /// one large batch, up to rounding. Shards then advance layer by layer, so each has a rank.
+  bool sync_batch_norm = false;
   /// Told what the time since it was last told went to, for a profile.
   std::function<void(std::string_view)> mark = [](std::string_view) {};
 };
@@ -64,8 +68,8 @@ class NonfiniteError : public StateError {
 class TrainStep {
  public:
   /// `net` and `optimizer` must outlive it.
-  /// Throws  ValueError for a clip_grad_norm that is negative or not finite, and for fewer shards
-  ///         than ranks.
+  /// Throws  ValueError for a clip_grad_norm that is negative or not finite, for fewer shards than
+  ///         ranks, and with sync_batch_norm for more.
   TrainStep(Module& net, Optimizer& optimizer, TrainStepOptions options = {});
 
   /// An update of one shard by the mean loss over `batch`, in the present mode of `net`.
@@ -101,6 +105,7 @@ class TrainStep {
   CrossEntropyLoss loss_;
   std::vector<NamedTensor> parameters_;
   UpdateSum sum_;
+  NormSync norm_sync_;
   std::int64_t steps_ = 0;
 };
 

@@ -126,6 +126,34 @@ TEST_CASE("a checkpoint is written when one rank wants one") {
   CHECK(steps == std::vector<std::int64_t>{2});
 }
 
+TEST_CASE("with common batch statistics a run is that of large batches, up to rounding") {
+  const TemporaryFolder folder;
+  RunOptions o = tiny_options(folder.path() / "large");
+  o.max_steps = 3;
+  const TrainResult want = run(Communicator::alone(), o);
+  double local = 0;
+  for (const char* bn : {"sync", "local"}) {
+    o.bn = bn;
+    o.output_dir = (folder.path() / bn).string();
+    ThreadRanks::run(2, [&](Communicator& ranks) {
+      const TrainResult got = run(ranks, o);
+      const double off = std::abs(got.epochs[0].train_loss - want.epochs[0].train_loss);
+      if (o.bn == "sync") {
+        CHECK(off < 1e-4);
+      } else if (ranks.leads()) {
+        local = off;
+      }
+    });
+  }
+  CHECK(local > 1e-3);  // what the statistics of the shards alone make of it
+  o.bn = "sync";
+  o.shards = 2;
+  CHECK_THROWS_WITH_AS(run(Communicator::alone(), o),
+                       "train: bn: expected local, or sync with a rank for each of the 2 shards of "
+                       "an update, whose batch norms wait for each other, got sync with 1",
+                       ValueError);
+}
+
 TEST_CASE("ranks with other data or weights are an error of all") {
   const TemporaryFolder folder;
   ThreadRanks::run(2, [&](Communicator& ranks) {
