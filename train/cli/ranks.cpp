@@ -113,8 +113,9 @@ void finish_ranks() {
   communicator.reset();
 }
 
-void wait_passively_if_crowded(int threads, const char* const* argv) {
+void wait_passively_if_crowded(int asked, const char* const* argv) {
   const auto launched = launch();
+  const int threads = asked > 0 ? asked : number_in_environment("OMP_NUM_THREADS").value_or(1);
   if (!launched || threads <= 1 || std::getenv("OMP_WAIT_POLICY") != nullptr) return;
   const auto cores = static_cast<std::int64_t>(own_cores().count());
   const bool bound = cores < ::sysconf(_SC_NPROCESSORS_ONLN);

@@ -39,8 +39,9 @@ void finish_ranks();
 
 /// Threads that wait for each other do so in a loop, which is quick, and bad where there are more
 /// of them than cores: then this starts the program anew with OMP_WAIT_POLICY=passive, unless that
-/// is set. `threads` are those of a rank. Before the first call of ranks().
-void wait_passively_if_crowded(int threads, const char* const* argv);
+/// is set. `asked`: the threads of a rank, 0: OMP_NUM_THREADS, else as many as there is room for.
+/// Before the first call of ranks().
+void wait_passively_if_crowded(int asked, const char* const* argv);
 
 /// The threads of a rank: `asked`, else OMP_NUM_THREADS, else the cores that it may use over the
 /// ranks that share them.
