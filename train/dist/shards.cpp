@@ -1,8 +1,13 @@
 #include "train/dist/shards.h"
 
+#include "core/check.h"
+
 namespace resgrad {
 
 ShardRange shards_of(std::int64_t shards, int rank, int ranks) {
+  require<ValueError>(shards >= ranks,
+                      "train: shards of an update: expected at least {}, one for each rank, got {}",
+                      ranks, shards);
   return {shards * rank / ranks, shards * (rank + 1) / ranks};
 }
 

@@ -17,6 +17,7 @@ struct ShardRange {
 
 /// Those of `shards` in all that one of `ranks` computes: [shards * rank / ranks,
 /// shards * (rank + 1) / ranks).
+/// Throws  ValueError when there are fewer shards than ranks.
 ShardRange shards_of(std::int64_t shards, int rank, int ranks);
 
 /// The largest parts of `range` that are nodes of the tree, in their order: what a rank can add up

@@ -27,9 +27,6 @@ UpdateSum::UpdateSum(const Module& net, std::int64_t shards, std::int64_t number
     : communicator_(communicator),
       shards_(shards),
       own_(shards_of(shards, communicator.rank(), communicator.size())) {
-  require<ValueError>(shards >= communicator.size(),
-                      "train: shards of an update: expected at least {}, one for each rank, got {}",
-                      communicator.size(), shards);
   if (shards == 1) return;
   std::int64_t changes = numbers;
   for (const NamedTensor& p : net.named_parameters()) {
