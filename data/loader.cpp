@@ -13,8 +13,9 @@
 
 namespace resgrad::data {
 
-// Workers take batch numbers in turn and put what they made into `ready`; next() takes them out in
-// order. A new generation tells a worker that what it made is no longer wanted.
+// Workers take the places of shards in the row of ours and put what they made into `ready`; next()
+// takes it out in order. A whole batch is a shard, too. A new generation tells a worker that what
+// it made is no longer wanted.
 struct Loader::State {
   struct Made {
     std::optional<Batch> batch;
@@ -29,11 +30,36 @@ struct Loader::State {
     return n / b + (!options.drop_last && n % b != 0 ? 1 : 0);
   }
 
+  // The number in the epoch of the shard at a place in the row of ours, and how many of these come
+  // before one.
+  std::int64_t number_at(std::int64_t place) const {
+    const Turns& t = options.turns;
+    return place / (t.end - t.begin) * t.of + t.begin + place % (t.end - t.begin);
+  }
+  std::int64_t places_before(std::int64_t number) const {
+    const Turns& t = options.turns;
+    return number / t.of * (t.end - t.begin) + std::clamp(number % t.of, t.begin, t.end) - t.begin;
+  }
+
   std::vector<std::int64_t> indices_of(std::int64_t number) const {
-    const std::int64_t begin = number * options.batch_size;
-    const std::int64_t end_of_batch =
-        begin + std::min(options.batch_size, std::ssize(order) - begin);
-    return {order.begin() + begin, order.begin() + end_of_batch};
+    const std::int64_t shard = number % options.shards,
+                       first = number / options.shards * options.batch_size;
+    const std::int64_t n = std::min(options.batch_size, std::ssize(order) - first);
+    return {order.begin() + first + n * shard / options.shards,
+            order.begin() + first + n * (shard + 1) / options.shards};
+  }
+
+  // Images of the smallest batch of an epoch; 0 without any.
+  std::int64_t smallest_batch() const {
+    const std::int64_t n = dataset->size(), b = options.batch_size;
+    if (options.drop_last || n % b == 0) return n / b > 0 ? b : 0;
+    return n % b;
+  }
+
+  // Images of the largest shard.
+  std::int64_t shard_size() const {
+    const std::int64_t n = std::min(options.batch_size, dataset->size());
+    return n / options.shards + (n % options.shards != 0 ? 1 : 0);
   }
 
   Tensor empty_images(std::int64_t n) const {
@@ -89,7 +115,8 @@ struct Loader::State {
         return next_to_make < end && next_to_make < next_to_give + capacity();
       });
       if (stop.stop_requested()) return;
-      const std::int64_t number = next_to_make++, epoch_number = epoch, made_for = generation;
+      const std::int64_t place = next_to_make++, epoch_number = epoch, made_for = generation;
+      const std::int64_t number = number_at(place);
       std::vector<std::int64_t> indices = indices_of(number);
       lock.unlock();
       Made made;
@@ -100,7 +127,7 @@ struct Loader::State {
       }
       lock.lock();
       if (made_for != generation) continue;
-      ready.emplace(number, std::move(made));
+      ready.emplace(place, std::move(made));
       given.notify_all();
     }
   }
@@ -131,16 +158,29 @@ Loader::Loader(std::shared_ptr<const Dataset> dataset, LoaderOptions options) {
                       "loader: dataset: expected {} bytes of pixels for {} labels, got {}",
                       dataset->size() * dataset->image_bytes(), dataset->size(),
                       dataset->images.size());
+  const Turns& turns = options.turns;
+  require<ValueError>(
+      options.shards >= 1 && 0 <= turns.begin && turns.begin < turns.end && turns.end <= turns.of,
+      "loader: options: expected at least 1 shard and turns with 0 <= begin < end <= "
+      "of, got {} and [{}, {}) of {}",
+      options.shards, turns.begin, turns.end, turns.of);
   options.workers = std::min(options.workers, kMostWorkers);
   if (options.augment) check_options(*options.augment);
   check_options(options.mix);
   state_ = std::make_unique<State>(std::move(dataset), options);
+  const std::int64_t smallest = state_->smallest_batch();
+  require<ValueError>(
+      smallest == 0 || smallest >= options.shards,
+      "loader: batch size: expected at least an image for each of the {} shards, got "
+      "a batch of {}",
+      options.shards, smallest);
   // Leaves the allocator with as many blocks as can ever be in use at once: how far the workers
   // happen to be ahead must not make it map memory later.
   std::vector<Tensor> reserve;
-  const std::int64_t blocks = std::min(state_->capacity(), batches()) + 2;
+  const std::int64_t blocks =
+      std::min(state_->capacity(), state_->places_before(batches() * options.shards)) + 2;
   for (std::int64_t i = 0; i < blocks; ++i) {
-    reserve.push_back(state_->empty_images(std::min(options.batch_size, state_->dataset->size())));
+    reserve.push_back(state_->empty_images(state_->shard_size()));
   }
   for (int i = 0; i < options.workers; ++i) {
     state_->threads.emplace_back(
@@ -173,8 +213,8 @@ void Loader::start_epoch(std::int64_t epoch, std::int64_t first_batch) {
   s.ready.clear();
   s.epoch = epoch;
   ++s.generation;
-  s.next_to_make = s.next_to_give = first_batch;
-  s.end = batches();
+  s.next_to_make = s.next_to_give = s.places_before(first_batch * s.options.shards);
+  s.end = s.places_before(batches() * s.options.shards);
   s.waited = 0;
   s.wanted.notify_all();
 }
@@ -186,7 +226,8 @@ std::optional<Batch> Loader::next() {
   const auto start = std::chrono::steady_clock::now();
   std::optional<Batch> batch;
   if (s.threads.empty()) {
-    batch = s.make_batch(s.indices_of(s.next_to_give), s.epoch, s.next_to_give);
+    const std::int64_t number = s.number_at(s.next_to_give);
+    batch = s.make_batch(s.indices_of(number), s.epoch, number);
   } else {
     s.given.wait(lock, [&s] { return s.ready.contains(s.next_to_give); });
     const auto found = s.ready.find(s.next_to_give);

@@ -25,10 +25,19 @@ struct Batch {
 /// More workers than this are not started.
 constexpr int kMostWorkers = 64;
 
+/// Of every `of` shards in a row those in [begin, end): the work of one process of several.
+struct Turns {
+  std::int64_t of = 1, begin = 0, end = 1;
+};
+
 struct LoaderOptions {
   std::int64_t batch_size = 128;
   bool shuffle = false;
   bool drop_last = false;  ///< leave out a last batch that is smaller
+  /// Parts of a batch that are given one by one, mixed apart: shard s of S has images
+  /// [n * s / S, n * (s + 1) / S) of the n. Shards are numbered through the epoch.
+  std::int64_t shards = 1;
+  Turns turns = {};  ///< the shards that are given; others are not prepared
   std::optional<AugmentOptions> augment = {};
   MixOptions mix = {};
   Normalisation normalisation = {};
@@ -37,26 +46,27 @@ struct LoaderOptions {
   int prefetch = 2;  ///< batches ahead per worker
 };
 
-/// Gives the batches of one epoch after the other, to one thread at a time. Order and augmentation
-/// depend on (seed, epoch, index of the image) alone, mixing on (seed, epoch, number of the batch):
-/// batches are the same bits for any number of
-/// workers.
+/// Gives the batches of one epoch after the other, or their shards, to one thread at a time. Order
+/// and augmentation depend on (seed, epoch, index of the image) alone, mixing on (seed, epoch,
+/// number of the shard): batches are the same bits for any number of workers, and for whoever's
+/// turn it is.
 class Loader {
  public:
-  /// Throws  ValueError for options out of range, an empty data set, or one whose pixels are not as
-  ///         many as its labels ask for.
+  /// Throws  ValueError for options out of range, an empty data set, one whose pixels are not as
+  ///         many as its labels ask for, or a batch with fewer images than shards.
   Loader(std::shared_ptr<const Dataset> dataset, LoaderOptions options);
   ~Loader();
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  /// Batches of an epoch.
+  /// Whole batches of an epoch, whoever's turn they are.
   std::int64_t batches() const;
   /// Starts `epoch` at its batch number `first_batch`; what was prepared before is dropped.
   /// Throws  ValueError unless epoch is in [0, 2^32) and first_batch in [0, batches()].
   void start_epoch(std::int64_t epoch, std::int64_t first_batch = 0);
-  /// The next batch, or nothing at the end of the epoch or before the first. Rethrows what failed
-  /// in a worker, in the place of the batch that failed and until the next start_epoch().
+  /// The next batch or shard of ours, or nothing at the end of the epoch or before the first.
+  /// Rethrows what failed in a worker, in the place of the batch that failed and until the next
+  /// start_epoch().
   /// Throws  ValueError for a label outside [0, num_classes).
   std::optional<Batch> next();
   /// Seconds that next() waited in this epoch: for its workers, or without them for itself.

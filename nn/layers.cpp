@@ -11,6 +11,7 @@
 #include "core/ops/stochastic_depth.h"
 #include "core/random.h"
 #include "nn/init.h"
+#include "nn/shard_scope.h"
 
 namespace resgrad {
 namespace {
@@ -91,7 +92,7 @@ Tensor DropLayer::forward(const Tensor& x) {
   auto* const state = random_state_.data<std::int64_t>();
   const auto seed = std::bit_cast<std::uint64_t>(state[0]);
   const auto call = std::bit_cast<std::uint64_t>(state[1]++);
-  Random random(seed, Purpose::dropout, 0, call);
+  Random random(seed, Purpose::dropout, ShardScope::current(), call);
   return drop(x, p_, random);
 }
 

@@ -106,7 +106,8 @@ class Flatten final : public Module {
 };
 
 /// What layers that drop parts of their input have in common: in train mode drop(), in evaluation
-/// mode and for p = 0 the identity. Draws are keyed by (seed, number of the call in train mode).
+/// mode and for p = 0 the identity. Draws are keyed by (seed, number of the call in train mode,
+/// shard of the update: nn/shard_scope.h).
 /// Buffers  random_state (int64 [2]): the seed and the number of the next call, so that a state
 ///          dict says how its masks go on.
 /// Initial  seed: init::draw_seed() if not given, so that no two layers share their masks.

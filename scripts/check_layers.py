@@ -14,7 +14,7 @@ from pathlib import Path
 # What the files of a layer may include besides the standard library and other packages.
 # core/xtensor.h is a layer of its own: it includes nothing of ours.
 CORE = {"core/xtensor.h", "core/kernels", "core"}
-TRAIN = CORE | {"core/ops", "nn", "data", "train/optim", "train/io", "train/log", "train"}
+TRAIN = CORE | {"core/ops", "nn", "data", "train/optim", "train/io", "train/log", "train/dist", "train"}
 ALLOWED = {
     "core/xtensor.h": set(),
     "core/kernels": {"core/xtensor.h", "core/kernels"},
@@ -27,6 +27,7 @@ ALLOWED = {
     "train/optim": CORE | {"core/ops", "nn", "train/optim"},
     "train/io": CORE | {"train/io"},
     "train/log": CORE | {"core/ops", "nn", "train/optim", "train/io", "train/log"},
+    "train/dist": CORE | {"core/ops", "nn", "train/dist"},
     "train": TRAIN,
     "train/cli": TRAIN | {"core/catalogue", "models", "train/cli"},
 }

@@ -119,14 +119,7 @@ void keep_previous(const fs::path& file, int keep) {
   if (error) fs::rename(file, previous_file(file, 1), ignored);
 }
 
-}  // namespace
-
-fs::path previous_file(const fs::path& file, int n) {
-  return file.parent_path() /
-         fmt::format("{}.{}{}", file.stem().string(), n, file.extension().string());
-}
-
-void write_checkpoint(const fs::path& file, const Checkpoint& checkpoint, int keep) {
+TensorFile to_file(const Checkpoint& checkpoint) {
   const CheckpointInfo& info = checkpoint.info;
   const bool foreign = !info.layout.empty();
   TensorFile contents{.metadata = {{"format", foreign ? "pt" : "resgrad"},  // as PyTorch's own say
@@ -153,6 +146,35 @@ void write_checkpoint(const fs::path& file, const Checkpoint& checkpoint, int ke
   add_tensors(contents, kOptimizerPrefix, checkpoint.optimizer);
   add_tensors(contents, kEmaPrefix, checkpoint.ema);
   add_tensors(contents, "", checkpoint.others);
+  return contents;
+}
+
+Checkpoint from_file(const TensorFile& contents, const fs::path& file, CheckpointPart part) {
+  const bool header = part == CheckpointPart::header;
+  Checkpoint checkpoint{.info = parse_checkpoint_info(contents.metadata, file),
+                        .model = {},
+                        .optimizer = tensors_under(kOptimizerPrefix, contents)};
+  require<IoError>(contents.checksum || header,
+                   "checkpoint: {}: expected a checksum, found none: the file is damaged",
+                   file.string());
+  checkpoint.model = tensors_under(checkpoint.info.layout.empty() ? kModelPrefix : "", contents);
+  checkpoint.ema = tensors_under(kEmaPrefix, contents);
+  const auto training = contents.metadata.find("training");
+  if (part != CheckpointPart::network && training != contents.metadata.end()) {
+    checkpoint.state = parse_state(training->second, file);
+  }
+  return checkpoint;
+}
+
+}  // namespace
+
+fs::path previous_file(const fs::path& file, int n) {
+  return file.parent_path() /
+         fmt::format("{}.{}{}", file.stem().string(), n, file.extension().string());
+}
+
+void write_checkpoint(const fs::path& file, const Checkpoint& checkpoint, int keep) {
+  const TensorFile contents = to_file(checkpoint);
   AtomicFile out(file);
   write_safetensors(out, contents);
   out.flush();  // the new one is safe on the disk before the old ones move
@@ -197,19 +219,15 @@ Checkpoint read_checkpoint(const fs::path& file, CheckpointPart part) {
   const bool header = part == CheckpointPart::header;
   const TensorFile contents = header ? TensorFile{.metadata = read_safetensors_metadata(file)}
                                      : read_safetensors(file, wanted);
-  Checkpoint checkpoint{.info = parse_checkpoint_info(contents.metadata, file),
-                        .model = {},
-                        .optimizer = tensors_under(kOptimizerPrefix, contents)};
-  require<IoError>(contents.checksum || header,
-                   "checkpoint: {}: expected a checksum, found none: the file is damaged",
-                   file.string());
-  checkpoint.model = tensors_under(checkpoint.info.layout.empty() ? kModelPrefix : "", contents);
-  checkpoint.ema = tensors_under(kEmaPrefix, contents);
-  const auto training = contents.metadata.find("training");
-  if (part != CheckpointPart::network && training != contents.metadata.end()) {
-    checkpoint.state = parse_state(training->second, file);
-  }
-  return checkpoint;
+  return from_file(contents, file, part);
+}
+
+std::vector<std::byte> serialise_checkpoint(const Checkpoint& checkpoint) {
+  return serialise_safetensors(to_file(checkpoint));
+}
+
+Checkpoint parse_checkpoint(std::span<const std::byte> bytes, const fs::path& name) {
+  return from_file(parse_safetensors(bytes, name.string()), name, CheckpointPart::all);
 }
 
 void save_weights(const fs::path& file, const Module& net, const CheckpointInfo& info) {

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,10 @@ void write_checkpoint(const std::filesystem::path& file, const Checkpoint& check
 /// Throws  IoError for a field that is missing or no such value, and another format version.
 CheckpointInfo parse_checkpoint_info(const std::map<std::string, std::string>& metadata,
                                      const std::filesystem::path& file);
+
+/// A whole checkpoint as the bytes of a file, and back; `name` stands for the file in messages.
+std::vector<std::byte> serialise_checkpoint(const Checkpoint& checkpoint);
+Checkpoint parse_checkpoint(std::span<const std::byte> bytes, const std::filesystem::path& name);
 
 /// How much of a checkpoint is read.
 enum class CheckpointPart {

@@ -9,6 +9,7 @@
 
 #include "data/loader.h"
 #include "nn/module.h"
+#include "train/dist/communicator.h"
 #include "train/inference.h"
 
 namespace resgrad {
@@ -45,9 +46,12 @@ struct EvaluateOptions {
   std::int64_t limit_batches = 0;  ///< 0: all
   Tta tta = Tta::none;
   std::stop_token stop = {};
+  /// Share the batches out: rank r of R takes batches r, r + R, ..., which its loader gives it
+  /// (data::LoaderOptions::turns). All have the result of all, in the order of the batches.
+  Communicator& ranks = Communicator::alone();
   /// Called after each batch with how many are done and how many there are.
   std::function<void(std::int64_t, std::int64_t)> progress = [](std::int64_t, std::int64_t) {};
-  /// Called for each image, if it is there.
+  /// Called for each image of this rank, if it is there.
   std::function<void(const Prediction&)> prediction = {};
 };
 

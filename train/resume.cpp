@@ -1,5 +1,6 @@
 #include "train/resume.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "core/check.h"
@@ -66,6 +67,30 @@ std::optional<FoundCheckpoint> find_checkpoint(const std::string& resume,
   return found;
 }
 
+std::optional<FoundCheckpoint> find_checkpoint(const std::string& resume,
+                                               const fs::path& output_folder, Communicator& ranks) {
+  std::optional<FoundCheckpoint> found;
+  if (ranks.leads()) found = find_checkpoint(resume, output_folder);
+  if (ranks.size() == 1) return found;
+  std::string file, bytes;
+  if (found) {
+    file = found->file.string();
+    const std::vector<std::byte> contents = serialise_checkpoint(found->checkpoint);
+    bytes.assign(reinterpret_cast<const char*>(contents.data()), contents.size());
+  }
+  file = ranks.first(file);
+  bytes = ranks.first(bytes);
+  if (found || bytes.empty()) return found;
+  return FoundCheckpoint{file, parse_checkpoint(std::as_bytes(std::span(bytes)), file)};
+}
+
+std::int64_t resolve_shards(std::int64_t asked, const std::optional<FoundCheckpoint>& found,
+                            int ranks) {
+  if (asked > 0) return asked;
+  if (!found) return ranks;
+  return std::max<std::int64_t>(1, from_json(found->checkpoint.state->settings).shards);
+}
+
 bool restore_best(const fs::path& from, const fs::path& folder, std::int64_t step) {
   std::error_code error;
   const bool here = fs::equivalent(from / ".", folder / ".", error);
@@ -90,6 +115,7 @@ std::string differing_settings(const std::string& saved, const RunOptions& optio
                                const ResolveDefaults& resolve) {
   RunOptions before = from_json(saved), now = options;
   for (RunOptions* o : {&before, &now}) {
+    o->shards = std::max<std::int64_t>(1, o->shards);  // before there were shards, a batch was one
     resolve_schedule(*o);
     if (resolve) resolve(*o);
   }

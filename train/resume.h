@@ -11,6 +11,7 @@
 
 #include "nn/module.h"
 #include "train/checkpoint.h"
+#include "train/dist/communicator.h"
 #include "train/run_options.h"
 
 namespace resgrad {
@@ -37,6 +38,16 @@ std::optional<FoundCheckpoint> newest_checkpoint(const std::filesystem::path& fo
 /// Throws  IoError when a file or folder is missing, damaged or holds weights only.
 std::optional<FoundCheckpoint> find_checkpoint(const std::string& resume,
                                                const std::filesystem::path& output_folder);
+
+/// What rank 0 finds so, at all ranks: its files count.
+std::optional<FoundCheckpoint> find_checkpoint(const std::string& resume,
+                                               const std::filesystem::path& output_folder,
+                                               Communicator& ranks);
+
+/// The setting `shards` of a run: what is asked for, else that of the checkpoint that it goes on
+/// from, if it does, else the number of ranks.
+std::int64_t resolve_shards(std::int64_t asked, const std::optional<FoundCheckpoint>& found,
+                            int ranks);
 
 /// Makes best.safetensors in `folder` the file of the evaluation after update `step`, if it or
 /// best.1.safetensors in `from` is that: it is renamed where both folders are the same, else

@@ -4,8 +4,22 @@
 #include <numeric>
 
 #include "core/check.h"
+#include "train/dist/shards.h"
 
 namespace resgrad {
+namespace {
+
+std::int64_t batches_per_update(const RunOptions& o) {
+  require<ValueError>(o.accumulate >= 1, "train: accumulate: expected at least 1, got {}",
+                      o.accumulate);
+  return o.accumulate;
+}
+
+std::int64_t shards_per_batch(const RunOptions& o) {
+  return std::max<std::int64_t>(1, o.shards);
+}
+
+}  // namespace
 
 data::LoadOptions load_options(const RunOptions& o, const std::string& path) {
   return {.name = o.dataset,
@@ -18,15 +32,21 @@ data::LoadOptions load_options(const RunOptions& o, const std::string& path) {
                      .write_cache = !o.dry_run}};
 }
 
-data::LoaderOptions eval_loader_options(const data::DataSplits& data, const RunOptions& o) {
+data::LoaderOptions eval_loader_options(const data::DataSplits& data, const RunOptions& o,
+                                        const Communicator& ranks) {
   return {.batch_size = o.batch_size,
+          .turns = {.of = ranks.size(), .begin = ranks.rank(), .end = ranks.rank() + 1},
           .normalisation = data.normalisation,
           .seed = o.seed,
           .workers = o.workers};
 }
 
-data::LoaderOptions train_loader_options(const data::DataSplits& data, const RunOptions& o) {
+data::LoaderOptions train_loader_options(const data::DataSplits& data, const RunOptions& o,
+                                         const Communicator& ranks) {
   data::LoaderOptions options = eval_loader_options(data, o);
+  const ShardRange own = shards_of(shards_per_update(o), ranks.rank(), ranks.size());
+  options.shards = shards_per_batch(o);
+  options.turns = {.of = shards_per_update(o), .begin = own.begin, .end = own.end};
   options.shuffle = !o.overfit_batch;
   // a last batch of one image could not be normalised, and steps of one size are comparable
   options.drop_last = !o.overfit_batch || o.accumulate > 1;
@@ -58,21 +78,28 @@ data::DataSplits first_update_only(const data::DataSplits& data, const RunOption
   return batch;
 }
 
+std::int64_t shards_per_update(const RunOptions& o) {
+  return batches_per_update(o) * shards_per_batch(o);
+}
+
+std::int64_t images_per_update(std::int64_t images, const RunOptions& o) {
+  return batches_per_update(o) * std::min(o.batch_size, images);
+}
+
 std::int64_t updates_per_epoch(std::int64_t batches, std::int64_t images, const RunOptions& o) {
-  require<ValueError>(o.accumulate >= 1, "train: accumulate: expected at least 1, got {}",
-                      o.accumulate);
-  require<ValueError>(batches >= o.accumulate,
+  const std::int64_t needed = batches_per_update(o);
+  require<ValueError>(batches >= needed,
                       "train: batch size: expected at most the {} training images, got {}", images,
                       o.accumulate == 1
                           ? fmt::format("{}", o.batch_size)
                           : fmt::format("{} times {} to accumulate", o.batch_size, o.accumulate));
   const std::int64_t used =
       o.limit_train_batches > 0 ? std::min(batches, o.limit_train_batches) : batches;
-  require<ValueError>(used >= o.accumulate,
+  require<ValueError>(used >= needed,
                       "train: limit_train_batches: expected at least the {} batches of an update, "
                       "got {}",
                       o.accumulate, o.limit_train_batches);
-  return used / o.accumulate;
+  return used / needed;
 }
 
 RunLength run_length(std::int64_t batches, std::int64_t images, const RunOptions& o) {

@@ -36,6 +36,10 @@ std::vector<std::string> optimizer_names() {
   return {"sgd", "adamw"};
 }
 
+std::vector<std::string> local_or_sync() {
+  return {"local", "sync"};
+}
+
 std::vector<std::string> stop_or_skip() {
   return {"stop", "skip"};
 }
@@ -167,7 +171,7 @@ Settings optimisation_settings(RunOptions& o) {
        .scope = Scope::run},
       {.name = "batch-size",
        .group = Group::optimisation,
-       .help = "images per batch",
+       .help = "images per batch, those of all shards together",
        .value = &o.batch_size,
        .limits = IntegerRange{1},
        .also = "-b"},
@@ -176,6 +180,20 @@ Settings optimisation_settings(RunOptions& o) {
        .help = "batches per update: their gradients are averaged, and steps count updates",
        .value = &o.accumulate,
        .limits = IntegerRange{1}},
+      {.name = "shards",
+       .group = Group::optimisation,
+       .help = "parts of a batch that are computed apart, each with its own batch statistics, and "
+               "that ranks share out",
+       .value = &o.shards,
+       .limits = IntegerRange{0, 4096},
+       .default_text = "the number of ranks; of a run that goes on, that of its checkpoint"},
+      {.name = "bn",
+       .group = Group::optimisation,
+       .help = "whether a batch norm takes the statistics of its shard, or of all shards of the "
+               "update together, for which each of them needs a rank of its own",
+       .value = &o.bn,
+       .limits = local_or_sync,
+       .only_with = {"with several shards", o.shards != 1 || o.accumulate != 1}},
       {.name = "optimizer",
        .group = Group::optimisation,
        .help = "how gradients change the weights",
@@ -562,6 +580,13 @@ std::vector<std::string> settings_without_effect(const RunOptions& options) {
     if (row.only_with.holds || json_value(row) == json_value(default_rows[i])) continue;
     found.push_back(
         fmt::format("{} has no effect: it has one only {}", row.name, row.only_with.text));
+  }
+  constexpr std::int64_t kFewImages = 16;
+  if (o.shards > 1 && o.bn == "local" && o.batch_size / o.shards < kFewImages) {
+    found.push_back(
+        fmt::format("shards: batch norms take the statistics of {} images, those of a shard, which "
+                    "are poor below {}: see --bn, -b",
+                    o.batch_size / o.shards, kFewImages));
   }
   const auto epochs = static_cast<double>(o.epochs);
   if (o.lr_scheduler == "multistep" && !o.lr_milestones_in_steps && !o.lr_milestones.empty() &&

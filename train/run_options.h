@@ -103,6 +103,8 @@ struct RunOptions : NetworkOptions, MachineOptions {
   std::int64_t max_steps = 0;
   std::int64_t batch_size = 128;
   std::int64_t accumulate = 1;
+  std::int64_t shards = 0;  ///< 0: as many as ranks; of a resumed run those of its checkpoint
+  std::string bn = "local";
   std::string optimizer = "sgd";
   double lr = 0.1;
   double momentum = 0.9;

@@ -8,6 +8,7 @@
 #include "core/kernels/isa.h"
 #include "train/early_stopping.h"
 #include "train/make_optimizer.h"
+#include "train/run_data.h"
 #include "train/run_record.h"
 
 namespace resgrad {
@@ -16,13 +17,16 @@ namespace {
 namespace fs = std::filesystem;
 
 TrainStepOptions step_options(const RunOptions& o, Ema* ema,
-                              std::function<void(std::string_view)> mark) {
+                              std::function<void(std::string_view)> mark, Communicator& ranks) {
   require<ValueError>(o.on_nonfinite == "stop" || o.on_nonfinite == "skip",
                       "train: on_nonfinite: expected stop or skip, got {}", o.on_nonfinite);
   return {.label_smoothing = o.label_smoothing,
           .clip_grad_norm = o.clip_grad_norm,
           .on_nonfinite = o.on_nonfinite == "skip" ? OnNonfinite::skip : OnNonfinite::stop,
           .ema = ema,
+          .shards = shards_per_update(o),
+          .ranks = ranks,
+          .sync_batch_norm = o.bn == "sync",
           .mark = std::move(mark)};
 }
 
@@ -49,12 +53,12 @@ std::string machine_description() {
 
 RunState::RunState(Module& network, const RunOptions& options, CheckpointInfo info,
                    RunLength length, std::int64_t train_images,
-                   std::function<void(std::string_view)> mark)
+                   std::function<void(std::string_view)> mark, Communicator& ranks)
     : net(network),
       optimizer(make_optimizer(net.named_parameters(), options)),
       ema(options.ema_decay != 0 ? std::optional<Ema>(std::in_place, net, options.ema_decay)
                                  : std::nullopt),
-      update(net, *optimizer, step_options(options, ema ? &*ema : nullptr, std::move(mark))),
+      update(net, *optimizer, step_options(options, ema ? &*ema : nullptr, std::move(mark), ranks)),
       options_(options),
       info_(std::move(info)),
       length_(length),

@@ -21,7 +21,8 @@ class RunState {
   /// At the beginning. `mark` is that of TrainStepOptions. `net` must outlive it.
   /// Throws  ValueError for settings out of range.
   RunState(Module& net, const RunOptions& options, CheckpointInfo info, RunLength length,
-           std::int64_t train_images, std::function<void(std::string_view)> mark);
+           std::int64_t train_images, std::function<void(std::string_view)> mark,
+           Communicator& ranks = Communicator::alone());
   RunState(const RunState&) = delete;
   RunState& operator=(const RunState&) = delete;
 

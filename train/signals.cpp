@@ -14,10 +14,11 @@
 namespace resgrad {
 namespace {
 
-constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP, SIGUSR2, SIGUSR1, SIGPIPE};
 std::array<struct sigaction, kSignals.size()> before;  // StopSignals
 
 std::atomic<int> received_signal = 0;
+std::atomic<bool> save_requested = false;
 static_assert(std::atomic<int>::is_always_lock_free);
 int write_end = -1;
 
@@ -34,6 +35,15 @@ extern "C" void on_stop_signal(int signal) {
   errno = error;
 }
 
+extern "C" void on_save_signal(int) {
+  save_requested = true;
+}
+
+void (*handler_of(int signal))(int) {
+  if (signal == SIGPIPE) return SIG_IGN;
+  return signal == SIGUSR1 ? on_save_signal : on_stop_signal;
+}
+
 }  // namespace
 
 StopSignals::StopSignals() {
@@ -43,6 +53,7 @@ StopSignals::StopSignals() {
   read_end_ = ends[0];
   write_end = ends[1];
   received_signal = 0;
+  save_requested = false;
   watcher_ = std::thread([this] {
     char wake = 0;
     ssize_t n = 0;
@@ -53,7 +64,7 @@ StopSignals::StopSignals() {
   for (std::size_t i = 0; i < kSignals.size(); ++i) {
     ::sigaction(kSignals[i], nullptr, &before[i]);
     struct sigaction action {};
-    action.sa_handler = kSignals[i] == SIGPIPE ? SIG_IGN : on_stop_signal;
+    action.sa_handler = handler_of(kSignals[i]);
     action.sa_flags = SA_RESTART;
     if (before[i].sa_handler != SIG_IGN) ::sigaction(kSignals[i], &action, nullptr);
   }
@@ -69,6 +80,10 @@ StopSignals::~StopSignals() {
 
 int StopSignals::received() {
   return received_signal;
+}
+
+bool StopSignals::take_save_request() {
+  return save_requested.exchange(false);
 }
 
 }  // namespace resgrad

@@ -9,8 +9,10 @@
 
 #include "core/parallel.h"
 #include "data/loader.h"
+#include "train/dist/agreement.h"
 #include "train/evaluate.h"
 #include "train/io/atomic_file.h"
+#include "train/io/safetensors.h"
 #include "train/log/recorders.h"
 #include "train/make_optimizer.h"
 #include "train/optim/schedule.h"
@@ -43,11 +45,25 @@ RecorderOptions recorder_options(const RunOptions& o) {
           .log_norms = o.log_norms};
 }
 
-// Of an update that was not finite: its batch and what gradients there are.
-std::vector<NamedTensor> evidence(const Module& net, const data::Batch& batch) {
-  std::vector<NamedTensor> tensors{{"batch.images", batch.images}, {"batch.labels", batch.labels}};
+std::vector<NamedTensor> named_tensors(const data::Batch& batch) {
+  std::vector<NamedTensor> tensors;
+  if (!batch.images.defined()) return tensors;
+  tensors = {{"batch.images", batch.images}, {"batch.labels", batch.labels}};
   if (batch.second_labels.defined()) {
     tensors.push_back({"batch.second_labels", batch.second_labels});
+  }
+  return tensors;
+}
+
+// Of an update that was not finite: its batch, whose ever it was, and what gradients there are.
+std::vector<NamedTensor> evidence(const Module& net, const data::Batch& batch,
+                                  Communicator& ranks) {
+  std::vector<NamedTensor> tensors = named_tensors(batch);
+  if (ranks.size() > 1) {
+    const std::vector<std::byte> own = serialise_safetensors({.tensors = tensors});
+    const std::string bytes = ranks.first(
+        tensors.empty() ? "" : std::string(reinterpret_cast<const char*>(own.data()), own.size()));
+    tensors = parse_safetensors(std::as_bytes(std::span(bytes)), "batch of a rank").tensors;
   }
   for (const NamedTensor& p : net.named_parameters()) {
     if (p.tensor.grad().defined()) tensors.push_back({"gradient." + p.name, p.tensor.grad()});
@@ -55,45 +71,87 @@ std::vector<NamedTensor> evidence(const Module& net, const data::Batch& batch) {
   return tensors;
 }
 
+std::string describe_data(const data::DataSplits& data) {
+  std::uint32_t sum = 0;
+  for (const auto& set : {data.train, data.test}) {
+    sum = checksum(std::as_bytes(std::span(set->images)), sum);
+    sum = checksum(std::as_bytes(std::span(set->labels)), sum);
+  }
+  return fmt::format("{} and {} images with CRC-32 {:08x}", data.train->size(), data.test->size(),
+                     sum);
+}
+
 class Run {
  public:
   Run(Module& net, const data::DataSplits& data, const RunOptions& options, CheckpointInfo info,
-      std::stop_token stop, const ResolveDefaults& resolve)
-      : data_(options.overfit_batch ? first_update_only(data, options) : data),
+      std::stop_token stop, const ResolveDefaults& resolve, Communicator& ranks,
+      const std::function<bool()>& save_wanted)
+      : ranks_(ranks),
+        data_(options.overfit_batch ? first_update_only(data, options) : data),
         o_(options),
         folder_(o_.output_dir),
-        train_loader_(data_.train, train_loader_options(data_, o_)),
-        test_loader_(data_.test, eval_loader_options(data_, o_)),
+        train_loader_(data_.train, train_loader_options(data_, o_, ranks)),
+        test_loader_(data_.test, eval_loader_options(data_, o_, ranks)),
         length_(run_length(train_loader_.batches(), data_.train->size(), o_)),
-        state_(net, o_, std::move(info), length_, data_.train->size(),
-               [this](std::string_view what) { recorders_->mark(what); }),
+        state_(
+            net, o_, std::move(info), length_, data_.train->size(),
+            [this](std::string_view what) { record([&](auto& r) { r.mark(what); }); }, ranks),
         schedule_(make_schedule(o_, length_.steps_per_epoch)),
         stop_(std::move(stop)),
+        save_wanted_(save_wanted),
         resolve_(resolve) {}
 
-  TrainResult fit() {
-    start();
-    while (!state_.finished() && !stop_.stop_requested()) {
+  TrainResult fit(std::optional<FoundCheckpoint> found) {
+    start(found);
+    found.reset();
+    while (!state_.finished() && !stop_requested()) {
       train_epoch();
-      if (stop_.stop_requested()) break;
+      if (stop_requested()) break;
       EpochMetrics metrics = training_metrics();
       if (state_.evaluation_due() && !add_evaluations(metrics)) break;
       finish_epoch(metrics);
     }
     finish();
-    return {.epochs = state_.now.epochs, .stopped = stop_.stop_requested()};
+    return {.epochs = state_.now.epochs, .stopped = stop_requested()};
   }
 
  private:
+  // ---- what all ranks decide together, and what rank 0 does for them
+
+  bool stop_requested() { return ranks_.any(stop_.stop_requested()); }
+
+  // Calls f with the recorders, which rank 0 alone has.
+  template <class F>
+  void record(F&& f) {
+    if (recorders_) f(*recorders_);
+  }
+
+  void require_equal_weights() {
+    if (ranks_.size() == 1) return;
+    require_equal(ranks_, fmt::format("weights after step {}", state_.step()),
+                  fmt::format("CRC-32 {:08x}", checksum(state_.net.state_dict())));
+  }
+
   // ---- the run: begin and end
 
-  void start() {
-    std::optional<FoundCheckpoint> found = find_checkpoint(o_.resume, folder_);
+  void start(const std::optional<FoundCheckpoint>& found) {
     std::error_code ignored;
-    const bool here = found && fs::equivalent(found->file.parent_path() / ".", folder_, ignored);
+    const bool here = ranks_.any(ranks_.leads() && found &&
+                                 fs::equivalent(found->file.parent_path() / ".", folder_, ignored));
     // before anything is moved or written: an error leaves all as it was
     const std::string settings = to_json(o_);
     if (found) state_.restore(*found, resolve_);
+    if (ranks_.size() > 1) require_equal(ranks_, "data", describe_data(data_));
+    require_equal_weights();
+    unsaved_ = !here;
+    last_save_ = Clock::now();
+    if (ranks_.leads()) open_folder(found, here, settings);
+    // rank 0 may have found that the best weights are gone
+    state_.now.best_top1 = std::stod(ranks_.all(fmt::format("{}", state_.now.best_top1)).front());
+  }
+
+  void open_folder(const std::optional<FoundCheckpoint>& found, bool here,
+                   const std::string& settings) {
     // "auto" and not even weights: nothing was reached there that could be lost
     const bool go_on = here || (o_.resume == "auto" && !holds_weights(folder_));
     run_folder_.emplace(folder_, go_on          ? EarlierRun::keep
@@ -107,11 +165,13 @@ class Run {
                  run_folder_->moved()->string());
     }
     write_text(folder_ / "args.json", settings);
-    log_->info("resgrad {}: {} ({} parameters), {} images, batch {}{}, {} epochs, {} steps",
+    log_->info("resgrad {}: {} ({} parameters), {} images, batch {}{}{}, {} epochs, {} steps",
                kVersion, describe(o_), state_.net.parameter_count(), data_.train->size(),
                o_.batch_size, o_.accumulate == 1 ? "" : fmt::format(" times {}", o_.accumulate),
-               o_.epochs, length_.total_steps);
-    log_->info("{} threads, {}, seed {}; best is chosen by {}", num_threads(),
+               o_.shards == 1 ? "" : fmt::format(" in {} shards", o_.shards), o_.epochs,
+               length_.total_steps);
+    log_->info("{}{} threads, {}, seed {}; best is chosen by {}",
+               ranks_.size() == 1 ? "" : fmt::format("{} ranks, ", ranks_.size()), num_threads(),
                machine_description(), o_.seed, best_measure());
     for (const std::string& text : settings_without_effect(o_)) log_->warn("{}", text);
     for (const std::string& warning : data_.warnings) log_->warn("{}", warning);
@@ -122,8 +182,6 @@ class Run {
       recorders_->epoch(rows.back());
     }
     write_metrics();
-    unsaved_ = !here;
-    last_save_ = Clock::now();
   }
 
   void log_resumed(const FoundCheckpoint& found, bool here) {
@@ -151,7 +209,7 @@ class Run {
   void settle_best(const fs::path& from) {
     const EpochMetrics* const best = state_.best();
     if (restore_best(from, folder_, best ? best->step : -1) || best == nullptr) return;
-    if (best->step == state_.step() && save(kBestFile)) return;
+    if (best->step == state_.step() && write(kBestFile)) return;
     log_->warn("{}: the weights of the best epoch, {}, are not there; the next epoch is the best",
                (from / kBestFile).string(), best->epoch);
     state_.now.best_top1 = -1;
@@ -166,7 +224,7 @@ class Run {
                       (folder_ / kLastFile).string(), state_.step()));
     }
     if (state_.now.skipped > 0) log_->warn("{} updates were skipped", state_.now.skipped);
-    if (stop_.stop_requested()) {
+    if (stop_requested()) {
       log_->warn("stopped after step {} of {}; checkpoint: {}", state_.step(), length_.total_steps,
                  (folder_ / kLastFile).string());
     } else {
@@ -194,33 +252,33 @@ class Run {
     if (!state_.net.is_training()) state_.net.train();  // what was frozen by eval() stays so
     train_loader_.start_epoch(o_.overfit_batch ? 0 : state_.epoch,
                               state_.now.epoch_step * o_.accumulate);
-    recorders_->begin_epoch();
+    record([](auto& r) { r.begin_epoch(); });
     const double seconds_before = state_.now.seconds;
     const Clock::time_point start = Clock::now();
     while (state_.now.epoch_step < length_.steps_per_epoch && state_.step() < length_.total_steps &&
-           !stop_.stop_requested()) {
+           !stop_requested()) {
       const StepValues values = train_step();
       ++state_.now.epoch_step;
       count(values);
       state_.now.seconds = seconds_before + seconds_since(start);
       unsaved_ = true;
-      recorders_->step({.step = state_.step(),
-                        .epoch = state_.epoch + 1,
-                        .epoch_step = state_.now.epoch_step,
-                        .images = values.images,
-                        .loss = values.loss,
-                        .top1 = values.top1,
-                        .epoch_loss = state_.now.loss.mean(),
-                        .epoch_top1 = state_.now.top1.mean(),
-                        .lr = state_.optimizer->lr(),
-                        .grad_norm = values.grad_norm,
-                        .wait_seconds = train_loader_.wait_seconds()},
-                       state_.net);
+      const StepResult result{.step = state_.step(),
+                              .epoch = state_.epoch + 1,
+                              .epoch_step = state_.now.epoch_step,
+                              .images = values.images,
+                              .loss = values.loss,
+                              .top1 = values.top1,
+                              .epoch_loss = state_.now.loss.mean(),
+                              .epoch_top1 = state_.now.top1.mean(),
+                              .lr = state_.optimizer->lr(),
+                              .grad_norm = values.grad_norm,
+                              .wait_seconds = train_loader_.wait_seconds()};
+      record([&](auto& r) { r.step(result, state_.net); });
       if (checkpoint_due()) save(kLastFile);
     }
-    recorders_->end_training();
+    record([](auto& r) { r.end_training(); });
     require<DivergenceError>(
-        state_.now.epoch_step == 0 || state_.now.loss.weight() > 0 || stop_.stop_requested(),
+        state_.now.epoch_step == 0 || state_.now.loss.weight() > 0 || stop_requested(),
         "train: epoch {}: expected an update with finite values, got none: all {} "
         "were skipped",
         state_.epoch + 1, state_.now.epoch_step);
@@ -237,11 +295,13 @@ class Run {
   }
 
   Evaluation evaluate_now() {
-    return evaluate(
-        state_.net, test_loader_, data_.test->num_classes,
-        {.limit_batches = o_.limit_eval_batches,
-         .stop = stop_,
-         .progress = [this](auto done, auto total) { recorders_->evaluation(done, total); }});
+    return evaluate(state_.net, test_loader_, data_.test->num_classes,
+                    {.limit_batches = o_.limit_eval_batches,
+                     .stop = stop_,
+                     .ranks = ranks_,
+                     .progress = [this](auto done, auto total) {
+                       record([&](auto& r) { r.evaluation(done, total); });
+                     }});
   }
 
   void check_finite(const Evaluation& evaluation) {
@@ -303,17 +363,18 @@ class Run {
 
   void finish_epoch(const EpochMetrics& metrics) {
     log_epoch(metrics);
-    recorders_->epoch(metrics);
+    record([&](auto& r) { r.epoch(metrics); });
+    require_equal_weights();
     const double best_before = state_.now.best_top1;
     unsaved_ = true;
     // the best first: whoever goes on from `last` can rely on it
     if (state_.add(metrics) && !save(kBestFile)) state_.now.best_top1 = best_before;
-    if (save(kLastFile) && state_.stays(metrics)) {
+    if (save(kLastFile) && state_.stays(metrics) && ranks_.leads()) {
       // nobody goes on from before this evaluation any more
       std::error_code ignored;
       fs::remove(previous_file(folder_ / kBestFile, 1), ignored);
     }
-    write_metrics();
+    if (ranks_.leads()) write_metrics();
   }
 
   // ---- steps
@@ -323,14 +384,14 @@ class Run {
     state_.optimizer->set_momentum(momentum(schedule_, state_.step()));
     const auto next = [this] {
       data::Batch batch = train_loader_.next().value();
-      recorders_->mark("data wait");
+      record([](auto& r) { r.mark("data wait"); });
       return batch;
     };
     try {
-      return state_.update(o_.accumulate, next);
+      return state_.update(images_per_update(data_.train->size(), o_), next);
     } catch (const NonfiniteError& error) {
       Checkpoint checkpoint = state_.capture();
-      checkpoint.others = evidence(state_.net, error.batch());
+      checkpoint.others = evidence(state_.net, error.batch(), ranks_);
       stop_at_nonfinite(error.what(), checkpoint);
     }
   }
@@ -339,7 +400,7 @@ class Run {
     const fs::path file = folder_ / kNonfiniteFile;
     std::string state = "the state at that point is in " + file.string();
     try {
-      write_checkpoint(file, checkpoint);
+      if (ranks_.leads()) write_checkpoint(file, checkpoint);
     } catch (const IoError& failure) {
       state = failure.what();
     }
@@ -349,13 +410,21 @@ class Run {
 
   // ---- checkpoints
 
-  bool checkpoint_due() const {
-    return o_.checkpoint_minutes > 0 && seconds_since(last_save_) >= 60 * o_.checkpoint_minutes;
+  bool checkpoint_due() {
+    const bool time = ranks_.leads() && o_.checkpoint_minutes > 0 &&
+                      seconds_since(last_save_) >= 60 * o_.checkpoint_minutes;
+    return ranks_.any(save_wanted_() || time);
   }
 
   // Whether it was written. If not, training goes on: the next one may succeed.
   bool save(std::string_view file) {
     last_save_ = Clock::now();
+    const bool written = ranks_.any(ranks_.leads() && write(file));
+    if (written && file == kLastFile) unsaved_ = false;
+    return written;
+  }
+
+  bool write(std::string_view file) {
     try {
       // before `last`, so that a finished run has the averages that belong to its end
       if (state_.ema && file == kLastFile) write_checkpoint(folder_ / kEmaFile, state_.averaged());
@@ -368,7 +437,6 @@ class Run {
                  error.what());
       return false;
     }
-    if (file == kLastFile) unsaved_ = false;
     return true;
   }
 
@@ -380,6 +448,7 @@ class Run {
     }
   }
 
+  Communicator& ranks_;
   data::DataSplits data_;
   RunOptions o_;
   fs::path folder_;
@@ -389,9 +458,10 @@ class Run {
   RunState state_;
   ScheduleOptions schedule_;
   std::stop_token stop_;
+  const std::function<bool()>& save_wanted_;
   const ResolveDefaults& resolve_;
-  std::optional<Recorders> recorders_;
-  std::shared_ptr<spdlog::logger> log_;
+  std::optional<Recorders> recorders_;  // of rank 0
+  std::shared_ptr<spdlog::logger> log_ = std::make_shared<spdlog::logger>("silent");
 
   bool unsaved_ = false;
   Clock::time_point last_save_;
@@ -400,9 +470,13 @@ class Run {
 }  // namespace
 
 TrainResult run_training(Module& net, const data::DataSplits& data, const RunOptions& options,
-                         CheckpointInfo info, std::stop_token stop,
-                         const ResolveDefaults& resolve) {
-  return Run(net, data, options, std::move(info), std::move(stop), resolve).fit();
+                         CheckpointInfo info, std::stop_token stop, const ResolveDefaults& resolve,
+                         Communicator& ranks, const std::function<bool()>& save_wanted) {
+  RunOptions o = options;
+  std::optional<FoundCheckpoint> found = find_checkpoint(o.resume, o.output_dir, ranks);
+  o.shards = resolve_shards(o.shards, found, ranks.size());
+  Run run(net, data, o, std::move(info), std::move(stop), resolve, ranks, save_wanted);
+  return run.fit(std::move(found));
 }
 
 }  // namespace resgrad

@@ -1,6 +1,7 @@
 // The training loop: epochs of steps, evaluation after each, results in a folder.
 #pragma once
 
+#include <functional>
 #include <stop_token>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "data/datasets.h"
 #include "nn/module.h"
 #include "train/checkpoint.h"
+#include "train/dist/communicator.h"
 #include "train/log/metrics.h"
 #include "train/resume.h"
 #include "train/run_options.h"
@@ -41,13 +43,19 @@ struct TrainResult {
 /// gradients) and throws, `skip` leaves network and velocities as they were before the step.
 /// Epochs without an evaluation (eval_every) have NaN in its place. With `patience` the run ends
 /// when so many evaluations were without a gain, as train/early_stopping.h counts them.
-/// `resolve` gives the defaults of the network's family, so that a resumed run may name them.
+/// `resolve` gives the defaults of the network's family, so that a resumed run may name them. All
+/// of `ranks` call it with the same network, data and options; rank 0 writes and logs, and its
+/// checkpoint is the one to go on from. The bits depend on options.shards, which is the number of
+/// ranks by default, not on the ranks that share them out. A checkpoint is also written after a
+/// step when `save_wanted` says so at one of them; it is asked once a step.
 /// Throws  ValueError for settings out of range, or those of another run than the checkpoint's;
 ///         IoError when files cannot be read or written; DivergenceError when the loss of a step or
 ///         an evaluation or a gradient is not finite, naming step, layer and tensor, or when a
-///         whole epoch was skipped.
-TrainResult run_training(Module& net, const data::DataSplits& data, const RunOptions& options,
-                         CheckpointInfo info, std::stop_token stop = {},
-                         const ResolveDefaults& resolve = {});
+///         whole epoch was skipped; StateError when ranks have other data or weights.
+TrainResult run_training(
+    Module& net, const data::DataSplits& data, const RunOptions& options, CheckpointInfo info,
+    std::stop_token stop = {}, const ResolveDefaults& resolve = {},
+    Communicator& ranks = Communicator::alone(),
+    const std::function<bool()>& save_wanted = [] { return false; });
 
 }  // namespace resgrad

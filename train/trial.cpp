@@ -33,7 +33,8 @@ StepValues Trial::update(double lr, double momentum) {
   --left_in_epoch_;
   state_.optimizer->set_lr(lr);
   state_.optimizer->set_momentum(momentum);
-  return state_.update(options_.accumulate, [this] { return loader_.next().value(); });
+  return state_.update(images_per_update(data_.train->size(), options_),
+                       [this] { return loader_.next().value(); });
 }
 
 }  // namespace resgrad

@@ -1,9 +1,12 @@
 #include "core/ops/batch_norm_passes.h"
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "core/autograd/grad_mode.h"
 #include "core/kernels/batch_norm.h"
+#include "core/ops/batch_norm_sync.h"
 #include "core/ops/require.h"
 
 namespace resgrad {
@@ -21,6 +24,39 @@ Storage scratch_for(std::int64_t channels) {
 
 double* doubles(const Storage& storage) {
   return reinterpret_cast<double*>(storage.data());
+}
+
+// Makes mean and variance of a part of a batch those of the whole. Returns its values per channel.
+template <class T>
+double join_moments(T* mean, T* var, std::int64_t rows, std::int64_t channels) {
+  BatchNormSync* const sync = BatchNormSync::current();
+  if (sync == nullptr) return static_cast<double>(rows);
+  const auto n = static_cast<std::size_t>(channels);
+  const auto own = static_cast<double>(rows);
+  std::vector<double> sums(2 * n + 1);
+  sums[2 * n] = own;
+  for (std::size_t c = 0; c < n; ++c) {
+    const double m = mean[c];
+    sums[c] = own * m;
+    sums[n + c] = own * (var[c] + m * m);
+  }
+  sync->sum(sums);
+  const double count = sums[2 * n];
+  for (std::size_t c = 0; c < n; ++c) {
+    const double m = sums[c] / count;
+    mean[c] = static_cast<T>(m);
+    var[c] = static_cast<T>(std::max(0.0, sums[n + c] / count - m * m));
+  }
+  return count;
+}
+
+// The sums of dy and dy * xhat over the whole batch, in the order of their memory.
+template <class T>
+std::vector<T> join_sums(const T* sum_dy, const T* sum_dy_xhat, std::int64_t channels) {
+  std::vector<double> sums(sum_dy, sum_dy + channels);
+  sums.insert(sums.end(), sum_dy_xhat, sum_dy_xhat + channels);
+  if (BatchNormSync* const sync = BatchNormSync::current()) sync->sum(sums);
+  return {sums.begin(), sums.end()};
 }
 
 }  // namespace
@@ -59,11 +95,12 @@ BatchNormFactors batch_norm_factors(const Tensor& x, const Tensor& weight, const
     if (options.training) {
       const Storage scratch = scratch_for(channels);
       kernels::batch_norm<T>().moments(m, s, x.data<T>(), rows, channels, doubles(scratch));
+      factors.count = join_moments(m, s, rows, channels);
       const NoGradGuard no_grad;
       running_mean.bump_version();
       running_var.bump_version();
       const T fresh = static_cast<T>(options.momentum), old = T{1} - fresh;
-      const T unbias = static_cast<T>(static_cast<double>(rows) / static_cast<double>(rows - 1));
+      const T unbias = static_cast<T>(factors.count / (factors.count - 1));
       for_each_channel(channels, [&](std::int64_t c) {
         T& mean_c = running_mean.data<T>()[c];
         T& var_c = running_var.data<T>()[c];
@@ -95,6 +132,7 @@ Tensor batch_norm_apply(const Tensor& x, const BatchNormFactors& factors, const 
 }
 
 // With m = N * H * W and xhat = (x - mean) * inv_std:
+// where with a BatchNormSync m and the sums of dx are those of the whole batch,
 //   training: dx = weight * inv_std * (dy - sum(dy) / m - xhat * sum(dy * xhat) / m)
 //   evaluation: dx = weight * inv_std * dy
 // both of which are a * dy + b * (x - mean) + k with factors per channel. With a ReLU behind, dy
@@ -126,12 +164,15 @@ BatchNormGradients batch_norm_gradients(const BatchNormBackward& b) {
     const T* a = norm.scale;
     T* b_x = factors.data<T>();
     T* k = b_x + channels;
-    for_each_channel(channels, [&](std::int64_t c) {
-      if (!b.training) return;
-      const T count = static_cast<T>(rows);
-      b_x[c] = -a[c] * inv_std[c] * sum_dy_xhat[c] / count;
-      k[c] = -a[c] * sum_dy[c] / count;
-    });
+    if (b.training) {
+      const std::vector<T> sums = join_sums(sum_dy, sum_dy_xhat, channels);
+      const T count = static_cast<T>(b.factors.count);
+      for_each_channel(channels, [&](std::int64_t c) {
+        const T* const sum = sums.data() + c;
+        b_x[c] = -a[c] * inv_std[c] * sum[channels] / count;
+        k[c] = -a[c] * sum[0] / count;
+      });
+    }
     if (masked_dy != nullptr) {
       kernel.backward_input(result.dx.data<T>(), masked_dy, {}, x.data<T>(), norm.mean, a, b_x, k,
                             rows, channels);

@@ -25,6 +25,7 @@ void check_batch_norm(std::string_view op, const Tensor& x, const Tensor& weight
 /// inv_std, shift = bias and inv_std = 1 / sqrt(var + eps).
 struct BatchNormFactors {
   Tensor mean, inv_std, scale, shift;
+  double count = 0;  ///< values per channel that mean and inv_std are of; in training
 
   template <class T>
   kernels::Normalisation<T> normalisation() const {
@@ -49,13 +50,15 @@ struct SavedBatchNorm {
         inv_std(f.inv_std),
         scale(f.scale),
         shift(f.shift),
+        count(f.count),
         training(in_training) {}
   std::vector<SavedTensor*> tensors() { return {&x, &mean, &inv_std, &scale, &shift}; }
   BatchNormFactors factors(const Node& node) const {
-    return {mean.get(node), inv_std.get(node), scale.get(node), shift.get(node)};
+    return {mean.get(node), inv_std.get(node), scale.get(node), shift.get(node), count};
   }
 
   SavedTensor x, mean, inv_std, scale, shift;
+  double count;
   bool training;
 };
 

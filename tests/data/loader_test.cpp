@@ -209,6 +209,64 @@ TEST_CASE("nothing of a dropped epoch comes after a restart") {
   }
 }
 
+TEST_CASE("shards are the parts of a batch, and each is the same whoever's turn it is") {
+  CHECK(rc::check([] {
+    LoaderOptions options = options_for(0);
+    options.batch_size = *rc::gen::inRange<std::int64_t>(3, 12);
+    options.drop_last = *rc::gen::arbitrary<bool>();
+    const std::int64_t last = 50 % options.batch_size;
+    const std::int64_t smallest = options.drop_last || last == 0 ? options.batch_size : last;
+    options.shards = *rc::gen::inRange<std::int64_t>(1, std::min<std::int64_t>(smallest, 6) + 1);
+    const auto accumulated = *rc::gen::inRange<std::int64_t>(1, 3);
+    const auto first_batch = *rc::gen::inRange<std::int64_t>(0, 4);
+    Loader batches(kData, [&] {
+      LoaderOptions whole = options;
+      whole.shards = 1;
+      return whole;
+    }());
+    batches.start_epoch(2, first_batch);
+    const Epoch want = rest_of(batches);
+    options.mix.mixup = *rc::gen::element(0., 1.);
+    Loader all(kData, options);
+    RC_ASSERT(all.batches() == batches.batches());
+    all.start_epoch(2, first_batch);
+    std::vector<Epoch> shards;
+    while (auto shard = all.next()) {
+      Epoch& next = shards.emplace_back();
+      next.images = shard->images.to_vector<float>();
+      next.indices = shard->indices;
+      next.shares = {shard->share};
+    }
+    Epoch together;
+    for (const Epoch& shard : shards) {
+      together.indices.insert(together.indices.end(), shard.indices.begin(), shard.indices.end());
+    }
+    RC_ASSERT(together.indices == want.indices);
+    RC_ASSERT(std::ssize(shards) == (all.batches() - first_batch) * options.shards);
+    // shared out among two, some shards of a batch to each
+    const std::int64_t of = options.shards * accumulated;
+    if (of < 2) return;
+    const auto cut = *rc::gen::inRange<std::int64_t>(1, of);
+    for (const bool front : {true, false}) {
+      LoaderOptions own = options;
+      own.turns = {.of = of, .begin = front ? 0 : cut, .end = front ? cut : of};
+      own.workers = *rc::gen::inRange(0, 3);
+      Loader loader(kData, own);
+      loader.start_epoch(2, first_batch);
+      for (std::size_t i = 0; i < shards.size(); ++i) {
+        const auto number = static_cast<std::int64_t>(i) + first_batch * options.shards;
+        if ((number % of < cut) != front) continue;
+        const auto shard = loader.next();
+        RC_ASSERT(shard.has_value());
+        RC_ASSERT(shard->indices == shards[i].indices);
+        RC_ASSERT(shard->images.to_vector<float>() == shards[i].images);
+        RC_ASSERT(shard->share == shards[i].shares[0]);
+      }
+      RC_ASSERT(!loader.next().has_value());
+    }
+  }));
+}
+
 TEST_CASE("drop_last leaves out the smaller batch") {
   LoaderOptions options = options_for(1);
   options.drop_last = true;
@@ -313,6 +371,16 @@ TEST_CASE("a loader rejects options out of range") {
   CHECK_THROWS_AS(Loader(kData, {.augment = AugmentOptions{.pad = -1}}), ValueError);
   CHECK_THROWS_AS(Loader(kData, {.mix = {.mixup = -1}}), ValueError);
   CHECK_THROWS_AS(Loader(nullptr, {}), ValueError);
+  CHECK_THROWS_WITH_AS(
+      Loader(kData, {.batch_size = 24, .shards = 3}),
+      "loader: batch size: expected at least an image for each of the 3 shards, got "
+      "a batch of 2",
+      ValueError);
+  CHECK_THROWS_WITH_AS(
+      Loader(kData, {.turns = {.of = 2, .begin = 1, .end = 1}}),
+      "loader: options: expected at least 1 shard and turns with 0 <= begin < end <= of, got 1 and "
+      "[1, 1) of 2",
+      ValueError);
   Dataset torn = *kData;
   torn.images.pop_back();
   CHECK_THROWS_WITH_AS(Loader(std::make_shared<const Dataset>(torn), {}),

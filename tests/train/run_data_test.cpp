@@ -57,6 +57,32 @@ TEST_CASE("training images are shuffled, augmented and mixed, those of the test 
   CHECK(train.augment->cutout == 8);
 }
 
+TEST_CASE("ranks share out the shards of an update, and the batches of an evaluation") {
+  class Third final : public Communicator {
+   public:
+    Third() : Communicator(2, 4) {}
+  };
+  const Third ranks;
+  RunOptions o = tiny_options("run");
+  CHECK(shards_per_update(o) == 1);
+  CHECK(images_per_update(80, o) == 16);
+  o.shards = 5;
+  o.accumulate = 2;
+  CHECK(shards_per_update(o) == 10);
+  CHECK(images_per_update(80, o) == 32);
+  CHECK(images_per_update(8, o) == 16);
+  const data::LoaderOptions train = train_loader_options(tiny_splits(), o, ranks);
+  CHECK(train.shards == 5);
+  CHECK(train.turns.of == 10);
+  CHECK(train.turns.begin == 5);
+  CHECK(train.turns.end == 7);
+  const data::LoaderOptions test = eval_loader_options(tiny_splits(), o, ranks);
+  CHECK(test.shards == 1);
+  CHECK(test.turns.of == 4);
+  CHECK(test.turns.begin == 2);
+  CHECK(test.turns.end == 3);
+}
+
 TEST_CASE("a batch to be learnt by heart is the same each time") {
   RunOptions o = tiny_options("run");
   o.overfit_batch = true;

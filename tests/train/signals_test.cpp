@@ -40,7 +40,7 @@ int status_of(F f) {
 }  // namespace
 
 TEST_CASE("the first signal is a request to stop") {
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR2}) {
     CAPTURE(signal);
     const StopSignals signals;
     CHECK(StopSignals::received() == 0);
@@ -50,6 +50,21 @@ TEST_CASE("the first signal is a request to stop") {
     CHECK(requested(signals.token()));
   }
   CHECK(StopSignals::received() == 0);
+}
+
+TEST_CASE("SIGUSR1 asks for a checkpoint, once") {
+  {
+    const StopSignals signals;
+    CHECK_FALSE(StopSignals::take_save_request());
+    std::raise(SIGUSR1);
+    CHECK(StopSignals::received() == 0);
+    CHECK(StopSignals::take_save_request());
+    CHECK_FALSE(StopSignals::take_save_request());
+    CHECK_FALSE(signals.token().stop_requested());
+    std::raise(SIGUSR1);
+  }
+  const StopSignals other;
+  CHECK_FALSE(StopSignals::take_save_request());
 }
 
 TEST_CASE("a second SIGINT or SIGTERM ends the process at once") {

@@ -110,11 +110,11 @@ TEST_CASE("accumulated batches train as one large batch does") {
       small_optimizer(small->named_parameters(), {.lr = 0.1, .momentum = 0.9});
   // clipped is the norm of the sum, not of its parts
   TrainStep large_step(*large, large_optimizer, {.clip_grad_norm = 1}),
-      small_step(*small, small_optimizer, {.clip_grad_norm = 1});
+      small_step(*small, small_optimizer, {.clip_grad_norm = 1, .shards = 3});
   for (int update = 0; update < 3; ++update) {
     const StepValues want = large_step(batch_of(24, 24 * update));
     int part = 0;
-    const StepValues got = small_step(3, [&] { return batch_of(8, 24 * update + 8 * part++); });
+    const StepValues got = small_step(24, [&] { return batch_of(8, 24 * update + 8 * part++); });
     CHECK(part == 3);
     CHECK(got.images == want.images);
     CHECK(got.loss == doctest::Approx(want.loss).epsilon(1e-6));
@@ -122,6 +122,23 @@ TEST_CASE("accumulated batches train as one large batch does") {
     CHECK(got.grad_norm.value() == doctest::Approx(want.grad_norm.value()).epsilon(1e-5));
   }
   CHECK(distance(values_of(large->state_dict()), values_of(small->state_dict())) < 1e-5);
+}
+
+TEST_CASE("shards of different sizes weigh as their images do") {
+  const auto large = plain_net(), small = plain_net();
+  Sgd large_optimizer(large->named_parameters(), {.lr = 0.1}),
+      small_optimizer(small->named_parameters(), {.lr = 0.1});
+  const StepValues want = TrainStep(*large, large_optimizer)(batch_of(13));
+  TrainStep step(*small, small_optimizer, {.shards = 3});
+  std::int64_t first = 0;
+  const StepValues got = step(13, [&] {
+    const std::int64_t n = first == 0 ? 3 : 5;
+    return batch_of(n, std::exchange(first, first + n));
+  });
+  CHECK(got.images == 13);
+  CHECK(got.loss == doctest::Approx(want.loss).epsilon(1e-6));
+  CHECK(got.top1 == doctest::Approx(want.top1));
+  CHECK(distance(values_of(large->state_dict()), values_of(small->state_dict())) < 1e-6);
 }
 
 TEST_CASE("a clipped step reports the norm and stays near its start") {
@@ -226,15 +243,19 @@ TEST_CASE("a skipped update leaves weights, velocities, statistics and averages 
       const auto optimizer = make(name, *net), calm_optimizer = make(name, *calm);
       Ema ema(*net, 0.9), calm_ema(*calm, 0.9);
       TrainStep step(*net, *optimizer,
-                     {.clip_grad_norm = 1, .on_nonfinite = OnNonfinite::skip, .ema = &ema}),
-          calm_step(*calm, *calm_optimizer, {.clip_grad_norm = 1, .ema = &calm_ema});
+                     {.clip_grad_norm = 1,
+                      .on_nonfinite = OnNonfinite::skip,
+                      .ema = &ema,
+                      .shards = accumulate}),
+          calm_step(*calm, *calm_optimizer,
+                    {.clip_grad_norm = 1, .ema = &calm_ema, .shards = accumulate});
       std::int64_t taken = 0;
       const auto next = [&] { return batch_of(8, 8 * taken++); };
       const std::int64_t good = 3 - accumulate;
-      for (std::int64_t i = 0; i < good; ++i) CHECK_FALSE(step(accumulate, next).skipped);
+      for (std::int64_t i = 0; i < good; ++i) CHECK_FALSE(step(8 * accumulate, next).skipped);
       taken = 0;
-      for (std::int64_t i = 0; i < good; ++i) calm_step(accumulate, next);
-      const StepValues values = step(accumulate, next);
+      for (std::int64_t i = 0; i < good; ++i) calm_step(8 * accumulate, next);
+      const StepValues values = step(8 * accumulate, next);
       CHECK(taken == (good + 1) * accumulate);
       CHECK_FALSE(values.skipped.value().empty());
       CHECK(std::isnan(values.grad_norm.value()));
@@ -251,10 +272,10 @@ TEST_CASE("a step says what its time went to") {
   Sgd optimizer(net->named_parameters(), {.lr = 0.1});
   std::vector<std::string> marks;
   TrainStep step(*net, optimizer,
-                 {.mark = [&](std::string_view what) { marks.emplace_back(what); }});
-  step(2, [] { return batch_of(8); });
+                 {.shards = 2, .mark = [&](std::string_view what) { marks.emplace_back(what); }});
+  step(16, [] { return batch_of(8); });
   CHECK(marks == std::vector<std::string>{"zero_grad", "check for NaN and infinity",
-                                          "check for NaN and infinity"});
+                                          "check for NaN and infinity", "sum over shards"});
 }
 
 TEST_CASE("options out of range are errors") {
@@ -264,6 +285,9 @@ TEST_CASE("options out of range are errors") {
                        "train: clip_grad_norm: expected a finite number of at least 0, got -1",
                        ValueError);
   CHECK_THROWS_AS(TrainStep(*net, optimizer, {.clip_grad_norm = INFINITY}), ValueError);
-  CHECK_THROWS_WITH_AS(TrainStep(*net, optimizer)(0, [] { return batch_of(8); }),
-                       "train: batches of an update: expected at least 1, got 0", ValueError);
+  CHECK_THROWS_WITH_AS(TrainStep(*net, optimizer, {.shards = 0}),
+                       "train: shards of an update: expected at least 1, one for each rank, got 0",
+                       ValueError);
+  CHECK_THROWS_WITH_AS(TrainStep(*net, optimizer, {.shards = 2})(24, [] { return batch_of(8); }),
+                       "train: shards of an update: expected 24 images in all, got 16", ValueError);
 }

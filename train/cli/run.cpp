@@ -8,8 +8,11 @@
 #include <sstream>
 
 #include "train/cli/commands.h"
+#include "train/cli/flags.h"
 #include "train/cli/help.h"
 #include "train/cli/output.h"
+#include "train/cli/ranks.h"
+#include "train/dist/mpi.h"
 #include "train/log/terminal.h"
 #include "train/version.h"
 
@@ -35,6 +38,7 @@ std::vector<std::string> known_subcommands(const CLI::App& app) {
 }
 
 int usage_error(const CLI::App& app, const CLI::ParseError& error) {
+  wait_for_turn();
   const auto chosen = app.get_subcommands();
   const CLI::App& command = chosen.empty() ? app : *chosen.front();
   print_error("resgrad: {}\n", error.what());
@@ -53,8 +57,14 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error) {
 int print_request(const CLI::App& app, const CLI::Success& request) {
   std::ostringstream text;
   const int code = app.exit(request, text, text);
-  print_text(text.str());
+  if (!launch() || launch()->rank == 0) print_text(text.str());
   return code;
+}
+
+int failed(std::string_view what) {
+  wait_for_turn();
+  print_error("{}resgrad: {}\n", speaker(), what);
+  return kFailed;
 }
 
 std::vector<std::string> arguments;  // of run()
@@ -87,6 +97,12 @@ int parse_and_act() {
   app.set_version_flag("--version", std::string("resgrad ") + kVersion);
   app.require_subcommand(1);
   app.formatter(std::make_shared<HelpFormatter>());
+  app.parse_complete_callback([&app] {
+    const auto chosen = app.get_subcommands();
+    if (!launch() || chosen.empty() || chosen.front()->get_name() == "train") return;
+    validation_error(fmt::format("{}: expected one process, got {}: only train shares its work",
+                                 chosen.front()->get_name(), launch()->size));
+  });
   Action action;
   add_train(app, action);
   add_eval(app, action);
@@ -108,11 +124,20 @@ int parse_and_act() {
   } catch (const CLI::ParseError& error) {
     return usage_error(app, error);
   } catch (const std::bad_alloc&) {
-    print_error("resgrad: out of memory\n");
+    return failed("out of memory");
   } catch (const std::exception& error) {
-    print_error("resgrad: {}\n", error.what());
+    return failed(error.what());
   }
-  return kFailed;
+}
+
+// Many runs would write to one folder.
+int without_mpi() {
+  wait_for_turn();
+  print_error(
+      "resgrad: expected a build with MPI (libopenmpi-dev) under mpirun or srun, got one without, "
+      "started as {} processes that know nothing of each other\n",
+      launch()->size);
+  return kUsage;
 }
 
 // Source  https://no-color.org
@@ -125,6 +150,14 @@ TerminalStyle style_from_environment() {
 }
 
 }  // namespace
+
+const char* const* program_arguments() {
+  static std::vector<const char*> words;
+  words.clear();
+  for (const std::string& argument : arguments) words.push_back(argument.c_str());
+  words.push_back(nullptr);
+  return words.data();
+}
 
 std::string resume_command(const RunOptions& o) {
   const auto given_anew = [](std::string_view flag) {
@@ -150,11 +183,14 @@ int run(int argc, const char* const* argv) {
   set_terminal_style(style_from_environment());
   std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit is an error of write(), as a full disk is
   open_standard_streams();
-  const int code = parse_and_act();
-  const std::optional<std::string> error = output_error();
-  if (!error) return code;
-  print_error("resgrad: standard output: expected to write all of it, got: {}\n", *error);
-  return code == 0 ? kFailed : code;
+  int code = launch() && !has_mpi() ? without_mpi() : parse_and_act();
+  if (const std::optional<std::string> error = output_error()) {
+    print_error("resgrad: standard output: expected to write all of it, got: {}\n", *error);
+    if (code == 0) code = kFailed;
+  }
+  if (code == kFailed || code == kUsage) end_ranks(code);  // others may wait for this one
+  finish_ranks();
+  return code;
 }
 
 }  // namespace resgrad::cli

@@ -11,6 +11,9 @@ namespace resgrad::cli {
 /// Returns the exit code; 2 for a wrong flag, value or subcommand.
 int run(int argc, const char* const* argv);
 
+/// The words of run(), with a null pointer behind them.
+const char* const* program_arguments();
+
 /// The command line of this run() as it goes on, quoted for a shell: with the folders of `options`,
 /// wherever they came from, and `--resume auto` in the place of its own.
 std::string resume_command(const RunOptions& options);

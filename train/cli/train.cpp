@@ -13,8 +13,10 @@
 #include "train/cli/flags.h"
 #include "train/cli/network.h"
 #include "train/cli/output.h"
+#include "train/cli/ranks.h"
 #include "train/cli/run.h"
 #include "train/cli/train_flags.h"
+#include "train/dist/agreement.h"
 #include "train/fine_tune.h"
 #include "train/make_optimizer.h"
 #include "train/optim/adamw.h"
@@ -109,10 +111,13 @@ BuiltNetwork build_network(const RunOptions& o, const data::DataSplits& data) {
        .image_size = own_images ? images.height : 0}};
 }
 
-TrainResult train_one(const RunOptions& o, const data::DataSplits& data, std::stop_token stop) {
+TrainResult train_one(const RunOptions& o, const data::DataSplits& data, std::stop_token stop,
+                      Communicator& ranks) {
   const BuiltNetwork built = build_network(o, data);
-  return run_training(*built.net, data, o, built.info, std::move(stop),
-                      [&data](RunOptions& run) { resolve_network(run, data.train->height); });
+  return run_training(
+      *built.net, data, o, built.info, std::move(stop),
+      [&data](RunOptions& run) { resolve_network(run, data.train->height); }, ranks,
+      StopSignals::take_save_request);
 }
 
 int stopped(int signal, const RunOptions& o) {
@@ -141,15 +146,27 @@ CheckpointInfo starting_network(const RunOptions& o) {
 }
 
 int run_train(RunOptions o) {
+  wait_passively_if_crowded(o.threads, program_arguments());
+  Communicator& all = ranks();
+  o.threads = threads_of_rank(o.threads);
   apply_machine_options(o);
+  use_common_isa(all);
   o.workers = at_most("--workers", o.workers, data::kMostWorkers);
   if (o.output_dir.empty()) o.output_dir = default_folder(o).lexically_normal().string();
   o.data_path = find_data(o.dataset, o.data_path);
   const StopSignals signals;
-  const data::DataSplits data = data::load_data(load_options(o, o.data_path));
+  data::LoadOptions load = load_options(o, o.data_path);
+  load.folder.write_cache &= all.leads();
+  data::DataSplits data = data::load_data(load);
   if (o.dry_run) return print_dry_run(o, data, signals.token());
-  const TrainResult result = train_one(o, data, signals.token());
-  return stopped(result.stopped ? StopSignals::received() : 0, o);
+  if (all.size() > 1) {
+    if (const std::string advice = binding_advice(); !advice.empty())
+      data.warnings.push_back(advice);
+  }
+  const TrainResult result = train_one(o, data, signals.token(), all);
+  const auto signal = static_cast<int>(all.max(StopSignals::received()));
+  if (!result.stopped) return 0;
+  return all.leads() ? stopped(signal, o) : 128 + signal;
 }
 
 }  // namespace
@@ -164,6 +181,7 @@ void add_train(CLI::App& app, Action& action) {
     set_optimizer_defaults(*given, *options);
     if (!options->weights.empty()) take_network(*options, starting_network(*options), *given);
     check_settings(*options);
+    if (options->dry_run && launch()) validation_error("--dry-run: expected one process");
     action = [options] { return run_train(*options); };
   });
 }

@@ -33,9 +33,10 @@ BuiltNetwork build_network(const RunOptions& options, const data::DataSplits& da
 /// code.
 int print_dry_run(const RunOptions& options, const data::DataSplits& data, std::stop_token stop);
 
-/// Builds the network that `options` name and trains it on `data`, until a `stop` is requested.
-TrainResult train_one(const RunOptions& options, const data::DataSplits& data,
-                      std::stop_token stop);
+/// Builds the network that `options` name and trains it on `data`, until a `stop` is requested,
+/// on `ranks`.
+TrainResult train_one(const RunOptions& options, const data::DataSplits& data, std::stop_token stop,
+                      Communicator& ranks = Communicator::alone());
 
 /// The exit code of runs in options.output_dir that were ended by `signal` (0: they were not).
 /// Prints on standard error how to go on.
