@@ -44,7 +44,7 @@ struct LoaderOptions {
 class Loader {
  public:
   /// Throws  ValueError for options out of range, an empty data set, or one whose pixels are not as
-  ///         many as its labels ask for.
+  ///         many as its labels ask for; IoError when the system starts no thread for a worker.
   Loader(std::shared_ptr<const Dataset> dataset, LoaderOptions options);
   ~Loader();
   Loader(const Loader&) = delete;

@@ -12,7 +12,7 @@ namespace resgrad {
 /// work goes on. At most one may be alive.
 class StopSignals {
  public:
-  /// Throws  IoError when the process has no file descriptor left.
+  /// Throws  IoError when the process has no file descriptor or thread left.
   StopSignals();
   ~StopSignals();
   StopSignals(const StopSignals&) = delete;
