@@ -58,9 +58,9 @@ void append_files(Dataset& dataset, const fs::path& folder, const Source& source
     const fs::path file = folder / source.files[i];
     const auto bytes = read_exactly(source.layout.op, file,
                                     static_cast<std::uintmax_t>(source.images_per_file * record));
-    // beside the copying, since it takes longer than all else here
+    // beside the copying, since it takes longer than all else here; after it where no thread starts
     std::future<std::string> sum;
-    if (!source.md5s.empty()) sum = std::async(std::launch::async, [&] { return md5(bytes); });
+    if (!source.md5s.empty()) sum = std::async([&] { return md5(bytes); });
     append_records(dataset, bytes, source.label_bytes,
                    fmt::format("{}: {}", source.layout.op, file.string()));
     if (!sum.valid()) continue;

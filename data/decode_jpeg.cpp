@@ -20,6 +20,10 @@ bool is_harmless(int warning) {
          warning == JWRN_JFIF_MAJOR || warning == JWRN_ADOBE_XFORM;
 }
 
+// Each block of 64 pixels takes a bit at least. Where the components are sampled differently, each
+// with fewer samples in another direction, one block stands for two.
+constexpr std::int64_t kMostPixelsOfAByte = 64 * 8 * 2;
+
 // libjpeg has no way to end a failed call but to jump out of it, which runs no destructor: the
 // functions that call it have no variable that needs one, and what they share lies here.
 struct Reader {
@@ -79,7 +83,8 @@ Image decode_jpeg(std::span<const std::byte> bytes, const std::string& name) {
   require<IoError>(
       reader.jpeg.jpeg_color_space != JCS_CMYK && reader.jpeg.jpeg_color_space != JCS_YCCK,
       "image: {}: expected a JPEG of grey or RGB colours, got CMYK", name);
-  Image image = make_image(reader.jpeg.image_height, reader.jpeg.image_width, name);
+  Image image = make_image(reader.jpeg.image_height, reader.jpeg.image_width, name,
+                           std::ssize(bytes) * kMostPixelsOfAByte);
   check(read_rows(reader, image.pixels.data()));
   return image;
 }

@@ -56,6 +56,13 @@ bool read_header(Reader& reader) {
   return true;
 }
 
+// DEFLATE makes at most 1032 bytes of one: a file that claims more is damaged or malicious.
+std::int64_t most_pixels(const Reader& reader, std::int64_t file_bytes) {
+  const std::int64_t bits = std::int64_t{png_get_bit_depth(reader.png, reader.info)} *
+                            png_get_channels(reader.png, reader.info);
+  return file_bytes * 1032 * 8 / bits;
+}
+
 bool is_grey_of_16_bits(const Reader& reader) {
   return png_get_color_type(reader.png, reader.info) == PNG_COLOR_TYPE_GRAY &&
          png_get_bit_depth(reader.png, reader.info) == 16;
@@ -95,7 +102,8 @@ Image decode_png(std::span<const std::byte> bytes, const std::string& name) {
   };
   check(read_header(reader));
   Image image = make_image(png_get_image_height(reader.png, reader.info),
-                           png_get_image_width(reader.png, reader.info), name);
+                           png_get_image_width(reader.png, reader.info), name,
+                           most_pixels(reader, std::ssize(bytes)));
   const auto width = static_cast<std::size_t>(image.width);
   std::vector<png_bytep> rows;
   for (int y = 0; y < image.height; ++y) {

@@ -18,8 +18,8 @@ struct ImageOptions {
 
 /// Reads a PNG or JPEG file, whichever its first bytes say, as decode_png() or decode_jpeg() does.
 /// Throws  IoError that names the file and the reason when it cannot be read, is of another format,
-///         damaged or cut off, has more than kMaxPixels or 8 bytes for each of them, or has colours
-///         other than grey and RGB (CMYK).
+///         damaged or cut off, has more pixels than kMaxPixels or than its bytes can stand for,
+///         more than 8 bytes for each of kMaxPixels, or has colours other than grey and RGB (CMYK).
 Image read_image(const std::filesystem::path& file, const ImageOptions& options = {});
 
 /// The same from memory; `name` stands for the file in messages.

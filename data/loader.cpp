@@ -11,6 +11,9 @@
 #include <thread>
 #include <utility>
 
+#include "core/check.h"
+#include "core/start_thread.h"
+
 namespace resgrad::data {
 
 // Workers take the places of shards in the row of ours and put what they made into `ready`; next()
@@ -183,8 +186,9 @@ Loader::Loader(std::shared_ptr<const Dataset> dataset, LoaderOptions options) {
     reserve.push_back(state_->empty_images(state_->shard_size()));
   }
   for (int i = 0; i < options.workers; ++i) {
-    state_->threads.emplace_back(
-        [s = state_.get()](const std::stop_token& stop) { s->work(stop); });
+    state_->threads.push_back(start_thread<std::jthread>(
+        fmt::format("loader: worker {} of {}", i + 1, options.workers),
+        [s = state_.get()](const std::stop_token& stop) { s->work(stop); }));
   }
 }
 

@@ -53,7 +53,8 @@ struct LoaderOptions {
 class Loader {
  public:
   /// Throws  ValueError for options out of range, an empty data set, one whose pixels are not as
-  ///         many as its labels ask for, or a batch with fewer images than shards.
+  ///         many as its labels ask for, or a batch with fewer images than shards; IoError when the
+  ///         system starts no thread for a worker.
   Loader(std::shared_ptr<const Dataset> dataset, LoaderOptions options);
   ~Loader();
   Loader(const Loader&) = delete;

@@ -24,7 +24,9 @@ struct Image {
 inline constexpr std::int64_t kMaxPixels = std::int64_t{1} << 27;
 
 /// A black image.
-/// Throws  IoError that names `name` for less than one pixel or more than kMaxPixels.
-Image make_image(std::int64_t height, std::int64_t width, const std::string& name);
+/// Throws  IoError that names `name` for less than one pixel, more than kMaxPixels, and more than
+///         `most`, which is what the bytes of a file may stand for.
+Image make_image(std::int64_t height, std::int64_t width, const std::string& name,
+                 std::int64_t most = kMaxPixels);
 
 }  // namespace resgrad::data

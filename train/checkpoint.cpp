@@ -4,9 +4,11 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <utility>
 
 #include "core/check.h"
 #include "train/io/atomic_file.h"
+#include "train/io/nesting.h"
 #include "train/io/safetensors.h"
 
 namespace resgrad {
@@ -48,20 +50,36 @@ std::string to_text(const TrainState& s) {
       .dump();
 }
 
+// Of a number with a point the library would make some integer, of one above 2^63 a negative one.
+std::int64_t count(const Json& state, const char* key, const fs::path& file) {
+  const Json& value = state.at(key);
+  require<IoError>(
+      value.is_number_unsigned() && std::in_range<std::int64_t>(value.get<std::uint64_t>()),
+      "checkpoint: {}: training: {}: expected a whole number below 2^63, got {}", file.string(),
+      key, value.dump());
+  return value.get<std::int64_t>();
+}
+
 TrainState parse_state(const std::string& text, const fs::path& file) {
   try {
+    require<IoError>(!is_nested_too_deeply(text),
+                     "checkpoint: {}: training: expected values nested at most {} deep, got more",
+                     file.string(), kMostNested);
     const Json json = Json::parse(text);
-    const auto images = json.at("images").get<std::int64_t>();
-    const Json& seconds = json.at("seconds");
-    return {.epoch_step = json.at("epoch_step"),
+    const std::int64_t images = count(json, "images", file);
+    const Json &seconds = json.at("seconds"), &settings = json.at("settings");
+    require<IoError>(settings.is_object(),
+                     "checkpoint: {}: training: settings: expected an object, got {}",
+                     file.string(), settings.type_name());
+    return {.epoch_step = count(json, "epoch_step", file),
             .loss = Meter(json.at("loss_sum"), images),
             .top1 = Meter(json.at("top1_sum"), images),
             .seconds = seconds.is_null() ? std::nan("") : seconds.get<double>(),
             .best_top1 = json.at("best_top1"),
-            .skipped = json.at("skipped"),
-            .train_images = json.at("train_images"),
+            .skipped = count(json, "skipped", file),
+            .train_images = count(json, "train_images", file),
             .epochs = parse_metrics_csv(json.at("metrics").get<std::string>(), file.string()),
-            .settings = json.at("settings").dump(),
+            .settings = settings.dump(),
             .machine = json.at("machine")};
   } catch (const Json::exception& error) {
     throw IoError(fmt::format("checkpoint: {}: training: expected the state of a run, got: {}",
@@ -149,23 +167,6 @@ TensorFile to_file(const Checkpoint& checkpoint) {
   return contents;
 }
 
-Checkpoint from_file(const TensorFile& contents, const fs::path& file, CheckpointPart part) {
-  const bool header = part == CheckpointPart::header;
-  Checkpoint checkpoint{.info = parse_checkpoint_info(contents.metadata, file),
-                        .model = {},
-                        .optimizer = tensors_under(kOptimizerPrefix, contents)};
-  require<IoError>(contents.checksum || header,
-                   "checkpoint: {}: expected a checksum, found none: the file is damaged",
-                   file.string());
-  checkpoint.model = tensors_under(checkpoint.info.layout.empty() ? kModelPrefix : "", contents);
-  checkpoint.ema = tensors_under(kEmaPrefix, contents);
-  const auto training = contents.metadata.find("training");
-  if (part != CheckpointPart::network && training != contents.metadata.end()) {
-    checkpoint.state = parse_state(training->second, file);
-  }
-  return checkpoint;
-}
-
 }  // namespace
 
 fs::path previous_file(const fs::path& file, int n) {
@@ -216,10 +217,26 @@ Checkpoint read_checkpoint(const fs::path& file, CheckpointPart part) {
     return part == CheckpointPart::all ||
            !(name.starts_with(kOptimizerPrefix) || name.starts_with(kEmaPrefix));
   };
-  const bool header = part == CheckpointPart::header;
-  const TensorFile contents = header ? TensorFile{.metadata = read_safetensors_metadata(file)}
-                                     : read_safetensors(file, wanted);
-  return from_file(contents, file, part);
+  if (part != CheckpointPart::header) {
+    return parse_checkpoint(read_safetensors(file, wanted), file, part);
+  }
+  return parse_checkpoint({.metadata = read_safetensors_metadata(file)}, file, part);
+}
+
+Checkpoint parse_checkpoint(const TensorFile& contents, const fs::path& file, CheckpointPart part) {
+  Checkpoint checkpoint{.info = parse_checkpoint_info(contents.metadata, file),
+                        .model = {},
+                        .optimizer = tensors_under(kOptimizerPrefix, contents)};
+  require<IoError>(contents.checksum || part == CheckpointPart::header,
+                   "checkpoint: {}: expected a checksum, found none: the file is damaged",
+                   file.string());
+  checkpoint.model = tensors_under(checkpoint.info.layout.empty() ? kModelPrefix : "", contents);
+  checkpoint.ema = tensors_under(kEmaPrefix, contents);
+  const auto training = contents.metadata.find("training");
+  if (part != CheckpointPart::network && training != contents.metadata.end()) {
+    checkpoint.state = parse_state(training->second, file);
+  }
+  return checkpoint;
 }
 
 std::vector<std::byte> serialise_checkpoint(const Checkpoint& checkpoint) {
@@ -227,7 +244,7 @@ std::vector<std::byte> serialise_checkpoint(const Checkpoint& checkpoint) {
 }
 
 Checkpoint parse_checkpoint(std::span<const std::byte> bytes, const fs::path& name) {
-  return from_file(parse_safetensors(bytes, name.string()), name, CheckpointPart::all);
+  return parse_checkpoint(parse_safetensors(bytes, name.string()), name, CheckpointPart::all);
 }
 
 void save_weights(const fs::path& file, const Module& net, const CheckpointInfo& info) {

@@ -17,6 +17,8 @@
 
 namespace resgrad {
 
+struct TensorFile;
+
 /// What a file says about its network. Text fields that were left to the family are empty.
 struct CheckpointInfo {
   std::string model = {}, activation = {}, shortcut = {}, stem = {}, dataset = {};
@@ -88,6 +90,9 @@ enum class CheckpointPart {
 ///         another format version.
 Checkpoint read_checkpoint(const std::filesystem::path& file,
                            CheckpointPart part = CheckpointPart::all);
+/// The same from the `contents` of a `file`, which stands for it in messages.
+Checkpoint parse_checkpoint(const TensorFile& contents, const std::filesystem::path& file,
+                            CheckpointPart part = CheckpointPart::all);
 
 /// The network alone: writes parameters and buffers of `net`, atomically.
 /// Throws  IoError.

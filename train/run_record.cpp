@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.h"
+#include "train/io/nesting.h"
 #include "train/version.h"
 
 namespace resgrad {
@@ -44,7 +45,18 @@ std::string result_settings(const RunOptions& options) {
 
 RunOptions from_json(const std::string& text) {
   RunOptions options;
-  const Json json = Json::parse(text);
+  require<ValueError>(!is_nested_too_deeply(text),
+                      "settings: expected values nested at most {} deep, got more", kMostNested);
+  Json json;
+  try {
+    json = Json::parse(text);
+  } catch (const Json::exception& error) {
+    const std::string_view reason = error.what();  // "[json.exception.parse_error.101] ..."
+    throw ValueError(fmt::format("settings: expected a JSON object, got: {}",
+                                 reason.substr(reason.find("] ") + 2)));
+  }
+  require<ValueError>(json.is_object(), "settings: expected a JSON object, got {}",
+                      json.type_name());
   for (Setting& setting : settings(options)) {
     const auto found = json.find(json_key(setting));
     if (found == json.end() || *found == "") continue;

@@ -15,7 +15,7 @@ std::string to_json(const RunOptions& options);
 std::string result_settings(const RunOptions& options);
 
 /// The settings that `json` holds; those it does not, or as empty text, have their defaults.
-/// Throws  ValueError for a value that its setting cannot have. Unknown settings are left out.
+/// Throws  ValueError for text that is no JSON object and a value that its setting cannot have. Unknown settings are left out.
 RunOptions from_json(const std::string& json);
 
 }  // namespace resgrad

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "core/check.h"
+#include "core/start_thread.h"
 
 namespace resgrad {
 namespace {
@@ -54,13 +55,19 @@ StopSignals::StopSignals() {
   write_end = ends[1];
   received_signal = 0;
   save_requested = false;
-  watcher_ = std::thread([this] {
+  const auto watch = [this] {
     char wake = 0;
     ssize_t n = 0;
     while ((n = ::read(read_end_, &wake, 1)) == -1 && errno == EINTR) {
     }
     if (n == 1) source_.request_stop();  // 0: the other end is closed
-  });
+  };
+  try {
+    watcher_ = start_thread("signals", watch);
+  } catch (const IoError&) {
+    for (const int end : ends) ::close(end);
+    throw;
+  }
   for (std::size_t i = 0; i < kSignals.size(); ++i) {
     ::sigaction(kSignals[i], nullptr, &before[i]);
     struct sigaction action {};

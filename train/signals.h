@@ -13,7 +13,7 @@ namespace resgrad {
 /// whoever reads the output may go, the work goes on. At most one may be alive.
 class StopSignals {
  public:
-  /// Throws  IoError when the process has no file descriptor left.
+  /// Throws  IoError when the process has no file descriptor or thread left.
   StopSignals();
   ~StopSignals();
   StopSignals(const StopSignals&) = delete;

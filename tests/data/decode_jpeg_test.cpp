@@ -113,5 +113,18 @@ TEST_CASE("JPEG: a size that claims to be huge is an error before its memory is 
   // the size of a JPEG stands after the marker ff c0, its length and its precision
   Bytes jpeg = small_jpeg();
   std::fill_n(jpeg.begin() + find_marker(jpeg, kStartOfFrame) + 5, 4, std::byte{0x80});
+  // a block of 64 pixels takes a bit at least
+  CHECK(error_of(jpeg) ==
+        fmt::format("image: x: expected 1 to {} pixels, got 32896 x 32896", jpeg.size() * 1024));
+  jpeg.resize(1 << 20);
   CHECK(error_of(jpeg) == "image: x: expected 1 to 134217728 pixels, got 32896 x 32896");
+}
+
+TEST_CASE("JPEG: as many pixels as compression can make are read") {
+  for (const bool progressive : {false, true}) {
+    const Bytes jpeg = encode_jpeg(4000, 3000, JCS_RGB, true,
+                                   std::vector<unsigned char>(4000 * 3000 * 3, 255), progressive);
+    CAPTURE(jpeg.size());
+    CHECK(error_of(jpeg).empty());
+  }
 }

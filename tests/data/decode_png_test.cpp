@@ -58,14 +58,33 @@ TEST_CASE("PNG: every changed byte is an error: all of it is under checksums") {
 }
 
 TEST_CASE("PNG: a size that claims to be huge is an error before its memory is taken") {
-  // a whole PNG of 100,000 x 100,000 pixels, but for its data
-  Bytes png = encode_png(1, PNG_COLOR_TYPE_GRAY, 1, {{0}});
-  // width and height stand at 16; the checksum of the chunk at 29 is of the changed bytes
-  const std::array<unsigned char, 8> size = {0, 1, 0x86, 0xa0, 0, 1, 0x86, 0xa0};
-  std::memcpy(&png[16], size.data(), size.size());
-  const std::uint32_t crc = png_checksum(&png[12], 17);
-  for (std::size_t i = 0; i < 4; ++i) png[29 + i] = static_cast<std::byte>(crc >> (24 - 8 * i));
-  CHECK(error_of(png) == "image: x: expected 1 to 134217728 pixels, got 100000 x 100000");
+  // a whole PNG but for its data
+  const auto of_size = [](int colour_type, std::uint32_t size) {
+    Bytes png = encode_png(1, colour_type, 8, {{0, 0, 0}});
+    const auto put = [&png](std::size_t at, std::uint32_t value) {
+      for (std::size_t i = 0; i < 4; ++i) {
+        png[at + i] = static_cast<std::byte>(value >> (24 - 8 * i));
+      }
+    };
+    put(16, size), put(20, size), put(29, png_checksum(&png[12], 17));
+    return png;
+  };
+  const Bytes grey = of_size(PNG_COLOR_TYPE_GRAY, 100000), rgb = of_size(PNG_COLOR_TYPE_RGB, 1000);
+  // more than its compression can make of its bytes
+  CHECK(error_of(grey) ==
+        fmt::format("image: x: expected 1 to {} pixels, got 100000 x 100000", grey.size() * 1032));
+  CHECK(error_of(rgb) ==
+        fmt::format("image: x: expected 1 to {} pixels, got 1000 x 1000", rgb.size() * 1032 / 3));
+  Bytes long_file = grey;
+  long_file.resize(1 << 20);
+  CHECK(error_of(long_file) == "image: x: expected 1 to 134217728 pixels, got 100000 x 100000");
+}
+
+TEST_CASE("PNG: as many pixels as compression can make are read") {
+  const std::vector<std::vector<unsigned char>> white(8000, std::vector<unsigned char>(1000, 255));
+  const Bytes png = encode_png(8000, PNG_COLOR_TYPE_GRAY, 1, white);
+  CAPTURE(png.size());
+  CHECK(error_of(png).empty());
 }
 
 TEST_CASE("PNG: what a file says of gamma and colours changes no value, as in Pillow") {

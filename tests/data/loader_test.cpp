@@ -8,6 +8,7 @@
 
 #include "core/check.h"
 #include "tests/data/fake_dataset.h"
+#include "tests/support/in_child.h"
 
 using namespace resgrad;
 using namespace resgrad::data;
@@ -398,4 +399,14 @@ TEST_CASE("a batch size far above the data set asks for no more than the data se
   CHECK(loader.batches() == 1);
   loader.start_epoch(0);
   CHECK(rest_of(loader).indices.size() == 50);
+}
+
+TEST_CASE("workers that cannot be started are an error that names them") {
+  const std::string result = testing::in_child_without_threads([] {
+    Loader(kData, {.batch_size = 8, .workers = 2});
+    return std::string();
+  });
+  CHECK(result ==
+        "uncaught: loader: worker 1 of 2: expected another thread (ulimit -u), got: Resource "
+        "temporarily unavailable");
 }

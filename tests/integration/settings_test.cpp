@@ -218,6 +218,12 @@ TEST_CASE("wrong settings in a file exit with 2 and say what is wrong") {
   };
   fails("lerning-rate = 0.1", "lerning-rate: expected a setting of train, got an unknown one");
   fails("config = \"other.toml\"", "config: expected a setting of train");
+  std::string parts = "a";
+  for (int i = 0; i < 100'000; ++i) parts += ".a";
+  for (const std::string& deep : {"lr = " + std::string(200'000, '['),
+                                  "{\"lr\": " + std::string(200'000, '['), parts + " = 1"}) {
+    fails(deep, "expected values nested at most 100 deep, got more");
+  }
   fails("help = true", "help: expected a setting of train");
   fails("epochs = ten",
         "line 1: expected TOML, such as lr = 0.1 or model = \"resnet20\", got: "

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstring>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "core/check.h"
 #include "core/random.h"
@@ -284,4 +285,20 @@ TEST_CASE("files of another version, without checksum or with another state are 
   CHECK(failure("step", "7x") == "step: expected an integer, got \"7x\"");
   CHECK(failure("training", "{").starts_with("training: expected the state of a run, got: "));
   CHECK(failure("training", "{}").starts_with("training: expected the state of a run, got: "));
+  const auto bad_state = [&](const std::string& key, const std::string& value) {
+    auto state = nlohmann::json::parse(good.metadata.at("training"));
+    state[key] = nlohmann::json::parse(value);
+    return failure("training", state.dump());
+  };
+  CHECK(bad_state("skipped", "7").empty());
+  for (const std::string key : {"epoch_step", "images", "skipped", "train_images"}) {
+    for (const std::string value : {"1e+300", "1.5", "-1", "9223372036854775808", "true", "[]"}) {
+      CHECK(bad_state(key, value) ==
+            fmt::format("training: {}: expected a whole number below 2^63, got {}", key, value));
+    }
+  }
+  const std::string deep(1'000'000, '[');
+  CHECK(failure("training", R"({"settings":)" + deep) ==
+        "training: expected values nested at most 100 deep, got more");
+  CHECK(bad_state("settings", "[1]") == "training: settings: expected an object, got array");
 }

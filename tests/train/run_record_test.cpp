@@ -83,6 +83,13 @@ TEST_CASE("settings come back from their record") {
   CHECK(to_json(from_json(R"({"activation": "", "teacher": 1})")) == to_json(RunOptions{}));
   CHECK_THROWS_WITH_AS(from_json(R"({"lr": "fast"})"),
                        "settings: lr: expected a finite number above 0, got \"fast\"", ValueError);
+  CHECK_THROWS_WITH_AS(from_json("[1]"), "settings: expected a JSON object, got array", ValueError);
+  CHECK_THROWS_WITH_AS(from_json(R"({"lr":)" + std::string(1'000'000, '[') + "1" +
+                                 std::string(1'000'000, ']') + "}"),
+                       "settings: expected values nested at most 100 deep, got more", ValueError);
+  CHECK_THROWS_WITH_AS(from_json("{"),
+                       doctest::Contains("settings: expected a JSON object, got: parse error"),
+                       ValueError);
 }
 
 TEST_CASE("settings that JSON cannot hold are an error that names them") {

@@ -8,6 +8,9 @@
 #include <chrono>
 #include <csignal>
 
+#include "core/check.h"
+#include "tests/support/in_child.h"
+
 using namespace resgrad;
 
 namespace {
@@ -121,4 +124,23 @@ TEST_CASE("afterwards signals do what they did before") {
     CHECK(WIFSIGNALED(status));
     CHECK(WTERMSIG(status) == signal);
   }
+}
+
+TEST_CASE("a thread that cannot be started is an error, and leaves no descriptor open") {
+  const std::string result = testing::in_child_without_threads([] {
+    const auto lowest_free = [] {
+      const int free = ::dup(0);
+      ::close(free);
+      return free;
+    };
+    const int before = lowest_free();
+    try {
+      const StopSignals signals;
+    } catch (const IoError& error) {
+      return std::string(error.what()) + (lowest_free() == before ? "" : "; leaked");
+    }
+    return std::string("no error");
+  });
+  CHECK(result ==
+        "signals: expected another thread (ulimit -u), got: Resource temporarily unavailable");
 }

@@ -16,6 +16,7 @@
 #include <toml.hpp>
 
 #include "core/check.h"
+#include "train/io/nesting.h"
 
 namespace resgrad::cli {
 namespace {
@@ -127,9 +128,33 @@ Json settings_of(const CLI::App& command, const std::string& file, Json json) {
   return json;
 }
 
-void apply_config(const CLI::App& command, Settings& rows, const std::string& file) {
-  const Json json = read_settings(command, file);
-  for (const auto& [name, value] : json.items()) {
+}  // namespace
+
+Json read_settings(const CLI::App& command, const std::string& file) {
+  return parse_settings(command, read_text(file), file);
+}
+
+Json parse_settings(const CLI::App& command, const std::string& text, const std::string& file) {
+  if (is_nested_too_deeply(text)) {
+    fail(file, "expected values nested at most {} deep, got more", kMostNested);
+  }
+  const bool is_json = file.ends_with(".json") || CLI::detail::trim_copy(text).starts_with('{');
+  Json settings = Json::object();
+  const Json json =
+      settings_of(command, file, is_json ? read_json(file, text) : read_toml(file, text));
+  for (const auto& [key, value] : json.items()) {
+    if (value == "") continue;
+    std::string name = key;
+    std::ranges::replace(name, '_', '-');
+    if (settings.contains(name)) fail(file, "{}: expected each setting once, got it twice", key);
+    settings[name] = value;
+  }
+  return settings;
+}
+
+void apply_settings(const CLI::App& command, Settings& rows, const Json& values,
+                    const std::string& file) {
+  for (const auto& [name, value] : values.items()) {
     Setting* row = find(rows, name);
     if (row == nullptr) {
       std::vector<std::string> known;
@@ -145,24 +170,6 @@ void apply_config(const CLI::App& command, Settings& rows, const std::string& fi
   }
 }
 
-}  // namespace
-
-Json read_settings(const CLI::App& command, const std::string& file) {
-  const std::string text = read_text(file);
-  const bool is_json = file.ends_with(".json") || CLI::detail::trim_copy(text).starts_with('{');
-  Json settings = Json::object();
-  const Json json =
-      settings_of(command, file, is_json ? read_json(file, text) : read_toml(file, text));
-  for (const auto& [key, value] : json.items()) {
-    if (value == "") continue;
-    std::string name = key;
-    std::ranges::replace(name, '_', '-');
-    if (settings.contains(name)) fail(file, "{}: expected each setting once, got it twice", key);
-    settings[name] = value;
-  }
-  return settings;
-}
-
 void add_config_flag(CLI::App& command, const std::shared_ptr<Settings>& rows) {
   command
       .add_option(
@@ -173,7 +180,7 @@ void add_config_flag(CLI::App& command, const std::shared_ptr<Settings>& rows) {
                                          fmt::format("expected one file, got {}: {}", files.size(),
                                                      fmt::join(files, ", ")));
             }
-            apply_config(command, *rows, files[0]);
+            apply_settings(command, *rows, read_settings(command, files[0]), files[0]);
             return true;
           },
           "file of settings, such as scripts/recipes/*.toml or a run's args.json; flags win over "

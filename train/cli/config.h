@@ -21,10 +21,19 @@ namespace resgrad::cli {
 ///         twice.
 nlohmann::ordered_json read_settings(const CLI::App& command, const std::string& file);
 
+/// The same of a file with this text.
+nlohmann::ordered_json parse_settings(const CLI::App& command, const std::string& text,
+                                      const std::string& file);
+
+/// Assigns what read_settings() read to the settings of the subcommand. `file` stands for it in
+/// messages.
+/// Throws  CLI::ConfigError for an unknown setting and a value that the setting does not take.
+void apply_settings(const CLI::App& command, Settings& rows, const nlohmann::ordered_json& values,
+                    const std::string& file);
+
 /// Adds --config FILE to a subcommand: values of its settings as read_settings() reads them. To be
 /// added before the flags, which then win over the file.
-/// Throws  CLI::ConfigError, while parsing, as read_settings(), for an unknown setting, and for a
-///         value that the setting does not take.
+/// Throws  CLI::ConfigError, while parsing, as read_settings() and apply_settings() do.
 void add_config_flag(CLI::App& command, const std::shared_ptr<Settings>& rows);
 
 }  // namespace resgrad::cli

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
 
@@ -25,6 +24,8 @@ namespace {
 
 constexpr std::int64_t kImageSize = 32;  // decides on the stem where the file does not say
 
+}  // namespace
+
 ResNetConfig network_of(const CheckpointInfo& info) {
   models::Options options = model_options({.model = info.model,
                                            .activation = info.activation,
@@ -34,8 +35,6 @@ ResNetConfig network_of(const CheckpointInfo& info) {
   options.fields.merge(models::parse_fields(info.network));
   return models::configure(info.model, options);
 }
-
-}  // namespace
 
 std::string advice(const std::filesystem::path& file) {
   const std::string_view kind = file_kind(file);
@@ -147,9 +146,8 @@ std::optional<RunOptions> settings_of_run(const std::filesystem::path& checkpoin
   text << in.rdbuf();
   try {
     return from_json(text.str());
-  } catch (const nlohmann::json::exception& error) {
-    throw IoError(fmt::format("{}: expected the settings of a run as JSON, got: {}", file.string(),
-                              error.what()));
+  } catch (const ValueError& error) {
+    throw IoError(fmt::format("{}: {}", file.string(), error.what()));
   }
 }
 

@@ -19,6 +19,10 @@ struct LoadedNetwork {
   data::Normalisation normalisation;
 };
 
+/// What a weights file says about its network.
+/// Throws  ValueError for a network that is unknown or impossible.
+ResNetConfig network_of(const CheckpointInfo& info);
+
 /// Reads what `checkpoint` says about its network, and the weights, under our names where the file
 /// has those of a layout.
 /// Throws  as read_checkpoint() and models::load_state_in_layout(); of a file of another kind the

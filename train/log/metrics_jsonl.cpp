@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "core/check.h"
 #include "train/io/atomic_file.h"
@@ -22,35 +23,47 @@ double rounded(double value, double steps_per_unit) {
   return std::round(value * steps_per_unit) / steps_per_unit;
 }
 
-// The lines of `path` that stay when it goes on behind `last_step`; none of a file that is missing.
-std::string lines_up_to(const fs::path& path, std::int64_t last_step,
-                        MetricsJsonl::Unreadable& unreadable) {
+// Of a step above 2^63 the library would make a negative one.
+std::optional<std::int64_t> step_of(const nlohmann::json& record) {
+  if (!record.is_object() || !record.contains("step")) return std::nullopt;
+  const auto& step = record["step"];
+  if (!step.is_number_unsigned() || !std::in_range<std::int64_t>(step.get<std::uint64_t>())) {
+    return std::nullopt;
+  }
+  return step.get<std::int64_t>();
+}
+
+std::string lines_of_file(const fs::path& path, std::int64_t last_step,
+                          MetricsJsonl::Unreadable& unreadable) {
   std::error_code error;
   if (last_step <= 0 || !fs::exists(path, error)) return "";
   std::ifstream file(path, std::ios::binary);
   require<IoError>(file.is_open(), "metrics: {}: expected a file that can be read, got: {}",
                    path.string(), strerror(errno));
-  std::string kept, line;
-  // without its end of line, the last one may be a part
-  for (std::int64_t number = 1; std::getline(file, line) && !file.eof(); ++number) {
-    const auto json = nlohmann::json::parse(line, nullptr, false);
-    if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer()) {
-      if (++unreadable.count == 1) unreadable.first = number;
-    } else if (json["step"].get<std::int64_t>() <= last_step) {
-      kept += line + '\n';
-    }
-  }
-  return kept;
+  return lines_up_to(file, last_step, unreadable);
 }
 
 fs::path started(const fs::path& path, std::int64_t last_step,
                  MetricsJsonl::Unreadable& unreadable) {
-  const std::string lines = lines_up_to(path, last_step, unreadable);
+  const std::string lines = lines_of_file(path, last_step, unreadable);
   write_file_atomically(path, std::as_bytes(std::span(lines)));
   return path;
 }
 
 }  // namespace
+
+std::string lines_up_to(std::istream& file, std::int64_t last_step,
+                        MetricsJsonl::Unreadable& unreadable) {
+  std::string kept, line;
+  // without its end of line, the last one may be a part
+  for (std::int64_t number = 1; std::getline(file, line) && !file.eof(); ++number) {
+    const auto json = nlohmann::json::parse(line, nullptr, false);
+    const std::optional<std::int64_t> step = step_of(json);
+    if (!step && ++unreadable.count == 1) unreadable.first = number;
+    if (step && *step <= last_step) kept += line + '\n';
+  }
+  return kept;
+}
 
 MetricsJsonl::MetricsJsonl(const fs::path& path, std::int64_t last_step)
     : file_("metrics", started(path, last_step, unreadable_)) {}

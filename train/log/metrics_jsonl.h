@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <iosfwd>
 #include <limits>
 #include <optional>
+#include <string>
 
 #include "train/io/append_file.h"
 
@@ -48,5 +50,9 @@ class MetricsJsonl {
   Unreadable unreadable_;
   AppendFile file_;
 };
+
+/// The lines of such a file that stay when it goes on behind `last_step`; counts the unreadable.
+std::string lines_up_to(std::istream& file, std::int64_t last_step,
+                        MetricsJsonl::Unreadable& unreadable);
 
 }  // namespace resgrad

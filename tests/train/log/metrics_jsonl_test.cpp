@@ -79,8 +79,9 @@ TEST_CASE("a continued file keeps the lines up to the step, a new one none") {
 TEST_CASE("lines that are no records do not keep a run from going on: they are dropped and told") {
   const TemporaryFolder folder;
   const fs::path path = folder.path() / "metrics.jsonl";
-  for (const char* line : {"", "step", "[1]", "{}", R"({"step":"1"})", R"({"step":1.5})",
-                           "\xff\xfe\xba", "{\"step\":3"}) {
+  for (const char* line :
+       {"", "step", "[1]", "{}", R"({"step":"1"})", R"({"step":1.5})", R"({"step":-1})",
+        R"({"step":18446744073709551615})", "\xff\xfe\xba", "{\"step\":3"}) {
     CAPTURE(line);
     std::ofstream(path) << "{\"step\":1}\n" << line << "\n{\"step\":2}\n" << line << "\n";
     const MetricsJsonl file(path, 5);
