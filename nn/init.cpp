@@ -30,8 +30,8 @@ void fill(Tensor& weight, const Draw& draw) {
     for (std::int64_t begin = 0; begin < count; begin += kPart) {
       Random random = sequence;
       random.seek(static_cast<std::uint32_t>(begin / 2));
-      std::generate_n(values + begin, std::min(kPart, count - begin),
-                      [&] { return static_cast<T>(draw(random)); });
+      const std::int64_t end = std::min(begin + kPart, count);
+      for (std::int64_t i = begin; i < end; ++i) values[i] = static_cast<T>(draw(random));
     }
   });
 }

@@ -56,7 +56,7 @@ struct EvaluateOptions {
 };
 
 /// Runs `net` in evaluation mode, without gradients, over one epoch of `loader`, at most
-/// options.limit_batches, until a stop is requested; as InferenceNet computes it. Every module of
+/// options.limit_batches, until a stop is requested. Every module of
 /// `net` is back in its own mode afterwards.
 Evaluation evaluate(Module& net, data::Loader& loader, int classes,
                     const EvaluateOptions& options = {});
