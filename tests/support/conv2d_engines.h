@@ -183,6 +183,12 @@ inline kernels::Conv2dDims square_conv2d(std::int64_t n, std::int64_t c_in, std:
   return {n, c_in, h, w, c_out, k, k, stride, stride, k / 2, k / 2, 1, 1, 1};
 }
 
+/// So many groups, each a convolution with the channels of `d`.
+inline kernels::Conv2dDims in_groups(std::int64_t groups, kernels::Conv2dDims d) {
+  d.groups = groups, d.c_in *= groups, d.c_out *= groups;
+  return d;
+}
+
 /// Channels that fill whole vectors of at least one instruction set, mostly of all.
 inline std::int64_t pick_channels() {
   return pick(0, 3) == 0 ? 4 * pick(1, 9) : 16 * pick(1, 6);

@@ -41,10 +41,6 @@ TEST_CASE("winograd agrees with the reference on random groups") {
 
 TEST_CASE("winograd agrees with the reference on groups, shared in every way") {
   // groups that go round and that do not, with one sum and several; planes; columns
-  const auto in_groups = [](std::int64_t groups, Conv2dDims d) {
-    d.groups = groups, d.c_in *= groups, d.c_out *= groups;
-    return d;
-  };
   for (const Conv2dDims& d : {in_groups(8, square_conv2d(1, 32, 32, 16, 16, 3, 1)),
                               in_groups(5, square_conv2d(2, 16, 48, 9, 14, 3, 1)),
                               in_groups(2, square_conv2d(33, 16, 16, 32, 32, 3, 1)),
