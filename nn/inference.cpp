@@ -43,7 +43,8 @@ PreparedConv2d& PreparedLayers::get(const Conv2d& conv, BatchNorm2d* norm) {
   }
   Layer& layer = layers_[{&conv, norm}];
   if (layer.conv != nullptr && same(layer.made_of, versions)) return *layer.conv;
-  layer = {.made_of = std::move(versions)};
+  layer = Layer();
+  layer.made_of = std::move(versions);
   if (norm != nullptr) {
     weights = fold_batch_norm(weights, norm->factors());
     layer.folded_bytes = weights.weight.byte_size() + weights.bias.byte_size();
