@@ -33,7 +33,8 @@ class CallObserver {
   virtual ~CallObserver() = default;
 
   /// True while one is alive in this thread. Modules that would join the work of several children
-  /// in one operation then call them one by one, so that each is seen; results are the same.
+  /// in one operation then call them one by one, so that each is seen; results are the same, those
+  /// of a network that is prepared for inference up to rounding.
   static bool active();
 
   virtual void enter(const Module& module, const Tensor& x) = 0;

@@ -79,6 +79,7 @@ Evaluation evaluate(Module& net, data::Loader& loader, int classes,
   const auto start = std::chrono::steady_clock::now();
   const EvalGuard evaluation(net);
   const NoGradGuard no_grad;
+  InferenceNet inference(net);
   Communicator& ranks = options.ranks;
   Evaluation result;
   result.classes = classes;
@@ -98,7 +99,7 @@ Evaluation evaluate(Module& net, data::Loader& loader, int classes,
     const std::int64_t number = done + ranks.rank();
     if (number < batches) {
       const data::Batch batch = loader.next().value();
-      const Tensor logits = infer(net, batch.images, options.tta);
+      const Tensor logits = infer(inference, batch.images, options.tta);
       const double loss = cross_entropy(logits, batch.labels).item();
       if (!std::isfinite(loss) && result.nonfinite.empty()) {
         result.nonfinite = describe_nonfinite(net, batch.images, loss);

@@ -55,9 +55,9 @@ struct EvaluateOptions {
   std::function<void(const Prediction&)> prediction = {};
 };
 
-/// Runs `net` in evaluation mode, without gradients, over one epoch of `loader`, at most
-/// options.limit_batches, until a stop is requested. Every module of
-/// `net` is back in its own mode afterwards.
+/// Runs `net` in evaluation mode, prepared for inference (nn/inference.h), over one epoch of
+/// `loader`, at most options.limit_batches, until a stop is requested. Every module of `net` is
+/// back in its own mode afterwards.
 Evaluation evaluate(Module& net, data::Loader& loader, int classes,
                     const EvaluateOptions& options = {});
 

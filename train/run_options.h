@@ -175,8 +175,4 @@ Settings settings(RunOptions& options, const NetworkWords& words = {});
 /// Gives the settings of the schedule whose defaults depend on its name these defaults.
 void resolve_schedule(RunOptions& options);
 
-/// What most likely is a mistake, in words: settings that are not at their default and have no
-/// effect beside the others, and changes of the learning rate that lie behind the end of the run.
-std::vector<std::string> settings_without_effect(const RunOptions& options);
-
 }  // namespace resgrad

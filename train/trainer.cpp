@@ -21,6 +21,7 @@
 #include "train/run_folder.h"
 #include "train/run_record.h"
 #include "train/run_state.h"
+#include "train/settings_without_effect.h"
 #include "train/version.h"
 
 namespace resgrad {

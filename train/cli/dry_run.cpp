@@ -10,6 +10,7 @@
 #include "train/cli/output.h"
 #include "train/cli/train_flags.h"
 #include "train/log/progress.h"
+#include "train/settings_without_effect.h"
 #include "train/signals.h"
 
 namespace resgrad::cli {
