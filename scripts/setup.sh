@@ -8,8 +8,9 @@ usage() {
 usage: scripts/setup.sh [--with-dev] [--with-pytorch] [--dry-run]
   Installs the Debian packages that resgrad needs with apt-get (as root, else through sudo).
   When all are there it changes nothing and needs neither root nor a network.
-  --with-dev      also what .ci/run needs: clang and its OpenMP, clang-format, shellcheck, doxygen,
-                  Google Benchmark, Chromium (which opens the page of scripts/report.py), Open MPI
+  --with-dev      also what .ci/run needs: clang with its sanitizers and OpenMP, clang-format, clang-tidy,
+                  shellcheck, doxygen, Google Benchmark, Chromium (which opens the page of scripts/report.py),
+                  Open MPI
   --with-pytorch  also PyTorch and torchvision, for the scripts that compare with them
   --dry-run       only say what would be installed
 END
@@ -34,8 +35,8 @@ dry_run=false
 for argument in "$@"; do
   case "$argument" in
     --with-dev)
-      packages+=(clang libomp-dev clang-format shellcheck doxygen libbenchmark-dev chromium)
-      packages+=(libopenmpi-dev openmpi-bin)
+      packages+=(clang libclang-rt-dev libomp-dev clang-format clang-tidy shellcheck doxygen)
+      packages+=(libbenchmark-dev chromium libopenmpi-dev openmpi-bin)
       ;;
     --with-pytorch) packages+=(python3-torch python3-torchvision python3-numpy) ;;
     --dry-run) dry_run=true ;;
