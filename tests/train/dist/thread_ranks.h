@@ -1,6 +1,7 @@
 // Ranks that are threads of the test, so that what ranks do together can be tested without MPI.
 #pragma once
 
+#include <algorithm>
 #include <barrier>
 #include <cstring>
 #include <exception>
@@ -122,9 +123,8 @@ class ThreadRanks {
         for (const auto& [sender, sent] : posts) {
           const auto own = static_cast<std::size_t>(rank());
           const std::int64_t begin = sent.to.empty() ? 0 : sum_of(std::span(sent.to).first(own));
-          const auto n = static_cast<std::size_t>(from[static_cast<std::size_t>(sender)]);
-          std::memcpy(out, sent.bytes.data() + begin, n);
-          out += n;
+          const std::int64_t n = from[static_cast<std::size_t>(sender)];
+          out = std::copy_n(sent.bytes.begin() + begin, n, out);
         }
         return true;
       };
