@@ -224,6 +224,7 @@ TEST_CASE("wrong settings in a file exit with 2 and say what is wrong") {
                                   "{\"lr\": " + std::string(200'000, '['), parts + " = 1"}) {
     fails(deep, "expected values nested at most 100 deep, got more");
   }
+  fails("lr = 0.1\n'\xd2'", "line 2: expected text in UTF-8");
   fails("help = true", "help: expected a setting of train");
   fails("epochs = ten",
         "line 1: expected TOML, such as lr = 0.1 or model = \"resnet20\", got: "

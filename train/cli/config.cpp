@@ -17,6 +17,7 @@
 
 #include "core/check.h"
 #include "train/io/nesting.h"
+#include "train/io/utf8.h"
 
 namespace resgrad::cli {
 namespace {
@@ -103,6 +104,8 @@ std::string reason(const toml::exception& error) {
 }
 
 Json read_toml(const std::string& file, const std::string& text) {
+  // found here, since toml11 3.7 leaves its buffer when it tells where text is not UTF-8
+  if (const int line = line_not_utf8(text)) fail(file, "line {}: expected text in UTF-8", line);
   std::istringstream in(text);
   try {
     return to_json(file, toml::parse<toml::discard_comments, std::map>(in, file));

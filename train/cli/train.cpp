@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "data/loader.h"
 #include "models/whitening.h"
@@ -18,6 +17,7 @@
 #include "train/cli/train_flags.h"
 #include "train/dist/agreement.h"
 #include "train/fine_tune.h"
+#include "train/io/utf8.h"
 #include "train/make_optimizer.h"
 #include "train/optim/adamw.h"
 #include "train/run_data.h"
@@ -48,15 +48,6 @@ void check_settings(const RunOptions& o, const std::string& variant) {
 }
 
 namespace {
-
-bool is_utf8(const std::string& text) {
-  try {
-    nlohmann::json(text).dump();
-    return true;
-  } catch (const nlohmann::json::type_error&) {
-    return false;
-  }
-}
 
 // Found out before the training, not when its first checkpoint is written.
 std::vector<std::string> names_for_files(const std::vector<std::string>& names) {
