@@ -1,6 +1,9 @@
 // Elementwise operations with scalars and broadcasts, on an activation of ResNet-18.
 #include "bench/bench.h"
 #include "core/ops/arithmetic.h"
+#include "core/ops/dropout.h"
+#include "core/ops/reduce.h"
+#include "core/ops/shaping.h"
 
 namespace resgrad::bench {
 namespace {
@@ -24,7 +27,19 @@ void add_elementwise() {
       {"x*2", [](const Tensor& x, const Tensor&) { return x * 2; }},
       {"-x", [](const Tensor& x, const Tensor&) { return -x; }},
       {"x*channel", [](const Tensor& x, const Tensor& per_channel) { return x * per_channel; }},
-      {"pow(x,2)", [](const Tensor& x, const Tensor&) { return pow(x, 2); }}};
+      {"pow(x,2)", [](const Tensor& x, const Tensor&) { return pow(x, 2); }},
+      {"concatenate",
+       [](const Tensor& x, const Tensor&) {
+         return concatenate({x, x}, 1);
+       }},
+      {"sum_NHW",
+       [](const Tensor& x, const Tensor&) {
+         return sum(x, {.axes = {0, 2, 3}});
+       }},
+      {"dropout", [](const Tensor& x, const Tensor&) {
+         Random random(1, Purpose::dropout);
+         return dropout(x, 0.1, random);
+       }}};
   for (const Case& c : cases) {
     for (const MemoryFormat format : {MemoryFormat::contiguous, MemoryFormat::channels_last}) {
       add("elementwise/" + c.name + "/" + std::string(name(format)),

@@ -4,19 +4,14 @@
 #include <numbers>
 #include <utility>
 
+#include "core/check.h"
+
 namespace resgrad {
 
 std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> x,
                                         std::array<std::uint32_t, 2> key) {
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t p0 = std::uint64_t{0xD2511F53} * x[0];
-    const std::uint64_t p1 = std::uint64_t{0xCD9E8D57} * x[2];
-    x = {static_cast<std::uint32_t>(p1 >> 32) ^ x[1] ^ key[0], static_cast<std::uint32_t>(p1),
-         static_cast<std::uint32_t>(p0 >> 32) ^ x[3] ^ key[1], static_cast<std::uint32_t>(p0)};
-    key[0] += 0x9E3779B9;
-    key[1] += 0xBB67AE85;
-  }
-  return x;
+  const auto y = kernels::philox4x32({x[0], x[1], x[2], x[3]}, {key[0], key[1]});
+  return {y.x0, y.x1, y.x2, y.x3};
 }
 
 // The counter holds (purpose in 4 bits, block in 28; epoch; sample), the key holds the seed. A
@@ -33,6 +28,15 @@ void Random::seek(std::uint32_t block) {
   has_spare_ = false;
 }
 
+Random::Blocks Random::pass(std::uint32_t blocks) {
+  require<StateError>(used_ == 4, "Random: expected to be between blocks, got {} words of one left",
+                      4 - used_);
+  const Blocks passed{{counter_[0], counter_[1], counter_[2], counter_[3]}, {key_[0], key_[1]}};
+  counter_[0] += blocks;
+  has_spare_ = false;
+  return passed;
+}
+
 std::uint32_t Random::next_u32() {
   if (used_ == 4) {
     block_ = philox4x32(counter_, key_);
@@ -43,8 +47,8 @@ std::uint32_t Random::next_u32() {
 }
 
 double Random::uniform() {
-  const std::uint64_t high = next_u32() >> 5, low = next_u32() >> 6;
-  return static_cast<double>((high << 26) | low) * 0x1p-53;
+  const std::uint32_t first = next_u32(), second = next_u32();
+  return static_cast<double>(kernels::uniform53(first, second)) * 0x1p-53;
 }
 
 double Random::normal() {

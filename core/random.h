@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/kernels/philox.h"
+
 namespace resgrad {
 
 /// The block function: 4 random words of the 128-bit counter under the 64-bit key.
@@ -27,6 +29,17 @@ class Random {
   /// Goes to block number `block` of the sequence, which has the words 4 * block and on: two values
   /// of uniform() or of normal(). So that parts of a sequence are drawn by several threads.
   void seek(std::uint32_t block);
+
+  /// Where blocks of the sequence come from: the counter of the first one, and the key.
+  struct Blocks {
+    kernels::PhiloxWords counter;
+    kernels::PhiloxKey key;
+  };
+  /// True when no block is partly used: the next word begins one.
+  bool between_blocks() const { return used_ == 4; }
+  /// Passes by so many blocks, which the caller draws itself, many at a time.
+  /// Throws  StateError within a block.
+  Blocks pass(std::uint32_t blocks);
 
   std::uint32_t next_u32();
   /// Uniform in [0, 1): a multiple of 2^-53, from two words.

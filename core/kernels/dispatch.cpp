@@ -6,11 +6,13 @@
 #include "core/kernels/conv2d/direct/direct.h"
 #include "core/kernels/conv2d/grouped/grouped.h"
 #include "core/kernels/conv2d/winograd/winograd.h"
+#include "core/kernels/dropout.h"
 #include "core/kernels/elementwise.h"
 #include "core/kernels/isa.h"
 #include "core/kernels/peak.h"
 #include "core/kernels/pool.h"
 #include "core/kernels/sgd.h"
+#include "core/kernels/sum.h"
 
 #ifdef RESGRAD_X86_ISAS
 #define RESGRAD_DECLARE_X86(Family, family) \
@@ -60,11 +62,13 @@ RESGRAD_DISPATCH(AdamwKernels, adamw)
 RESGRAD_DISPATCH(ArithmeticKernels, arithmetic)
 RESGRAD_DISPATCH(BatchNormKernels, batch_norm)
 RESGRAD_DISPATCH_FLOAT(DirectKernels, direct)
+RESGRAD_DISPATCH(DropoutKernels, dropout)
 RESGRAD_DISPATCH(ElementwiseKernels, elementwise)
 RESGRAD_DISPATCH_FLOAT(GroupedKernels, grouped)
 RESGRAD_DISPATCH(PeakKernels, peak)
 RESGRAD_DISPATCH(PoolKernels, pool)
 RESGRAD_DISPATCH(SgdKernels, sgd)
+RESGRAD_DISPATCH(SumKernels, sums)
 RESGRAD_DISPATCH_FLOAT(WinogradKernels, winograd)
 
 }  // namespace resgrad::kernels

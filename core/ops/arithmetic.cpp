@@ -1,12 +1,12 @@
 #include "core/ops/arithmetic.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "core/autograd/node.h"
 #include "core/kernels/arithmetic.h"
 #include "core/kernels/elementwise.h"
 #include "core/ops/adapt.h"
+#include "core/ops/axes.h"
 
 namespace resgrad {
 namespace {
@@ -46,12 +46,9 @@ std::vector<std::int64_t> steps(const Tensor& t, const Tensor& y) {
 // one. The kernels want two at least.
 std::vector<kernels::BroadcastAxis> broadcast_axes(const Tensor& y, const Tensor& a,
                                                    const Tensor& b) {
-  std::vector<std::size_t> order(y.shape().size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  if (y.memory_format() == MemoryFormat::channels_last) order = {0, 2, 3, 1};
   const std::vector<std::int64_t> steps_a = steps(a, y), steps_b = steps(b, y);
   std::vector<kernels::BroadcastAxis> axes{{1, 0, 0}};
-  for (std::size_t i : order) {
+  for (const std::size_t i : memory_order(y)) {
     const kernels::BroadcastAxis inner{y.shape()[i], steps_a[i], steps_b[i]};
     if (inner.size == 1) continue;
     kernels::BroadcastAxis& outer = axes.back();
@@ -253,18 +250,11 @@ struct SqrtNode final : Node {
 Tensor sum_to_shape(const Tensor& t, const Shape& shape) {
   if (t.shape() == shape) return t;
   const std::size_t extra = t.shape().size() - shape.size();
-  std::vector<std::size_t> axes;
+  std::vector<bool> summed;
   for (std::size_t i = 0; i < t.shape().size(); ++i) {
-    if (i < extra || (shape[i - extra] == 1 && t.shape()[i] != 1)) axes.push_back(i);
+    summed.push_back(i < extra || (shape[i - extra] == 1 && t.shape()[i] != 1));
   }
-  if (t.numel() == 0) return Tensor::zeros(shape, t.dtype());
-  Tensor out = Tensor::empty(shape, t.dtype());
-  visit_floating(t.dtype(), "sum_to_shape", [&]<class T>() {
-    const xt::xarray<double> sums = xt::sum<double>(adapt<T>(t), axes);
-    std::transform(sums.begin(), sums.end(), out.data<T>(),
-                   [](double value) { return static_cast<T>(value); });
-  });
-  return out;
+  return sum_along(t, summed, 1, shape);
 }
 
 Tensor add(const Tensor& a, const Tensor& b) {

@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <limits>
 
+#include "core/autograd/grad_mode.h"
 #include "core/autograd/node.h"
 #include "core/ops/adapt.h"
+#include "core/ops/arithmetic.h"
+#include "core/ops/axes.h"
 #include "core/ops/require.h"
 
 namespace resgrad {
@@ -12,6 +15,7 @@ namespace {
 
 struct Axes {
   std::vector<std::size_t> reduced = {};
+  std::vector<bool> is_reduced = {};
   Shape kept_dims = {};  // the shape with reduced axes of size 1
   Shape out = {};        // the shape of the result
   std::int64_t count = 1;
@@ -26,7 +30,7 @@ Axes resolve(std::string_view op, const Tensor& x, const ReduceOptions& options)
                         options.axes);
     is_reduced[i] = true;
   }
-  Axes axes{.kept_dims = x.shape()};
+  Axes axes{.is_reduced = is_reduced, .kept_dims = x.shape()};
   for (std::size_t i = 0; i < x.shape().size(); ++i) {
     if (!is_reduced[i]) {
       axes.out.push_back(x.shape()[i]);
@@ -45,24 +49,6 @@ void require_not_empty(std::string_view op, const Tensor& x, const Axes& axes) {
                       x.shape());
 }
 
-// sum * scale over the axes
-Tensor scaled_sum(const Tensor& x, const Axes& axes, double scale) {
-  // xtensor would step from a null pointer; the same below
-  if (x.numel() == 0) return Tensor::zeros(axes.out, x.dtype());
-  Tensor y = Tensor::empty(axes.out, x.dtype());
-  visit_floating(x.dtype(), "sum", [&]<class T>() {
-    if (axes.reduced.empty()) {
-      auto out = adapt<T>(y);
-      xt::noalias(out) = adapt<T>(x);
-      return;
-    }
-    const xt::xarray<double> sums = xt::sum<double>(adapt<T>(x), axes.reduced);
-    std::transform(sums.begin(), sums.end(), y.data<T>(),
-                   [scale](double value) { return static_cast<T>(value * scale); });
-  });
-  return y;
-}
-
 struct SumNode final : Node {
   SumNode(const char* op, const Tensor& x, const Axes& axes, double scale)
       : op_(op),
@@ -72,14 +58,14 @@ struct SumNode final : Node {
         scale_(scale) {}
   const char* name() const override { return op_; }
   std::vector<Tensor> backward(const Tensor& dy) override {
+    const NoGradGuard no_grad;
+    const Tensor scaled = (scale_ == 1 ? dy : dy * scale_).view(kept_dims_);
     Tensor dx = Tensor::empty(x_shape_, dy.dtype(), x_format_);
-    if (dx.numel() == 0) return {dx};
-    visit_floating(dy.dtype(), op_, [&]<class T>() {
-      auto out = adapt<T>(dx);
-      const Tensor column = dy.view(kept_dims_);
-      xt::noalias(out) =
-          static_cast<T>(scale_) * xt::broadcast(adapt<T>(column), to_xshape(x_shape_));
-    });
+    Places repeated{0, scaled.strides()};
+    for (std::size_t i = 0; i < kept_dims_.size(); ++i) {
+      if (kept_dims_[i] == 1) repeated.strides[i] = 0;
+    }
+    copy_places(dx, {0, dx.strides()}, scaled, repeated, x_shape_);
     return {dx};
   }
   const char* op_;
@@ -118,14 +104,16 @@ struct MaxNode final : Node {
 
 Tensor sum(const Tensor& x, const ReduceOptions& options) {
   const Axes axes = resolve("sum", x, options);
-  return record<SumNode>(scaled_sum(x, axes, 1), {{"x", x}}, "sum", x, axes, 1.0);
+  return record<SumNode>(sum_along(x, axes.is_reduced, 1, axes.out), {{"x", x}}, "sum", x, axes,
+                         1.0);
 }
 
 Tensor mean(const Tensor& x, const ReduceOptions& options) {
   const Axes axes = resolve("mean", x, options);
   require_not_empty("mean", x, axes);
   const double scale = 1 / static_cast<double>(axes.count);
-  return record<SumNode>(scaled_sum(x, axes, scale), {{"x", x}}, "mean", x, axes, scale);
+  return record<SumNode>(sum_along(x, axes.is_reduced, scale, axes.out), {{"x", x}}, "mean", x,
+                         axes, scale);
 }
 
 Tensor max(const Tensor& x, const ReduceOptions& options) {

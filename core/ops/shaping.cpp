@@ -4,27 +4,22 @@
 #include <numeric>
 
 #include "core/autograd/node.h"
-#include "core/ops/adapt.h"
+#include "core/ops/axes.h"
 #include "core/ops/require.h"
 
 namespace resgrad {
 namespace {
 
-using Slices = xt::xstrided_slice_vector;
-
-// out = source, through views that select a part of either.
-template <class Out, class Source>
-void assign(Out&& out, const Source& source) {
-  if (out.size() == 0) return;  // xtensor would step from a null pointer
-  xt::noalias(out) = source;
-}
-
 Tensor permuted(const Tensor& x, const std::vector<std::size_t>& order) {
   Shape shape;
-  for (std::size_t axis : order) shape.push_back(x.shape()[axis]);
+  Places from;
+  const std::vector<std::int64_t> strides = x.strides();
+  for (std::size_t axis : order) {
+    shape.push_back(x.shape()[axis]);
+    from.strides.push_back(strides[axis]);
+  }
   Tensor y = Tensor::empty(shape, x.dtype());
-  visit_dtype(x.dtype(),
-              [&]<class T>() { assign(adapt<T>(y), xt::transpose(adapt<T>(x), order)); });
+  copy_places(y, {0, y.strides()}, x, from, shape);
   return y;
 }
 
@@ -44,30 +39,25 @@ struct Box {
   explicit Box(const Shape& whole) {
     for (std::int64_t size : whole) ranges.push_back({0, size, 1});
   }
-  Slices slices() const {
-    Slices s;
-    for (const auto& [begin, end, step] : ranges) {
-      s.push_back(xt::range(static_cast<std::ptrdiff_t>(begin), static_cast<std::ptrdiff_t>(end),
-                            static_cast<std::ptrdiff_t>(step)));
+  Places places_in(const Tensor& whole) const {
+    Places places{0, whole.strides()};
+    for (std::size_t i = 0; i < ranges.size(); ++i) {
+      const auto& [begin, end, step] = ranges[i];
+      places.first += begin * places.strides[i];
+      places.strides[i] *= step;
     }
-    return s;
+    return places;
   }
 };
 
 // y = x[box]
 void extract(Tensor& y, const Tensor& x, const Box& box) {
-  visit_dtype(x.dtype(), [&]<class T>() {
-    const auto source = adapt<T>(x);
-    assign(adapt<T>(y), xt::strided_view(source, box.slices()));
-  });
+  copy_places(y, {0, y.strides()}, x, box.places_in(x), y.shape());
 }
 
 // y[box] = x
 void insert(Tensor& y, const Tensor& x, const Box& box) {
-  visit_dtype(x.dtype(), [&]<class T>() {
-    auto target = adapt<T>(y);
-    assign(xt::strided_view(target, box.slices()), adapt<T>(x));
-  });
+  copy_places(y, box.places_in(y), x, {0, x.strides()}, x.shape());
 }
 
 struct SliceNode final : Node {
@@ -236,7 +226,7 @@ Tensor concatenate(const std::vector<Tensor>& tensors, std::int64_t axis) {
   for (const Tensor& t : tensors) {
     Box box(shape);
     box.ranges[a] = {begin, begin + t.shape()[a], 1};
-    if (t.shape()[a] > 0) insert(y, t, box);
+    insert(y, t, box);
     begin += t.shape()[a];
   }
   return record<ConcatenateNode>(y, inputs, tensors, a);
@@ -256,7 +246,7 @@ Tensor zero_pad(const Tensor& x,
     shape[i] += before + after;
   }
   Tensor y = Tensor::zeros(shape, x.dtype(), x.memory_format());
-  if (x.numel() > 0) insert(y, x, box);
+  insert(y, x, box);
   return record<ZeroPadNode>(y, {{"x", x}}, x, box);
 }
 

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <set>
 
+#include "core/check.h"
+
 using namespace resgrad;
 
 using Words = std::array<std::uint32_t, 4>;
@@ -169,4 +171,15 @@ TEST_CASE("beta variates of the smallest shapes are all but 0 or 1, each as ofte
   }
   CHECK(low + high > 970);
   CHECK(std::abs(low - high) < 150);
+}
+
+TEST_CASE("blocks that were passed are those that would have come") {
+  Random random(3, Purpose::test), other(3, Purpose::test);
+  for (int i = 0; i < 8; ++i) random.next_u32();
+  CHECK(other.between_blocks());
+  other.pass(2);
+  CHECK(other.next_u32() == random.next_u32());
+  CHECK_FALSE(other.between_blocks());
+  CHECK_THROWS_WITH_AS(
+      other.pass(1), "Random: expected to be between blocks, got 3 words of one left", StateError);
 }

@@ -1,0 +1,29 @@
+// Passes over tensors along their axes, without gradients: copies of parts, and sums.
+#pragma once
+
+#include <vector>
+
+#include "core/tensor.h"
+
+namespace resgrad {
+
+/// The numbers of the axes of `t` in the order in which it lies in memory, the innermost last.
+std::vector<std::size_t> memory_order(const Tensor& t);
+
+/// Where elements of a tensor lie: the first one, and how far apart neighbours along each axis are;
+/// 0 where one stands for all.
+struct Places {
+  std::int64_t first = 0;
+  std::vector<std::int64_t> strides = {};
+};
+
+/// Copies elements of x to elements of y, as many along each axis as `shape` says, none being
+/// nothing. Both tensors have the same dtype.
+void copy_places(Tensor& y, const Places& to, const Tensor& x, const Places& from,
+                 const Shape& shape);
+
+/// scale * (the sum of a floating x along the axes i that have summed[i]), viewed as `out`. Adds in
+/// double; the sum of nothing is 0.
+Tensor sum_along(const Tensor& x, const std::vector<bool>& summed, double scale, const Shape& out);
+
+}  // namespace resgrad

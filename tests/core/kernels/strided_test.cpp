@@ -1,0 +1,50 @@
+#include "core/kernels/strided.h"
+
+#include <doctest/doctest.h>
+
+#include <numeric>
+#include <vector>
+
+#include "tests/support/guards.h"
+
+using namespace resgrad;
+using namespace resgrad::testing;
+
+namespace {
+
+template <class T>
+void check_copy(const std::vector<kernels::StridedAxis>& axes) {
+  std::int64_t last_y = 0, last_x = 0;
+  for (const auto& axis : axes)
+    last_y += (axis.size - 1) * axis.y, last_x += (axis.size - 1) * axis.x;
+  std::vector<T> x(static_cast<std::size_t>(last_x + 1));
+  std::iota(x.begin(), x.end(), T{1});
+  std::vector<T> want(static_cast<std::size_t>(last_y + 1));
+  const auto walk = [&](auto& self, std::size_t axis, std::int64_t to, std::int64_t from) -> void {
+    if (axis == axes.size()) {
+      want[static_cast<std::size_t>(to)] = x[static_cast<std::size_t>(from)];
+      return;
+    }
+    for (std::int64_t i = 0; i < axes[axis].size; ++i) {
+      self(self, axis + 1, to + i * axes[axis].y, from + i * axes[axis].x);
+    }
+  };
+  walk(walk, 0, 0, 0);
+  for (const int threads : {1, 3}) {
+    const ThreadsGuard guard(threads);
+    std::vector<T> y(want.size());
+    kernels::copy_strided(y.data(), x.data(), axes.data(), std::ssize(axes));
+    CHECK(y == want);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("strided copies agree with naive loops, and write nothing between the places") {
+  check_copy<float>({{1, 0, 0}});
+  check_copy<float>({{20'011, 1, 1}});  // longer than what a thread takes at a time
+  check_copy<double>({{3, 40'000, 20'011}, {20'011, 1, 1}});
+  check_copy<std::int64_t>({{101, 7, 1}, {5, 1, 101}});         // transposed, into a part of y
+  check_copy<float>({{11, 1000, 0}, {13, 70, 1}, {67, 1, 0}});  // repeated
+  check_copy<double>({{5, 60, 24}, {4, 13, 6}, {3, 4, 2}});
+}
