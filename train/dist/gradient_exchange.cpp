@@ -9,6 +9,8 @@ namespace resgrad {
 namespace {
 
 constexpr std::int64_t kBucketBytes = 4 << 20;
+// At least, so that those of a small network are on their way before backward has ended.
+constexpr std::int64_t kBuckets = 4;
 constexpr std::int64_t kLine = 16;  // elements: gradients begin where lines of the cache do
 
 }  // namespace
@@ -16,12 +18,14 @@ constexpr std::int64_t kLine = 16;  // elements: gradients begin where lines of 
 GradientExchange::GradientExchange(Communicator& communicator, std::int64_t shards,
                                    std::vector<Tensor> parameters, std::int64_t extra) {
   for (Tensor& tensor : parameters) parameters_.push_back({std::move(tensor)});
+  std::int64_t bytes = 0;
+  for (const Parameter& p : parameters_) bytes += static_cast<std::int64_t>(p.tensor.byte_size());
+  const std::int64_t full = std::min(kBucketBytes, bytes / kBuckets);
   std::vector<DType> dtypes;
   for (auto p = parameters_.rbegin(); p != parameters_.rend(); ++p) {
     const DType dtype = p->tensor.dtype();
     const auto value = static_cast<std::int64_t>(size_of(dtype));
-    if (buckets_.empty() || dtypes.back() != dtype ||
-        buckets_.back().values * value >= kBucketBytes) {
+    if (buckets_.empty() || dtypes.back() != dtype || buckets_.back().values * value >= full) {
       buckets_.emplace_back();
       dtypes.push_back(dtype);
     }

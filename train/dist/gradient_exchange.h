@@ -12,7 +12,8 @@
 namespace resgrad {
 
 /// Adds up, over the ranks, gradients of parameters and a vector of numbers. Parameters share
-/// buckets of about 4 MB, from the last to the first, as backward mostly completes them.
+/// buckets of about 4 MB, or a quarter of all bytes if that is less, from the last to the first, as
+/// backward mostly completes them.
 class GradientExchange {
  public:
   /// `extra`: how many numbers come beside. `communicator` must outlive it.
