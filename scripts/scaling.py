@@ -76,7 +76,7 @@ def transfer(network, ranks, size):
     return 2 * (ranks - 1) / ranks * size / network.bandwidth + 2 * network.latency * (ranks - 1)
 
 
-# Measured with `resgrad bench --model MODEL --batch-size 128 --threads T --train-only`: images a second.
+# Measured with `resgrad bench --model MODEL --batch-size 128 --threads T`: images a second.
 ONE_CORE = {"resnet18": 0.0, "resnet20": 0.0, "resnext29_32x4d": 0.0}
 TWO_CORES = {"resnet18": 0.0, "resnet20": 0.0, "resnext29_32x4d": 0.0}
 HOSTS = [1, 2, 8, 64]
