@@ -19,8 +19,8 @@ constexpr std::size_t kLargest = std::size_t{1} << 62;  // above it, rounding up
 std::size_t size_class(std::size_t bytes) {
   if (bytes <= 512) return (bytes + 63) / 64 * 64;
   if (bytes >= kLarge) return LargeBlocks::rounded(bytes);
-  const std::size_t step = std::bit_floor(bytes - 1) / 8;
-  return (bytes + step - 1) / step * step;
+  const auto shift = std::bit_width(bytes - 1) - 4;  // a class is a multiple of 2^shift
+  return (((bytes - 1) >> shift) + 1) << shift;
 }
 
 class CachingAllocator {

@@ -18,4 +18,6 @@ export OMP_TOOL_LIBRARIES=$archer OMP_WAIT_POLICY=passive OMP_NUM_THREADS=3
 # like races.
 export TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1:second_deadlock_stack=1
 build-tsan/tests_data --source-file='*loader_test.cpp'
-build-tsan/tests_train --source-file='*signals_test.cpp,*recorders_test.cpp,*step_test.cpp,*trainer_test.cpp'
+# Children that are forked from a program with threads have no sanitizer that works: signals come late.
+build-tsan/tests_train --test-case-exclude='a second SIGINT*,afterwards signals*,a thread that cannot*' \
+  --source-file='*signals_test.cpp,*recorders_test.cpp,*step_test.cpp,*trainer_test.cpp'
