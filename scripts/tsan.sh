@@ -16,7 +16,7 @@ archer=$(dirname "$(readlink -f "$(command -v clang++)")")/../lib/libarcher.so
 export OMP_TOOL_LIBRARIES=$archer OMP_WAIT_POLICY=passive OMP_NUM_THREADS=3
 # OpenMP and OpenBLAS themselves are not instrumented: what they do with locks of their own would look
 # like races.
-export TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1:second_deadlock_stack=1
+export TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1:second_deadlock_stack=1:die_after_fork=0
 build-tsan/tests_data --source-file='*loader_test.cpp'
 # Children that are forked from a program with threads have no sanitizer that works: signals come late.
 build-tsan/tests_train --test-case-exclude='a second SIGINT*,afterwards signals*,a thread that cannot*' \

@@ -48,7 +48,11 @@ StepValues TrainStep::operator()(std::int64_t images, const std::function<data::
     const double n = static_cast<double>(batch.images.dim(0));
     const double share = n / static_cast<double>(images);
     sum_.begin_shard(shard);
-    const ShardValues values = add_gradients(batch, share);
+    const ShardValues values = [&] {
+      std::optional<UpdateSum::Progress> progress;
+      if (options_.ranks.size() > 1) progress.emplace(sum_);
+      return add_gradients(batch, share);
+    }();
     const bool finite = std::isfinite(values.loss) && gradients_are_finite(parameters_);
     options_.mark("check for NaN and infinity");
     if (!finite && !bad) {

@@ -7,14 +7,14 @@ thread_local WorkObserver* observer = nullptr;
 
 }  // namespace
 
-WorkObserver::WorkObserver() : current_(observer, this) {}
+WorkObserver::WorkObserver() : before_(observer), current_(observer, this) {}
 
 bool WorkObserver::active() {
   return observer != nullptr;
 }
 
 void report(const Work& work) {
-  if (observer != nullptr) observer->done(work);
+  for (WorkObserver* o = observer; o != nullptr; o = o->before_) o->done(work);
 }
 
 double bytes_of(const Tensor& tensor) {

@@ -20,8 +20,8 @@ struct Work {
 };
 
 /// Sees the work of forward, where it is recorded for backward, and of backward() in this thread
-/// while it is alive. The latest one sees it alone. Work that reports nothing (operations that are
-/// not recorded, the optimiser) passes by.
+/// while it is alive; of several, the latest sees it first. Work that reports nothing (operations
+/// that are not recorded, the optimiser) passes by.
 class WorkObserver {
  public:
   WorkObserver();
@@ -34,10 +34,13 @@ class WorkObserver {
   virtual void done(const Work& work) = 0;
 
  private:
+  friend void report(const Work& work);
+
+  WorkObserver* before_;
   ScopedValue<WorkObserver*> current_;
 };
 
-/// Tells the observer of this thread, if there is one.
+/// Tells the observers of this thread.
 void report(const Work& work);
 
 /// Bytes of the elements of `tensor`, 0 when it is undefined.

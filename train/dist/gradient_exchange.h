@@ -22,6 +22,9 @@ class GradientExchange {
 
   /// Gives the blocks of this rank of the gradient of the i-th parameter away, once an update.
   void put(std::size_t i, ShardSum<Tensor>& gradient);
+  /// Takes transfers as far as they can go without waiting. MPI does nothing between calls, so a
+  /// network is kept busy only if this is called more often than the buffers of its sockets empty.
+  void progress();
   /// Ends an update: gives the float64 numbers away and waits for all. Returns their sums; then
   /// parameters that were put have theirs as gradients, until the next put().
   Tensor finish(ShardSum<Tensor>& extra);
@@ -39,7 +42,6 @@ class GradientExchange {
 
   void put_blocks(OrderedSum& sum, std::int64_t offset, ShardSum<Tensor>& values);
   void start_full_buckets();
-  void progress();
   void set_gradients();
 
   std::vector<Parameter> parameters_;

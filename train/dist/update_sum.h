@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/autograd/observer.h"
 #include "nn/module.h"
 #include "train/dist/communicator.h"
 #include "train/dist/gradient_exchange.h"
@@ -16,6 +17,7 @@ namespace resgrad {
 /// Of every update, with the ranks of a communicator:
 ///   for (shard = sum.own().begin; shard < sum.own().end; ++shard) {
 ///     sum.begin_shard(shard);
+///     const UpdateSum::Progress progress(sum);  // with more than one rank
 ///     ... forward, backward by a loss that has the weight `share` in that of the update
 ///     sum.end_shard(share, numbers);
 ///   }
@@ -37,6 +39,17 @@ class UpdateSum {
   ~UpdateSum();
   UpdateSum(const UpdateSum&) = delete;
   UpdateSum& operator=(const UpdateSum&) = delete;
+
+  /// Between ranks: lets gradients travel on at the end of every piece of work of forward and
+  /// backward.
+  class Progress final : WorkObserver {
+   public:
+    explicit Progress(UpdateSum& sum) : exchange_(sum.exchange_.value()) {}
+
+   private:
+    void done(const Work& work [[maybe_unused]]) override { exchange_.progress(); }
+    GradientExchange& exchange_;
+  };
 
   Communicator& communicator() const { return communicator_; }
   /// The shards of this rank.

@@ -41,7 +41,7 @@ Tensor parameter(const Shape& shape) {
 
 }  // namespace
 
-TEST_CASE("the latest observer sees the work of forward and backward in its order") {
+TEST_CASE("observers see the work of forward and backward in its order") {
   const Tensor x = Tensor::full({1}, 2, DType::float64).set_requires_grad();
   CHECK_FALSE(WorkObserver::active());
   Recorder outer;
@@ -54,9 +54,9 @@ TEST_CASE("the latest observer sees the work of forward and backward in its orde
                                                     "mul backward", "add_gradients backward",
                                                     "leaf backward"});
   }
-  CHECK(outer.all.empty());
+  CHECK(outer.all.size() == 6);
   neg(x).backward();
-  CHECK(outer.all.size() == 3);
+  CHECK(outer.all.size() == 9);
 }
 
 TEST_CASE("nobody is told when nobody observes, or nothing is recorded") {
