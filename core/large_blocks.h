@@ -20,7 +20,7 @@ class LargeBlocks {
   /// `size` is rounded(). Adds what was mapped to `mapped`, if anything.
   /// Throws  std::bad_alloc.
   void* allocate(std::size_t size, std::size_t& mapped);
-  void deallocate(void* block) noexcept;
+  void deallocate(void* address) noexcept;
   /// Gives the free ranges back to the system; `calls` and `bytes` say how many.
   void release(std::size_t& calls, std::size_t& bytes) noexcept;
 

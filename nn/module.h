@@ -120,8 +120,8 @@ class Module : public std::enable_shared_from_this<Module> {
   Tensor register_parameter(std::string name, Tensor tensor);
   Tensor register_buffer(std::string name, Tensor tensor);
   template <class M>
-  std::shared_ptr<M> register_module(std::string name, std::shared_ptr<M> child) {
-    add_child(std::move(name), child);
+  std::shared_ptr<M> register_module(const std::string& name, std::shared_ptr<M> child) {
+    add_child(name, child);
     return child;
   }
 

@@ -83,7 +83,7 @@ StepValues TrainStep::operator()(std::int64_t images, const std::function<data::
 
 // What was not finite, in words, the same for all ranks; an error with OnNonfinite::stop.
 std::string TrainStep::agree_on(const std::optional<Nonfinite>& bad) const {
-  const std::string place = options_.ranks.first(bad ? bad->place : "");
+  std::string place = options_.ranks.first(bad ? bad->place : "");
   if (options_.on_nonfinite == OnNonfinite::skip) return place;
   const std::string loss = options_.ranks.first(bad ? fmt::format("{}", bad->loss) : "");
   throw NonfiniteError(fmt::format("train: step {}: expected finite loss and gradients, got loss "

@@ -91,7 +91,8 @@ void run_backward(const Tensor& root, const Tensor& dy, BackwardOptions options)
                       "backward: expected a tensor that requires a gradient, got one without a "
                       "graph (no input required a gradient, or NoGradGuard was alive)");
   const NoGradGuard no_grad;
-  std::shared_ptr<Node> root_node = root.grad_fn();  // kept, whatever hooks do to root
+  // kept, whatever hooks do to root: NOLINTNEXTLINE(performance-unnecessary-copy-initialization)
+  const std::shared_ptr<Node> root_node = root.grad_fn();
   std::unordered_map<Node*, Pending> pending = count_edges(root_node.get());
   pending[root_node.get()].grad = checked_gradient(dy.detach(), *root_node, "the root", 0, "dy");
 

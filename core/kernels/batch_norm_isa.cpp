@@ -172,7 +172,7 @@ void sum_block(double* sums, std::int64_t width, Range rows, const Terms& terms)
   T first[kWide], second[kWide];
   for (std::int64_t begin = rows.begin; begin < rows.end; begin += kRun) {
     const std::int64_t run = least(kRun, rows.end - begin);
-    for (std::int64_t c = 0, count; c < width; c += count) {
+    for (std::int64_t c = 0, count = 0; c < width; c += count) {
       const std::int64_t element = begin * width + c;
       if (short_rows) {
         count = kRegisterColumns<T>;

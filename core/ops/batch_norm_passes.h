@@ -78,8 +78,8 @@ struct BatchNormGradients {
 struct BatchNormBackward {
   Tensor dy, x;
   BatchNormFactors factors;
-  bool training;
-  bool wants_dx;
+  bool training = false;
+  bool wants_dx = false;
   ReluBehind relu = ReluBehind::none;
   Tensor y = {};  // with ReluBehind::output_kept
   bool wants_masked_dy = false;

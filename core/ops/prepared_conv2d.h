@@ -29,10 +29,10 @@ class PreparedConv2d {
   /// float32. Weight and bias are not copied, and must not change any more.
   PreparedConv2d(const Conv2dWeights& weights, const Conv2dOptions& options);
 
-  /// x [n, c_in, h, w] in either format, perhaps normalised while it is loaded; `residual` has the
-  /// shape of the result or is undefined. Returns the format of x.
+  /// operand.x [n, c_in, h, w] in either format, perhaps normalised while it is loaded; `residual`
+  /// has the shape of the result or is undefined. Returns the format of operand.x.
   /// Throws  what conv2d() throws; ShapeError for another shape of the residual.
-  Tensor operator()(const Conv2dOperand& x, const Tensor& residual, bool relu);
+  Tensor operator()(const Conv2dOperand& operand, const Tensor& residual, bool relu);
 
   /// Of the weights as the engines read them.
   std::size_t bytes() const;
