@@ -1,25 +1,17 @@
 // Runs on several ranks, which are threads here.
 #include <doctest/doctest.h>
 
-#include <fstream>
-#include <sstream>
-
 #include "core/check.h"
 #include "nn/nn.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/train/dist/thread_ranks.h"
+#include "tests/train/run_results.h"
 #include "tests/train/tiny_run.h"
 #include "train/trainer.h"
 
 using namespace resgrad;
 
 namespace {
-
-std::string text_of(const std::filesystem::path& file) {
-  std::ostringstream text;
-  text << std::ifstream(file, std::ios::binary).rdbuf();
-  return text.str();
-}
 
 RunOptions all_on(const std::filesystem::path& folder) {
   RunOptions o = tiny_options(folder);
