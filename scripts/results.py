@@ -2,6 +2,7 @@
 """Keeps the results of finished trainings in docs/results, and the tables that are made of them.
 
     python3 scripts/results.py add NAME RUN... --data-path DATA   # after training; needs build/resgrad
+    python3 scripts/results.py add-comparison NAME RUN            # after `resgrad compare`
     python3 scripts/results.py write     # the tables of README.md and docs/results.md
     python3 scripts/results.py check     # fails when a table is not what the committed files give
     python3 scripts/results.py plot      # docs/results/NAME/curves.png; needs matplotlib
@@ -10,10 +11,13 @@ docs/results/NAME/result.json says what was trained, by which command and on whi
 each seed holds the metrics.csv of the run, its settings, and eval.json, the accuracy of its last weights
 with and without test-time augmentation. `add` makes the latter three; result.json is written by hand.
 
-A table stands in a document between <!-- results: KIND --> and <!-- end of results -->; nothing in it is
-typed. Accuracies are those of the weights after the last epoch, never of the best one. Minutes are the
-training and the evaluation after each epoch, of the seeds for which result.json says that nothing else
-ran on the machine ("timed_seeds").
+Of a comparison, docs/results/NAME holds comparison.json, written by hand, and what `add-comparison` copies:
+runs.csv, compare.csv, the settings, and metrics.csv of every variant and seed.
+
+A table stands in a document between <!-- results: KIND --> and <!-- end of results -->, where KIND is
+`networks`, or `comparison NAME`; nothing in it is typed. Accuracies are those of the weights after the last
+epoch, never of the best one. Minutes are the training and the evaluation after each epoch, of the seeds for
+which result.json says that nothing else ran on the machine ("timed_seeds").
 """
 import argparse
 import csv
@@ -27,7 +31,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "results.md")
-BLOCK = re.compile(r"(<!-- results: (\w+) -->\n)(.*?)(<!-- end of results -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- results: (\w+)(?: ([\w-]+))? -->\n)(.*?)(<!-- end of results -->)", re.DOTALL)
 TTA = ("none", "flip", "multicrop")
 OF_THE_MACHINE = ("data_path", "output_dir", "resume", "threads", "workers", "checkpoint_minutes")
 
@@ -55,7 +59,8 @@ def read_seed(folder):
     top1 = read_json(folder / "eval.json")["top1"]
     if not rows or abs(rows[-1]["test_top1"] - top1["none"]) > 0.02:
         raise InputError(f"{folder}: metrics.csv and eval.json are not of the same weights")
-    return {"seed": int(folder.name.removeprefix("seed")), "rows": rows, "top1": top1, "minutes": sum(r["seconds"] for r in rows) / 60}
+    return {"seed": int(folder.name.removeprefix("seed")), "rows": rows, "top1": top1,
+            "minutes": sum(r["seconds"] for r in rows) / 60}
 
 
 def read_result(name):
@@ -65,6 +70,31 @@ def read_result(name):
     if not seeds:
         raise InputError(f"{folder}: expected seed1, seed2, ..., got none")
     return result | {"seeds": [read_seed(seed) for seed in seeds]}
+
+
+def read_rows(path):
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+
+
+def read_comparison(name):
+    """The runs of each variant, and {(kind, name, measure): row} of compare.csv."""
+    folder = RESULTS / name
+    runs = {}
+    for row in read_rows(folder / "runs.csv"):
+        if row["result"] != "finished":
+            raise InputError(f"{folder}/runs.csv: {row['variant']} seed {row['seed']}: {row['result']}")
+        runs.setdefault(row["variant"], []).append(row)
+    table = {(r["kind"], r["name"], r["measure"]): r for r in read_rows(folder / "compare.csv")}
+    for variant, rows in runs.items():
+        for measure in ("train_loss", "test_top1"):
+            mean = statistics.fmean(float(r[measure]) for r in rows)
+            if abs(mean - float(table["variant", variant, measure]["mean"])) > 1e-9 * abs(mean):
+                raise InputError(f"{folder}: {variant}: {measure}: compare.csv is not of runs.csv")
+    return runs, table
 
 
 def all_results():
@@ -95,15 +125,43 @@ def networks_table(results):
     return "\n".join(lines) + "\n"
 
 
-TABLES = {"networks": networks_table}
+def with_interval(row, digits, spread):
+    if row["mean"] == "":
+        return "—"
+    text = f"{float(row['mean']):.{digits}f}"
+    if spread == "std" and row["std"] != "":
+        text += f" ± {float(row['std']):.{digits}f}"
+    if spread == "interval" and row["ci_low"] != "":
+        text += f" ({float(row['ci_low']):.{digits}f} to {float(row['ci_high']):.{digits}f})"
+    return text
+
+
+def comparison_table(name):
+    runs, table = read_comparison(name)
+    lines = ["| | parameters | multiply-adds, millions | training loss | test accuracy, % | epochs to that loss |",
+             "|---|---|---|---|---|---|"]
+    for (kind, variant, measure) in table:
+        if measure != "train_loss":
+            continue
+        cells = [variant.replace("-", "−") if kind == "difference" else variant, "", ""]
+        if kind == "variant":
+            row = runs[variant][0]
+            cells[1:] = [f"{int(row['parameters']):,}", f"{int(row['multiply_adds']) / 1e6:.1f}"]
+        for column, digits in (("train_loss", 4), ("test_top1", 2), ("epochs_to_loss", 1)):
+            row = table[kind, variant, column]
+            cells.append(with_interval(row, digits, "std" if kind == "variant" else "interval"))
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def with_tables(document, results):
     def table(match):
-        text = TABLES[match[2]](results)
+        if match[2] not in ("networks", "comparison"):
+            raise InputError(f"{document}: results: expected networks or comparison NAME, got {match[2]}")
+        text = networks_table(results) if match[2] == "networks" else comparison_table(match[3])
         if document.parent == RESULTS.parent:
             text = text.replace("](docs/", "](")
-        return match[1] + text + match[4]
+        return match[1] + text + match[5]
     return BLOCK.sub(table, document.read_text(encoding="utf-8"))
 
 
@@ -155,10 +213,31 @@ def add(args):
     return 0
 
 
+def add_comparison(args):
+    folder = RESULTS / args.name
+    for row in read_rows(args.run / "runs.csv"):
+        path = Path(row["variant"]) / f"seed{row['seed']}"
+        (folder / path).mkdir(parents=True, exist_ok=True)
+        (folder / path / "metrics.csv").write_bytes((args.run / path / "metrics.csv").read_bytes())
+    for name in ("runs.csv", "compare.csv"):
+        (folder / name).write_bytes((args.run / name).read_bytes())
+    kept = {k: v for k, v in read_json(args.run / "args.json").items() if k not in OF_THE_MACHINE}
+    (folder / "settings.json").write_text(json.dumps(kept, indent=1) + "\n")
+    print(comparison_table(args.name))
+    return 0
+
+
 # ---- pictures ------------------------------------------------------------------------------------
 
 
+def save_png(figure, folder):
+    import plots
+    plots.save(figure, folder / "curves")
+    (folder / "curves.svg").unlink()
+
+
 def plot(_):
+    import plot_compare
     import plots
     import numpy as np
     from matplotlib.lines import Line2D
@@ -180,8 +259,9 @@ def plot(_):
             handles.append(Line2D([], [], color=colour, lw=2))
         plots.finish_axes(axes, "Test accuracy", "top-1 (%)", "minutes" if by_time else "epoch")
         plots.add_foot(figure, handles, [name for name, _ in series], result["machine"])
-        plots.save(figure, RESULTS / result["name"] / "curves")
-        (RESULTS / result["name"] / "curves.svg").unlink()
+        save_png(figure, RESULTS / result["name"])
+    for file in sorted(RESULTS.glob("*/comparison.json")):
+        save_png(plot_compare.plot(plot_compare.read_variants(file.parent)), file.parent)
     return 0
 
 
@@ -197,6 +277,10 @@ def main():
     adding.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="output folder of resgrad train")
     adding.add_argument("--data-path", type=Path, required=True, help="the folder of CIFAR-10")
     adding.add_argument("--resgrad", type=Path, default=ROOT / "build" / "resgrad")
+    comparing = commands.add_parser("add-comparison")
+    comparing.set_defaults(run=add_comparison)
+    comparing.add_argument("name", metavar="NAME", help="the folder in docs/results")
+    comparing.add_argument("run", metavar="RUN", type=Path, help="output folder of resgrad compare")
     args = parser.parse_args()
     try:
         return args.run(args)
