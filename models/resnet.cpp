@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/ops/shaping.h"
 #include "nn/batch_norm2d.h"
 #include "nn/init.h"
 #include "nn/layers.h"
@@ -255,7 +256,8 @@ void ResNet::set_recompute_blocks(bool value) {
 }
 
 Tensor ResNet::forward(const Tensor& x) {
-  Tensor y = x;
+  // Here once, since every layer keeps the memory format of its input and computes in this one.
+  Tensor y = x.rank() == 4 ? to_memory_format(x, MemoryFormat::channels_last) : x;
   for (const auto& [name, child] : children()) y = (*child)(y);
   return y;
 }

@@ -4,19 +4,15 @@
 
 #include <cstdint>
 
-namespace resgrad::kernels {
+#include "core/kernels/strided.h"
 
-/// One axis of an elementwise operation: its size, and how far apart two neighbours along it lie in
-/// each operand, in elements; 0 where the operand is repeated.
-struct BroadcastAxis {
-  std::int64_t size, a, b;
-};
+namespace resgrad::kernels {
 
 /// y = a op b, where y is dense in the order of the axes, the last one innermost. At least two
 /// axes.
 template <class T>
 struct ArithmeticKernels {
-  using Kernel = void (*)(T* y, const T* a, const T* b, const BroadcastAxis* axes,
+  using Kernel = void (*)(T* y, const T* a, const T* b, const StridedAxis* axes,
                           std::int64_t count);
   Kernel add, sub, mul, div;
 };

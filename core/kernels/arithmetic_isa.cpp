@@ -58,8 +58,8 @@ void row(T* y, const T* a, std::int64_t step_a, const T* b, std::int64_t step_b,
 }
 
 template <class T, class Op>
-void apply(T* y, const T* a, const T* b, const BroadcastAxis* axes, std::int64_t count) {
-  const BroadcastAxis rows = axes[count - 2], columns = axes[count - 1];
+void apply(T* y, const T* a, const T* b, const StridedAxis* axes, std::int64_t count) {
+  const StridedAxis rows = axes[count - 2], columns = axes[count - 1];
   std::int64_t matrices = 1;
   for (std::int64_t axis = 0; axis < count - 2; ++axis) matrices *= axes[axis].size;
   const Range all_rows{0, rows.size}, all_columns{0, columns.size};

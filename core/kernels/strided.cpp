@@ -32,13 +32,13 @@ void copy_strided(T* y, const T* x, const StridedAxis* axes, std::int64_t count)
 #pragma omp parallel for schedule(static) num_threads(threads_for(rows* columns.size))
   for (std::int64_t item = 0; item < rows * blocks; ++item) {
     const std::int64_t begin = item % blocks * kColumns;
-    std::int64_t to = begin * columns.y, from = begin * columns.x, rest = item / blocks;
+    std::int64_t to = begin * columns.a, from = begin * columns.b, rest = item / blocks;
     for (std::int64_t axis = count - 2; axis >= 0; rest /= axes[axis].size, --axis) {
       const std::int64_t i = rest % axes[axis].size;
-      to += i * axes[axis].y;
-      from += i * axes[axis].x;
+      to += i * axes[axis].a;
+      from += i * axes[axis].b;
     }
-    copy_row(y + to, columns.y, x + from, columns.x, std::min(kColumns, columns.size - begin));
+    copy_row(y + to, columns.a, x + from, columns.b, std::min(kColumns, columns.size - begin));
   }
 }
 template void copy_strided(float*, const float*, const StridedAxis*, std::int64_t);

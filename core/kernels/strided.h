@@ -1,18 +1,18 @@
-// Copies between places of tensors that lie apart.
+// Axes along which tensors are passed whose elements lie apart, and copies between such tensors.
 #pragma once
 
 #include <cstdint>
 
 namespace resgrad::kernels {
 
-/// One axis of a copy: its size, and how far apart neighbours along it lie on either side, in
-/// elements; 0 in x where a value is repeated.
+/// An axis along which two tensors a and b are passed together: its size, and how far apart two
+/// neighbours along it lie in each, in elements; 0 where a value is repeated.
 struct StridedAxis {
-  std::int64_t size, y, x;
+  std::int64_t size, a, b;
 };
 
-/// y[i0 * axes[0].y + i1 * axes[1].y + ...] = x[i0 * axes[0].x + ...] for all places, whose last
-/// axis is the innermost. At least one axis; T is float, double or int64_t.
+/// y[i0 * axes[0].a + i1 * axes[1].a + ...] = x[i0 * axes[0].b + ...] for all places, whose last
+/// axis is the innermost; y repeats none. At least one axis; T is float, double or int64_t.
 template <class T>
 void copy_strided(T* y, const T* x, const StridedAxis* axes, std::int64_t count);
 

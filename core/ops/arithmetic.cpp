@@ -42,31 +42,12 @@ std::vector<std::int64_t> steps(const Tensor& t, const Tensor& y) {
   return result;
 }
 
-// The axes in the order in which y lies in memory, those joined that all tensors step through as
-// one. The kernels want two at least.
-std::vector<kernels::BroadcastAxis> broadcast_axes(const Tensor& y, const Tensor& a,
-                                                   const Tensor& b) {
-  const std::vector<std::int64_t> steps_a = steps(a, y), steps_b = steps(b, y);
-  std::vector<kernels::BroadcastAxis> axes{{1, 0, 0}};
-  for (const std::size_t i : memory_order(y)) {
-    const kernels::BroadcastAxis inner{y.shape()[i], steps_a[i], steps_b[i]};
-    if (inner.size == 1) continue;
-    kernels::BroadcastAxis& outer = axes.back();
-    if (axes.size() > 1 && outer.a == inner.a * inner.size && outer.b == inner.b * inner.size) {
-      outer = {outer.size * inner.size, inner.a, inner.b};
-    } else {
-      axes.push_back(inner);
-    }
-  }
-  if (axes.size() == 1) axes.push_back({1, 0, 0});
-  return axes;
-}
-
 // y[i] = f(a[i], b[i]) with broadcasting, by one of the kernels.
 Tensor binary(std::string_view op, const Tensor& a, const Tensor& b, auto kernel) {
   Tensor y = empty_result(op, a, b);
   if (y.numel() == 0) return y;
-  const std::vector<kernels::BroadcastAxis> axes = broadcast_axes(y, a, b);
+  const std::vector<kernels::StridedAxis> axes =
+      joined_axes(y, y.shape(), steps(a, y), steps(b, y));
   visit_floating(a.dtype(), op, [&]<class T>() {
     kernel(kernels::arithmetic<T>())(y.data<T>(), a.data<T>(), b.data<T>(), axes.data(),
                                      static_cast<std::int64_t>(axes.size()));

@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <numeric>
 
-#include "core/kernels/strided.h"
 #include "core/kernels/sum.h"
 
 namespace resgrad {
+namespace {
 
+// The numbers of the axes of `t` in the order in which it lies in memory, the innermost last.
 std::vector<std::size_t> memory_order(const Tensor& t) {
   if (t.memory_format() == MemoryFormat::channels_last) return {0, 2, 3, 1};
   std::vector<std::size_t> order(t.shape().size());
@@ -15,20 +16,30 @@ std::vector<std::size_t> memory_order(const Tensor& t) {
   return order;
 }
 
-void copy_places(Tensor& y, const Places& to, const Tensor& x, const Places& from,
-                 const Shape& shape) {
-  if (std::ranges::count(shape, 0) > 0) return;
+}  // namespace
+
+std::vector<kernels::StridedAxis> joined_axes(const Tensor& y, const Shape& shape,
+                                              const std::vector<std::int64_t>& strides_a,
+                                              const std::vector<std::int64_t>& strides_b) {
   std::vector<kernels::StridedAxis> axes{{1, 0, 0}};
   for (const std::size_t i : memory_order(y)) {
-    const kernels::StridedAxis inner{shape[i], to.strides[i], from.strides[i]};
+    const kernels::StridedAxis inner{shape[i], strides_a[i], strides_b[i]};
     if (inner.size == 1) continue;
-    kernels::StridedAxis& outer = axes.back();  // joined with `inner` if both sides go on like it
-    if (axes.size() > 1 && outer.y == inner.y * inner.size && outer.x == inner.x * inner.size) {
-      outer = {outer.size * inner.size, inner.y, inner.x};
+    kernels::StridedAxis& outer = axes.back();
+    if (axes.size() > 1 && outer.a == inner.a * inner.size && outer.b == inner.b * inner.size) {
+      outer = {outer.size * inner.size, inner.a, inner.b};
     } else {
       axes.push_back(inner);
     }
   }
+  if (axes.size() == 1) axes.push_back({1, 0, 0});
+  return axes;
+}
+
+void copy_places(Tensor& y, const Places& to, const Tensor& x, const Places& from,
+                 const Shape& shape) {
+  if (std::ranges::count(shape, 0) > 0) return;
+  const std::vector<kernels::StridedAxis> axes = joined_axes(y, shape, to.strides, from.strides);
   visit_dtype(x.dtype(), [&]<class T>() {
     kernels::copy_strided(y.data<T>() + to.first, x.data<T>() + from.first, axes.data(),
                           std::ssize(axes));

@@ -3,12 +3,17 @@
 
 #include <vector>
 
+#include "core/kernels/strided.h"
 #include "core/tensor.h"
 
 namespace resgrad {
 
-/// The numbers of the axes of `t` in the order in which it lies in memory, the innermost last.
-std::vector<std::size_t> memory_order(const Tensor& t);
+/// The axes of `shape` in the order in which `y` of that shape lies in memory, those joined along
+/// which two tensors a and b, whose elements lie so far apart along each axis, are passed as one.
+/// The first axis has size 1, and there are two at least.
+std::vector<kernels::StridedAxis> joined_axes(const Tensor& y, const Shape& shape,
+                                              const std::vector<std::int64_t>& strides_a,
+                                              const std::vector<std::int64_t>& strides_b);
 
 /// Where elements of a tensor lie: the first one, and how far apart neighbours along each axis are;
 /// 0 where one stands for all.

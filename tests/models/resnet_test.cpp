@@ -308,3 +308,21 @@ TEST_CASE("recomputed blocks leave out the same samples once more") {
   }
   CHECK(gradients[0] == gradients[1]);
 }
+
+TEST_CASE("contiguous images are brought to channels_last once, at the entrance") {
+  // every format in which a module hands on its result of rank 4 with several channels and pixels
+  struct FormatLog final : CallObserver {
+    void enter(const Module&, const Tensor&) override {}
+    void leave(const Module&, const Tensor& y) override {
+      if (y.rank() == 4 && y.dim(2) > 1) all &= y.memory_format() == MemoryFormat::channels_last;
+    }
+    bool all = true;
+  };
+  const init::InitScope scope(1);
+  ResNet net(small());
+  const Tensor x = images({2, 3, 16, 16});
+  const Tensor want = net(x);
+  const FormatLog log;
+  CHECK(bit_equal(net(x.to(MemoryFormat::contiguous)), want));
+  CHECK(log.all);
+}

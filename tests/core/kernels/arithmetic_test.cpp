@@ -13,11 +13,11 @@ using namespace resgrad::testing;
 
 namespace {
 
-using kernels::BroadcastAxis;
+using kernels::StridedAxis;
 
 // Operands of three axes: repeated along none, some or all of them, and in another order.
-std::vector<std::vector<BroadcastAxis>> layouts(std::int64_t matrices, std::int64_t rows,
-                                                std::int64_t columns) {
+std::vector<std::vector<StridedAxis>> layouts(std::int64_t matrices, std::int64_t rows,
+                                              std::int64_t columns) {
   const std::int64_t matrix = rows * columns;
   return {{{rows, columns, columns}, {columns, 1, 1}},
           {{matrices, matrix, 0}, {rows, columns, 0}, {columns, 1, 1}},
@@ -28,7 +28,7 @@ std::vector<std::vector<BroadcastAxis>> layouts(std::int64_t matrices, std::int6
 }
 
 template <class T, class F>
-std::vector<double> naive(const T* a, const T* b, const std::vector<BroadcastAxis>& axes, F f) {
+std::vector<double> naive(const T* a, const T* b, const std::vector<StridedAxis>& axes, F f) {
   std::vector<double> y;
   const auto walk = [&](auto& self, std::size_t axis, const T* p, const T* q) -> void {
     if (axis == axes.size()) {
@@ -50,7 +50,7 @@ void check_all(std::int64_t matrices, std::int64_t rows, std::int64_t columns) {
   const Tensor b = random_tensor({n}, 2, dtype_of<T>(), MemoryFormat::contiguous, 0.5, 2);
   for (const auto& axes : layouts(matrices, rows, columns)) {
     std::int64_t size = 1;
-    for (const BroadcastAxis& axis : axes) size *= axis.size;
+    for (const StridedAxis& axis : axes) size *= axis.size;
     const auto expect = [&](auto kernel, auto f) {
       Tensor y = Tensor::zeros({size}, dtype_of<T>());
       kernel(y.template data<T>(), a.data<T>(), b.data<T>(), axes.data(),

@@ -16,7 +16,7 @@ template <class T>
 void check_copy(const std::vector<kernels::StridedAxis>& axes) {
   std::int64_t last_y = 0, last_x = 0;
   for (const auto& axis : axes)
-    last_y += (axis.size - 1) * axis.y, last_x += (axis.size - 1) * axis.x;
+    last_y += (axis.size - 1) * axis.a, last_x += (axis.size - 1) * axis.b;
   std::vector<T> x(static_cast<std::size_t>(last_x + 1));
   std::iota(x.begin(), x.end(), T{1});
   std::vector<T> want(static_cast<std::size_t>(last_y + 1));
@@ -26,7 +26,7 @@ void check_copy(const std::vector<kernels::StridedAxis>& axes) {
       return;
     }
     for (std::int64_t i = 0; i < axes[axis].size; ++i) {
-      self(self, axis + 1, to + i * axes[axis].y, from + i * axes[axis].x);
+      self(self, axis + 1, to + i * axes[axis].a, from + i * axes[axis].b);
     }
   };
   walk(walk, 0, 0, 0);

@@ -8,11 +8,27 @@
 using namespace resgrad;
 using namespace resgrad::testing;
 
-TEST_CASE("the order of axes in memory is that of the format") {
-  CHECK(memory_order(Tensor::zeros({2, 3})) == std::vector<std::size_t>{0, 1});
-  CHECK(memory_order(Tensor::scalar(1)).empty());
-  const Tensor x = Tensor::zeros({1, 2, 3, 4}, DType::float32, MemoryFormat::channels_last);
-  CHECK(memory_order(x) == std::vector<std::size_t>{0, 2, 3, 1});
+namespace {
+
+// Axes as numbers: size, a, b of each.
+std::vector<std::int64_t> joined(const Tensor& y, const std::vector<std::int64_t>& a,
+                                 const std::vector<std::int64_t>& b) {
+  std::vector<std::int64_t> numbers;
+  for (const auto& axis : joined_axes(y, y.shape(), a, b))
+    numbers.insert(numbers.end(), {axis.size, axis.a, axis.b});
+  return numbers;
+}
+
+}  // namespace
+
+TEST_CASE("axes are taken in the order of memory, and joined where both tensors go on") {
+  using Numbers = std::vector<std::int64_t>;
+  const Tensor y = Tensor::zeros({2, 3, 4, 5}, DType::float32, MemoryFormat::channels_last);
+  CHECK(joined(y, y.strides(), y.strides()) == Numbers{1, 0, 0, 120, 1, 1});
+  CHECK(joined(y, y.strides(), {0, 1, 0, 0}) == Numbers{1, 0, 0, 40, 3, 0, 3, 1, 1});
+  CHECK(joined(y, y.strides(), {60, 20, 5, 1}) == Numbers{1, 0, 0, 2, 60, 60, 20, 3, 1, 3, 1, 20});
+  CHECK(joined(Tensor::zeros({2, 1, 3}), {3, 3, 1}, {6, 7, 2}) == Numbers{1, 0, 0, 6, 1, 2});
+  CHECK(joined(Tensor::scalar(1), {}, {}) == Numbers{1, 0, 0, 1, 0, 0});
 }
 
 TEST_CASE("places are copied between formats, steps and repeated axes") {

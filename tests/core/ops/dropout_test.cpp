@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "core/autograd/node.h"
 #include "tests/support/compare.h"
 #include "tests/support/random_tensor.h"
 
@@ -30,6 +31,12 @@ TEST_CASE("the gradient of dropout uses the mask of the forward pass") {
   const Tensor y = dropout(x, 0.5, random);
   y.backward(Tensor::ones({100}));
   CHECK(all_close(x.grad(), y));
+}
+
+TEST_CASE("dropout keeps its mask for backward, and nothing else") {
+  Random random(1, Purpose::dropout);
+  const Tensor y = dropout(Tensor::ones({100}).set_requires_grad(), 0.5, random);
+  CHECK(y.grad_fn()->saved_bytes() == 400);
 }
 
 TEST_CASE("dropout repeats with its key and changes with it") {
