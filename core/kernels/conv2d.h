@@ -102,8 +102,9 @@ std::string_view conv2d_engine_setting();
 template <class T>
 const Conv2dEngine<T>& reference_conv2d();
 
-/// Winograd's F(4x4, 3x3), for 3x3 taps with stride 1, dense or in groups whose channels fill whole
-/// vectors: a quarter of the multiplications.
+/// Winograd's minimal filtering, for 3x3 taps, dense or in groups whose channels fill whole
+/// vectors: F(4x4, 3x3) with stride 1, a quarter of the multiplications; F(4x4, 2x2) on the phases
+/// of x with stride 2, 9 of 16.
 const Conv2dEngine<float>& winograd_conv2d();
 
 /// 3x3 taps in groups of 2, 4, 8 or 16 channels, stride 1 or 2.

@@ -122,13 +122,14 @@ TEST_CASE("any number of threads: every convolution engine gives the same bits")
   SUBCASE("winograd: one or many images, sums that threads take in turn or work on together") {
     for (const kernels::Conv2dDims& d :
          {square_conv2d(1, 16, 32, 8, 5, 3, 1), square_conv2d(5, 96, 64, 16, 12, 3, 1),
-          square_conv2d(65, 16, 16, 32, 32, 3, 1)}) {
+          square_conv2d(65, 16, 16, 32, 32, 3, 1), square_conv2d(11, 48, 64, 31, 24, 3, 2)}) {
       check_engine_on_threads(kernels::winograd_conv2d(), d);
     }
   }
   SUBCASE("winograd: planes, columns") {
     for (const kernels::Conv2dDims& d :
-         {square_conv2d(9, 192, 208, 8, 12, 3, 1), square_conv2d(3, 352, 352, 4, 4, 3, 1)}) {
+         {square_conv2d(9, 192, 208, 8, 12, 3, 1), square_conv2d(3, 352, 352, 4, 4, 3, 1),
+          square_conv2d(22, 96, 208, 16, 24, 3, 2), square_conv2d(128, 176, 352, 8, 8, 3, 2)}) {
       check_engine_on_threads(kernels::winograd_conv2d(), d);
     }
   }

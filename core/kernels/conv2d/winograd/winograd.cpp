@@ -1,4 +1,4 @@
-// The engine of 3x3 convolutions with stride 1: decides how the work is cut and shared.
+// The engine of 3x3 convolutions: decides how the work is cut and shared.
 #include <algorithm>
 #include <bit>
 
@@ -13,29 +13,31 @@ namespace {
 // A chunk's planes fill about half of an L2 cache of 1 MB.
 constexpr std::int64_t kChunkFloats = 128 * 1024;
 constexpr std::int64_t kLeastChunk = 24, kLeastGradientChunk = 48;  // each adds once to all sums
-// The same when all threads work on one chunk, whose planes lie in the L3 cache.
-constexpr std::int64_t kSharedChunk = 72;
-// With that many channels the planes of the weights, 36 c k, outgrow the L2 cache.
+// The same when all threads work on one chunk, whose planes lie in the L3 cache. For each chunk of
+// gradients the planes of the sum are read and written.
+constexpr std::int64_t kSharedChunk = 96, kSharedGradientChunk = 256;
+// With so many rows and columns the planes of the weights outgrow the L2 cache.
 constexpr std::int64_t kWideChannels = 192;
 // Planes of weights that outgrow the L3 cache are made block by block, just before use.
 constexpr std::int64_t kHugeWeights = 4 * 1024 * 1024;
 constexpr std::int64_t kMostSharedTiles = 256;
 
-// Direct convolution is faster where tiles have so many pixels for each of the output.
-constexpr std::int64_t kMostWaste = 3;
+// Direct convolution is faster where tiles have so many pixels for each of the output. With stride
+// 2, where there is less to gain, it is too where few tiles share the transform of the weights.
+constexpr std::int64_t kMostWaste = 3, kLeastStridedTiles = 128;
 
-// 36 matrices [rows, row] for each of `copies` parts.
-WinogradBuffer add_planes(WorkspaceLayout& layout, std::int64_t copies, std::int64_t rows,
-                          std::int64_t row) {
-  const std::int64_t plane = padded_row(rows * row), size = kWinogradPlanes * plane;
+// A matrix [rows, row] in each plane, for each of `copies` parts.
+WinogradBuffer add_planes(WorkspaceLayout& layout, std::int64_t planes, std::int64_t copies,
+                          std::int64_t rows, std::int64_t row) {
+  const std::int64_t plane = padded_row(rows * row), size = planes * plane;
   return {layout.add(copies * size), copies > 1 ? size : 0, plane, row};
 }
 
 // Wide groups are taken one after the other, each like a dense convolution.
 WinogradSharing choose_sharing(const WinogradPlan& p) {
-  if (std::min(p.c, p.k) < kWideChannels)
+  if (std::min(p.depth, p.width) < kWideChannels)
     return p.groups > 1 ? WinogradSharing::groups : WinogradSharing::tiles;
-  const bool huge = kWinogradPlanes * p.c * p.k >= kHugeWeights;
+  const bool huge = p.planes() * p.depth * p.width >= kHugeWeights;
   return huge && p.tiles <= kMostSharedTiles ? WinogradSharing::columns : WinogradSharing::planes;
 }
 
@@ -69,7 +71,7 @@ void share_sums(WinogradPlan& p) {
 
 // With prepared weights, which all parts share.
 WinogradSharing choose_inference_sharing(const WinogradPlan& p) {
-  if (std::min(p.c, p.k) >= kWideChannels) return WinogradSharing::planes;
+  if (std::min(p.depth, p.width) >= kWideChannels) return WinogradSharing::planes;
   if (p.groups > 1) return WinogradSharing::groups;
   // the fewer tiles of its own a thread would multiply by all weights, the more it waits for them
   return p.tiles >= kLeastChunk * num_threads() ? WinogradSharing::tiles : WinogradSharing::planes;
@@ -80,11 +82,18 @@ WinogradPlan plan_winograd(const Conv2dDims& d, Conv2dPass pass, bool prepared =
   const bool flip = pass == Conv2dPass::backward_input;
   const bool gradient = pass == Conv2dPass::backward_weight;
   WinogradPlan p{};
-  p.n = d.n, p.h = d.h_in, p.w = d.w_in;
-  p.groups = d.groups, p.flip = flip;
-  p.c_pixel = flip ? d.c_out : d.c_in, p.k_pixel = flip ? d.c_in : d.c_out;
+  p.n = d.n, p.groups = d.groups, p.flip = flip;
+  p.source_h = d.h_in, p.source_w = d.w_in, p.c_pixel = d.c_in;
+  p.result_h = d.h_out(), p.result_w = d.w_out(), p.k_pixel = d.c_out;
+  if (flip) {
+    std::swap(p.source_h, p.result_h), std::swap(p.source_w, p.result_w);
+    std::swap(p.c_pixel, p.k_pixel);
+  }
   p.c = p.c_pixel / p.groups, p.k = p.k_pixel / p.groups;
-  p.tiles_h = (p.h + 3) / 4, p.tiles_w = (p.w + 3) / 4, p.tiles = p.n * p.tiles_h * p.tiles_w;
+  p.points = d.stride_h == 2 ? 5 : 6;
+  p.depth = p.c * p.source_phases(), p.width = p.k * p.result_phases();
+  p.tiles_h = (d.h_out() + 3) / 4, p.tiles_w = (d.w_out() + 3) / 4;
+  p.tiles = p.n * p.tiles_h * p.tiles_w;
   p.sharing = prepared ? choose_inference_sharing(p) : choose_sharing(p);
   const bool narrow = p.sharing == WinogradSharing::tiles || p.sharing == WinogradSharing::groups;
   const std::int64_t items = p.sharing == WinogradSharing::groups ? p.groups * p.tiles : p.tiles;
@@ -92,28 +101,32 @@ WinogradPlan plan_winograd(const Conv2dDims& d, Conv2dPass pass, bool prepared =
   p.sums = 1;
   p.columns = kernels.panel;
 
-  const std::int64_t wanted = kChunkFloats / (kWinogradPlanes * (p.c + p.k)) / 24 * 24;
+  const std::int64_t wanted = kChunkFloats / (p.planes() * (p.depth + p.width)) / 24 * 24;
   const std::int64_t least = gradient ? kLeastGradientChunk : kLeastChunk;
   p.chunk = narrow                                 ? std::clamp<std::int64_t>(wanted, least, 96)
-            : p.sharing == WinogradSharing::planes ? kSharedChunk
-                                                   : p.tiles;
+            : p.sharing != WinogradSharing::planes ? p.tiles
+            : gradient                             ? kSharedGradientChunk
+                                                   : kSharedChunk;
   p.chunk = std::min(p.chunk, p.tiles);
   if (gradient && narrow) share_sums(p);
 
   const bool own_groups = p.sharing == WinogradSharing::groups;
   const bool own_tiles = own_groups || p.sharing == WinogradSharing::tiles;
   const bool own_columns = p.sharing == WinogradSharing::columns;
-  const std::int64_t columns = own_columns ? std::min(p.columns, p.k) : p.k;
+  const std::int64_t columns = own_columns ? std::min(p.columns, p.width) : p.width;
   WorkspaceLayout layout;
-  p.source = add_planes(layout, own_tiles ? p.parts : 1, p.chunk, padded_row(p.c));
-  p.product =
-      add_planes(layout, own_tiles || own_columns ? p.parts : 1, p.chunk, padded_row(columns));
+  const auto add = [&](std::int64_t copies, std::int64_t rows, std::int64_t row) {
+    return add_planes(layout, p.planes(), copies, rows, row);
+  };
+  p.source = add(own_tiles ? p.parts : 1, p.chunk, padded_row(p.depth));
+  p.product = add(own_tiles || own_columns ? p.parts : 1, p.chunk, padded_row(columns));
   const std::int64_t weights = prepared      ? 0
                                : own_columns ? p.parts
                                : own_groups  ? p.parts * p.sums
                                              : p.sums;
-  p.weight = add_planes(layout, weights, p.c, gradient ? padded_row(columns) : columns);
-  p.zeros = layout.add(6 * std::max(p.c_pixel, p.k_pixel));
+  p.weight = add(weights, p.depth, gradient ? padded_row(columns) : columns);
+  p.zeros_size = 6 * d.stride_h * std::max(p.c_pixel, p.k_pixel);
+  p.zeros = layout.add(p.zeros_size);
   p.floats = layout.size();
   return p;
 }
@@ -124,13 +137,16 @@ class WinogradConv2d final : public Conv2dEngine<float> {
 
   bool supports(const Conv2dDims& d, Conv2dPass) const override {
     const std::int64_t lanes = winograd<float>().lanes;
-    const std::int64_t tiles = d.n * ((d.h_in + 3) / 4) * ((d.w_in + 3) / 4);
+    const std::int64_t positions = d.n * d.h_out() * d.w_out();
+    const std::int64_t tiles = d.n * ((d.h_out() + 3) / 4) * ((d.w_out() + 3) / 4);
     // `grouped` is faster for groups of fewer channels
     const std::int64_t narrowest = std::min<std::int64_t>(2 * lanes, 16);
-    const bool worth_it = tiles > 1 && tiles * 16 <= kMostWaste * d.n * d.h_in * d.w_in;
-    return worth_it && d.k_h == 3 && d.k_w == 3 && d.stride_h == 1 && d.stride_w == 1 &&
-           d.pad_h == 1 && d.pad_w == 1 && d.dilation_h == 1 && d.dilation_w == 1 && d.n > 0 &&
-           d.group_in() % lanes == 0 && d.group_out() % lanes == 0 &&
+    const std::int64_t least_tiles = d.stride_h == 1 ? 2 : kLeastStridedTiles;
+    const bool worth_it = tiles >= least_tiles && tiles * 16 <= kMostWaste * positions;
+    const bool fits = d.k_h == 3 && d.k_w == 3 && d.pad_h == 1 && d.pad_w == 1 &&
+                      d.dilation_h == 1 && d.dilation_w == 1 && d.stride_h == d.stride_w &&
+                      (d.stride_h == 1 || d.stride_h == 2);
+    return fits && worth_it && d.n > 0 && d.group_in() % lanes == 0 && d.group_out() % lanes == 0 &&
            (d.groups == 1 || std::min(d.group_in(), d.group_out()) >= narrowest);
   }
 
@@ -146,7 +162,7 @@ class WinogradConv2d final : public Conv2dEngine<float> {
     const auto& kernels = winograd<float>();
     const WinogradPlan plan = plan_winograd(d, Conv2dPass::forward, true);
     return std::make_unique<KernelInferencePlan<WinogradPlan>>(
-        kernels.prepare, kernels.infer, plan, d.groups * kWinogradPlanes * plan.weight.plane);
+        kernels.prepare, kernels.infer, plan, d.groups * plan.planes() * plan.weight.plane);
   }
 };
 

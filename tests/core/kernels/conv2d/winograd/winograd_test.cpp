@@ -13,6 +13,12 @@ EngineCase winograd() {
   return {kernels::winograd_conv2d(), 1e-4};
 }
 
+// Stride 2, with so many images that it is worth it: 128 tiles of outputs.
+Conv2dDims strided(std::int64_t c_in, std::int64_t c_out, std::int64_t h, std::int64_t w) {
+  const std::int64_t tiles = (h + 7) / 8 * ((w + 7) / 8);
+  return square_conv2d((127 + tiles) / tiles, c_in, c_out, h, w, 3, 2);
+}
+
 bool refuses(Conv2dDims d, void (*change)(Conv2dDims&)) {
   REQUIRE(winograd().engine.supports(d, Conv2dPass::forward));
   change(d);
@@ -39,13 +45,26 @@ TEST_CASE("winograd agrees with the reference on random groups") {
   }));
 }
 
+TEST_CASE("winograd with stride 2 agrees with the reference on sizes of all remainders") {
+  // by 8, the size of an output tile's inputs; channels that the widest vectors do not fill, too
+  for (std::int64_t h = 10; h < 18; ++h) {
+    const std::int64_t w = 27 - h;
+    check_engine(winograd(), strided(8 * (h % 3 + 1), h % 2 == 0 ? 16 : 24, h, w),
+                 static_cast<std::uint64_t>(h));
+  }
+  check_engine(winograd(), in_groups(3, strided(32, 16, 15, 9)), 1);
+}
+
 TEST_CASE("winograd agrees with the reference on groups, shared in every way") {
   // groups that go round and that do not, with one sum and several; planes; columns
-  for (const Conv2dDims& d : {in_groups(8, square_conv2d(1, 32, 32, 16, 16, 3, 1)),
-                              in_groups(5, square_conv2d(2, 16, 48, 9, 14, 3, 1)),
-                              in_groups(2, square_conv2d(33, 16, 16, 32, 32, 3, 1)),
-                              in_groups(2, square_conv2d(4, 208, 192, 9, 21, 3, 1)),
-                              in_groups(2, square_conv2d(3, 336, 368, 7, 6, 3, 1))}) {
+  for (const Conv2dDims& d :
+       {in_groups(8, square_conv2d(1, 32, 32, 16, 16, 3, 1)),
+        in_groups(5, square_conv2d(2, 16, 48, 9, 14, 3, 1)),
+        in_groups(2, square_conv2d(33, 16, 16, 32, 32, 3, 1)),
+        in_groups(2, square_conv2d(4, 208, 192, 9, 21, 3, 1)),
+        in_groups(2, square_conv2d(3, 336, 368, 7, 6, 3, 1)), in_groups(6, strided(32, 48, 33, 30)),
+        in_groups(2, strided(80, 208, 17, 42))}) {
+    REQUIRE(winograd().engine.supports(d, Conv2dPass::forward));
     check_engine(winograd(), d, 1);
   }
 }
@@ -54,7 +73,8 @@ TEST_CASE("winograd agrees with the reference in every way of sharing the work")
   // tiles, several chunks a thread; planes, several chunks; columns, the last block narrower
   for (const Conv2dDims& d :
        {square_conv2d(3, 64, 48, 33, 30, 3, 1), square_conv2d(4, 208, 272, 23, 21, 3, 1),
-        square_conv2d(1, 256, 256, 1, 1, 3, 1), square_conv2d(3, 336, 368, 7, 6, 3, 1)}) {
+        square_conv2d(1, 256, 256, 1, 1, 3, 1), square_conv2d(3, 336, 368, 7, 6, 3, 1),
+        strided(64, 48, 65, 60), strided(96, 272, 45, 42), strided(176, 368, 7, 8)}) {
     check_engine(winograd(), d, 1);
   }
 }
