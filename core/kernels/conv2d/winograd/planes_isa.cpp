@@ -39,21 +39,21 @@ RESGRAD_INLINE void for_each_tile(Range tiles, const WinogradPlan& plan, const F
 
 // ---- between images and planes
 
-template <class F, bool kNormRelu>
+// kInPhases: x is read in four phases.
+template <class F, bool kNormRelu, bool kInPhases>
 void source_to_planes_as(float* planes, const Conv2dInput<float>& x, Range tiles,
                          const WinogradPlan& plan, const float* zeros) {
-  const bool in_phases = plan.source_phases() > 1;
-  const std::int64_t step = in_phases ? 2 : 1;
-  const TileSource source{x.x, zeros, plan.source_h, plan.source_w, plan.c_pixel, step};
+  constexpr int kStep = kInPhases ? 2 : 1;
+  const TileSource source{x.x, zeros, plan.source_h, plan.source_w, plan.c_pixel};
   // the first pixel of a tile before its first output, where that is read in one piece
-  const std::int64_t before = F::kTaps == 3 ? 1 : 0;
+  constexpr std::int64_t kBefore = F::kTaps == 3 ? 1 : 0;
   for_each_tile(tiles, plan, [&](auto i, auto n, auto th, auto tw) {
-    for (std::int64_t f = 0; f < plan.source_phases(); ++f) {
-      const Phase phase = kPhases[f];
-      const bool no_line = in_phases && !phase.odd_line, no_column = in_phases && !phase.odd_column;
-      const std::int64_t h = 4 * step * th - (in_phases ? 1 + no_line : before);
-      const std::int64_t w = 4 * step * tw - (in_phases ? 1 + no_column : before);
-      const auto tile = find_tile<F::kTaps + 3>(source, n, h, w, no_line, no_column);
+    for (std::int64_t f = 0; f < kStep * kStep; ++f) {
+      const bool no_line = kInPhases && !kPhases[f].odd_line;
+      const bool no_column = kInPhases && !kPhases[f].odd_column;
+      const std::int64_t h = 4 * kStep * th - (kInPhases ? 1 + no_line : kBefore);
+      const std::int64_t w = 4 * kStep * tw - (kInPhases ? 1 + no_column : kBefore);
+      const auto tile = find_tile<F::kTaps + 3, kStep>(source, n, h, w, no_line, no_column);
       float* to = planes + i * plan.source.row + f * plan.c;
       for (std::int64_t c = 0; c < plan.c; c += kLanes) {
         const auto transform = [&](const auto& prepare) {
@@ -73,7 +73,7 @@ void source_to_planes_as(float* planes, const Conv2dInput<float>& x, Range tiles
 template <class F>
 void gradient_to_planes_as(float* planes, const float* dy, Range tiles, Range channels,
                            const WinogradPlan& plan, const float* zeros) {
-  const TileSource source{dy, zeros, plan.result_h, plan.result_w, plan.k_pixel, 1};
+  const TileSource source{dy, zeros, plan.result_h, plan.result_w, plan.k_pixel};
   for_each_tile(tiles, plan, [&](auto i, auto n, auto th, auto tw) {
     const auto tile = find_tile<4>(source, n, 4 * th, 4 * tw);
     float* to = planes + i * plan.product.row;
@@ -83,22 +83,23 @@ void gradient_to_planes_as(float* planes, const float* dy, Range tiles, Range ch
   });
 }
 
-template <class F, bool kFinish>
+// kInPhases: dx is written in four phases.
+template <class F, bool kFinish, bool kInPhases>
 void planes_to_output_as(const Output& out, const float* planes, Range tiles, Range columns,
                          const WinogradPlan& plan) {
-  const bool in_phases = plan.result_phases() > 1;
-  const std::int64_t step = in_phases ? 2 : 1, line = plan.result_w * plan.k_pixel;
+  constexpr std::int64_t kStep = kInPhases ? 2 : 1;
+  const std::int64_t line = plan.result_w * plan.k_pixel;
   for_each_tile(tiles, plan, [&](auto i, auto n, auto th, auto tw) {
-    for (std::int64_t f = 0; f < plan.result_phases(); ++f) {
+    for (std::int64_t f = 0; f < kStep * kStep; ++f) {
       const Range own = common(columns, {f * plan.k, (f + 1) * plan.k});
-      const bool no_line = in_phases && !kPhases[f].odd_line;
-      const bool no_column = in_phases && !kPhases[f].odd_column;
-      const std::int64_t h = 4 * step * th + (in_phases && !no_line);
-      const std::int64_t w = 4 * step * tw + (in_phases && !no_column);
+      const bool no_line = kInPhases && !kPhases[f].odd_line;
+      const bool no_column = kInPhases && !kPhases[f].odd_column;
+      const std::int64_t h = 4 * kStep * th + (kInPhases && !no_line);
+      const std::int64_t w = 4 * kStep * tw + (kInPhases && !no_column);
       const Output tile = from_channel(out, 0, (n * plan.result_h + h) * line + w * plan.k_pixel);
-      TileResult to{nullptr, step * line, step * plan.k_pixel,
-                    least(4, (plan.result_h - h + step - 1) / step),
-                    least(4, (plan.result_w - w + step - 1) / step)};
+      TileResult to{nullptr, kStep * line, kStep * plan.k_pixel,
+                    least(4, (plan.result_h - h + kStep - 1) / kStep),
+                    least(4, (plan.result_w - w + kStep - 1) / kStep)};
       const float* from = planes + i * plan.product.row + own.begin - columns.begin;
       for (std::int64_t k = own.begin; k < own.end; k += kLanes, from += kLanes) {
         const std::int64_t channel = k - f * plan.k;
@@ -287,11 +288,13 @@ void source_to_planes(float* planes, const Conv2dInput<float>& x, Range tiles,
                       const WinogradPlan& plan, const float* zeros) {
   RESGRAD_ASSERT(plan.c % kLanes == 0 && plan.depth <= plan.source.row);
   RESGRAD_ASSERT(size(tiles) <= plan.chunk);
-  const bool norm = x.norm.scale != nullptr;
-  const auto run = plan.points == F43::kPoints
-                       ? (norm ? source_to_planes_as<F43, true> : source_to_planes_as<F43, false>)
-                       : (norm ? source_to_planes_as<F42, true> : source_to_planes_as<F42, false>);
-  run(planes, x, tiles, plan, zeros);
+  const auto run = [&]<bool kNormRelu>() {
+    const auto kernel = plan.points == F43::kPoints ? source_to_planes_as<F43, kNormRelu, false>
+                        : plan.flip                 ? source_to_planes_as<F42, kNormRelu, false>
+                                                    : source_to_planes_as<F42, kNormRelu, true>;
+    kernel(planes, x, tiles, plan, zeros);
+  };
+  x.norm.scale != nullptr ? run.template operator()<true>() : run.template operator()<false>();
 }
 
 void gradient_to_planes(float* planes, const float* dy, Range tiles, Range channels,
@@ -305,11 +308,13 @@ void gradient_to_planes(float* planes, const float* dy, Range tiles, Range chann
 
 void planes_to_output(const Output& out, const float* planes, Range tiles, Range columns,
                       const WinogradPlan& plan) {
-  const bool plain = is_plain(out.epilogue);
-  const auto run = plan.points == F43::kPoints
-                       ? (plain ? planes_to_output_as<F43, false> : planes_to_output_as<F43, true>)
-                       : (plain ? planes_to_output_as<F42, false> : planes_to_output_as<F42, true>);
-  run(out, planes, tiles, columns, plan);
+  const auto run = [&]<bool kFinish>() {
+    const auto kernel = plan.points == F43::kPoints ? planes_to_output_as<F43, kFinish, false>
+                        : plan.flip                 ? planes_to_output_as<F42, kFinish, true>
+                                                    : planes_to_output_as<F42, kFinish, false>;
+    kernel(out, planes, tiles, columns, plan);
+  };
+  is_plain(out.epilogue) ? run.template operator()<false>() : run.template operator()<true>();
 }
 
 void weights_to_planes(float* planes, const float* w, Range rows, Range columns,

@@ -125,11 +125,10 @@ RESGRAD_INLINE void fetch_early(const float* p) {
   __builtin_prefetch(p, 0, 2);
 }
 
-/// Where tiles are read from: images of h x w pixels, of which a tile takes each step-th in both
-/// dimensions. `zeros` are those of 6 steps of pixels.
+/// Where tiles are read from: images of h x w pixels. `zeros` are as long as a line of a tile.
 struct TileSource {
   const float *images, *zeros;
-  std::int64_t h, w, pixel, step;
+  std::int64_t h, w, pixel;
 };
 
 /// A tile of kSize x kSize pixels, of which only a part lies inside of the image.
@@ -141,25 +140,26 @@ struct Tile {
   std::int64_t below;               // floats from a pixel to that of the tile below
 };
 
-/// The tile whose first pixel, which may lie in the padding, is (h, w) of image n. Rows before
-/// `top` and columns before `begin` are not needed, and count as outside.
-template <int kSize>
+/// The tile of each kStep-th pixel in both dimensions whose first, which may lie in the padding, is
+/// (h, w) of image n. Rows before `top` and columns before `begin` are not needed, and count as
+/// outside.
+template <int kSize, int kStep = 1>
 RESGRAD_INLINE Tile<kSize> find_tile(const TileSource& source, std::int64_t n, std::int64_t h,
                                      std::int64_t w, std::int64_t top = 0, std::int64_t begin = 0) {
   const auto first = [&](std::int64_t at, std::int64_t from) {
-    return most(from, (source.step - 1 - at) / source.step);
+    return most(from, (kStep - 1 - at) / kStep);
   };
   const auto last = [&](std::int64_t at, std::int64_t end) {
-    return least(kSize, (end - at + source.step - 1) / source.step);
+    return least(kSize, (end - at + kStep - 1) / kStep);
   };
   Tile<kSize> tile;
   tile.top = first(h, top), tile.bottom = last(h, source.h);
   tile.begin = first(w, begin), tile.end = last(w, source.w);
-  tile.stride = source.step * source.pixel;
-  tile.below = 4 * source.step * source.w * source.pixel;
-  const std::int64_t column = w + tile.begin * source.step;
+  tile.stride = kStep * source.pixel;
+  tile.below = 4 * kStep * source.w * source.pixel;
+  const std::int64_t column = w + tile.begin * kStep;
   for (int i = 0; i < kSize; ++i) {
-    const std::int64_t line = n * source.h + h + i * source.step;
+    const std::int64_t line = n * source.h + h + i * kStep;
     const bool inside = i >= tile.top && i < tile.bottom;
     tile.row[i] = inside ? source.images + (line * source.w + column) * source.pixel : source.zeros;
   }
@@ -195,12 +195,13 @@ RESGRAD_INLINE void transform_in(float* to, std::int64_t plane, const Tile<kFrom
 #pragma GCC unroll 6
     for (int i = 0; i < kPoints; ++i) half[i][j] = column[i];
   }
+  to += first_row * kPoints * plane;
   for (int i = first_row; i < kPoints; ++i) {
     Vector row[kPoints];
     kTransform(row, half[i]);
 #pragma GCC unroll 6
-    for (int j = 0; j < kPoints; ++j) {
-      if (j >= first_column) store(to + (i * kPoints + j) * plane, row[j]);
+    for (int j = 0; j < kPoints; ++j, to += plane) {
+      if (j >= first_column) store(to, row[j]);
     }
   }
 }
