@@ -138,8 +138,8 @@ def with_interval(row, digits, spread):
 
 def comparison_table(name):
     runs, table = read_comparison(name)
-    lines = ["| | parameters | multiply-adds, millions | training loss | test accuracy, % | epochs to that loss |",
-             "|---|---|---|---|---|---|"]
+    columns = "parameters | multiply-adds, millions | training loss | test accuracy, % | epochs to that loss"
+    lines = [f"| | {columns} |", "|---|---|---|---|---|---|"]
     for (kind, variant, measure) in table:
         if measure != "train_loss":
             continue
@@ -255,9 +255,16 @@ def plot(_):
                 x = [r["epoch"] for r in seed["rows"]]
                 if by_time:
                     x = np.cumsum([r["seconds"] for r in seed["rows"]]) / 60
-                axes.plot(x, [r["test_top1"] for r in seed["rows"]], color=colour, lw=1.3, alpha=0.8)
+                y = [r["test_top1"] for r in seed["rows"]]
+                axes.plot(x, y, color=colour, lw=1.3, alpha=0.8)
+                if by_time:
+                    axes.annotate(f"{y[-1]:.2f} %, {x[-1]:.0f} minutes", (x[-1], y[-1]), color=colour,
+                                  fontsize=9, xytext=(0, 6), textcoords="offset points", ha="right")
             handles.append(Line2D([], [], color=colour, lw=2))
-        plots.finish_axes(axes, "Test accuracy", "top-1 (%)", "minutes" if by_time else "epoch")
+        plots.finish_axes(axes, f"Test accuracy of {result['network']} on CIFAR-10", "top-1 (%)",
+                          "minutes of training" if by_time else "epoch")
+        axes.set_xlim(left=0)
+        axes.margins(y=0.1)
         plots.add_foot(figure, handles, [name for name, _ in series], result["machine"])
         save_png(figure, RESULTS / result["name"])
     for file in sorted(RESULTS.glob("*/comparison.json")):
