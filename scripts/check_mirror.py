@@ -16,6 +16,7 @@ EXCEPTIONS = {
     "core/kernels/dispatch.cpp": "forwards to the *_isa.cpp kernels, whose tests run every set",
     "core/kernels/conv2d/grouped/backward_weight_isa.cpp": "a pass of grouped.cpp, whose test runs it",
     "core/kernels/conv2d/reference/reference.cpp": "an engine of core/kernels/conv2d.h, whose test runs it",
+    "core/kernels/conv2d/winograd/planes_isa.cpp": "the transforms of winograd.cpp, whose test runs them",
     "core/kernels/conv2d/microkernel_isa.cpp": "the product of two engines, whose tests run it",
     "core/ops/batch_norm_passes.cpp": "the parts of batch norms, which the tests of those operations run",
     "core/ops/conv2d_passes.cpp": "the parts of convolutions, likewise",

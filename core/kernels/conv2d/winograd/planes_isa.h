@@ -11,7 +11,7 @@
 #pragma once
 
 #include "core/kernels/conv2d/output_isa.h"
-#include "core/kernels/conv2d/winograd/winograd.h"
+#include "core/kernels/conv2d/winograd/winograd_plan.h"
 #include "core/kernels/norm_relu_isa.h"
 #include "core/kernels/range_isa.h"
 

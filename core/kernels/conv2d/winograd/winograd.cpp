@@ -22,9 +22,19 @@ constexpr std::int64_t kWideChannels = 192;
 constexpr std::int64_t kHugeWeights = 4 * 1024 * 1024;
 constexpr std::int64_t kMostSharedTiles = 256;
 
-// Direct convolution is faster where tiles have so many pixels for each of the output. With stride
-// 2, where there is less to gain, it is too where few tiles share the transform of the weights.
-constexpr std::int64_t kMostWaste = 3, kLeastStridedTiles = 128;
+// Direct convolution is faster where tiles have more than so many pixels for each of the output.
+// With stride 2, where there is less to gain, it is too where few tiles share the transform of the
+// weights.
+constexpr double kMostWaste = 3, kMostStridedWaste = 1.5;
+constexpr std::int64_t kLeastTiles = 2, kLeastStridedTiles = 128;
+
+bool worth_it(const Conv2dDims& d) {
+  const std::int64_t tiles = d.n * ((d.h_out() + 3) / 4) * ((d.w_out() + 3) / 4);
+  const auto positions = static_cast<double>(d.n * d.h_out() * d.w_out());
+  const bool strided = d.stride_h > 1;
+  return tiles >= (strided ? kLeastStridedTiles : kLeastTiles) &&
+         static_cast<double>(16 * tiles) <= (strided ? kMostStridedWaste : kMostWaste) * positions;
+}
 
 // A matrix [rows, row] in each plane, for each of `copies` parts.
 WinogradBuffer add_planes(WorkspaceLayout& layout, std::int64_t planes, std::int64_t copies,
@@ -137,16 +147,13 @@ class WinogradConv2d final : public Conv2dEngine<float> {
 
   bool supports(const Conv2dDims& d, Conv2dPass) const override {
     const std::int64_t lanes = winograd<float>().lanes;
-    const std::int64_t positions = d.n * d.h_out() * d.w_out();
-    const std::int64_t tiles = d.n * ((d.h_out() + 3) / 4) * ((d.w_out() + 3) / 4);
     // `grouped` is faster for groups of fewer channels
     const std::int64_t narrowest = std::min<std::int64_t>(2 * lanes, 16);
-    const std::int64_t least_tiles = d.stride_h == 1 ? 2 : kLeastStridedTiles;
-    const bool worth_it = tiles >= least_tiles && tiles * 16 <= kMostWaste * positions;
     const bool fits = d.k_h == 3 && d.k_w == 3 && d.pad_h == 1 && d.pad_w == 1 &&
                       d.dilation_h == 1 && d.dilation_w == 1 && d.stride_h == d.stride_w &&
                       (d.stride_h == 1 || d.stride_h == 2);
-    return fits && worth_it && d.n > 0 && d.group_in() % lanes == 0 && d.group_out() % lanes == 0 &&
+    return fits && d.n > 0 && worth_it(d) && d.group_in() % lanes == 0 &&
+           d.group_out() % lanes == 0 &&
            (d.groups == 1 || std::min(d.group_in(), d.group_out()) >= narrowest);
   }
 
