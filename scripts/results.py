@@ -138,7 +138,9 @@ def with_interval(row, digits, spread):
 
 def comparison_table(name):
     runs, table = read_comparison(name)
-    columns = "parameters | multiply-adds, millions | training loss | test accuracy, % | epochs to that loss"
+    target = read_json(RESULTS / name / "comparison.json")["target_loss"]
+    columns = ("parameters | multiply-adds, millions | training loss | test accuracy, % | "
+               f"epochs to a training loss of {target}")
     lines = [f"| | {columns} |", "|---|---|---|---|---|---|"]
     for (kind, variant, measure) in table:
         if measure != "train_loss":
@@ -215,13 +217,13 @@ def add(args):
 
 def add_comparison(args):
     folder = RESULTS / args.name
-    for row in read_rows(args.run / "runs.csv"):
+    for row in read_rows(args.folder / "runs.csv"):
         path = Path(row["variant"]) / f"seed{row['seed']}"
         (folder / path).mkdir(parents=True, exist_ok=True)
-        (folder / path / "metrics.csv").write_bytes((args.run / path / "metrics.csv").read_bytes())
+        (folder / path / "metrics.csv").write_bytes((args.folder / path / "metrics.csv").read_bytes())
     for name in ("runs.csv", "compare.csv"):
-        (folder / name).write_bytes((args.run / name).read_bytes())
-    kept = {k: v for k, v in read_json(args.run / "args.json").items() if k not in OF_THE_MACHINE}
+        (folder / name).write_bytes((args.folder / name).read_bytes())
+    kept = {k: v for k, v in read_json(args.folder / "args.json").items() if k not in OF_THE_MACHINE}
     (folder / "settings.json").write_text(json.dumps(kept, indent=1) + "\n")
     print(comparison_table(args.name))
     return 0
@@ -287,7 +289,7 @@ def main():
     comparing = commands.add_parser("add-comparison")
     comparing.set_defaults(run=add_comparison)
     comparing.add_argument("name", metavar="NAME", help="the folder in docs/results")
-    comparing.add_argument("run", metavar="RUN", type=Path, help="output folder of resgrad compare")
+    comparing.add_argument("folder", metavar="RUN", type=Path, help="output folder of resgrad compare")
     args = parser.parse_args()
     try:
         return args.run(args)
