@@ -22,7 +22,7 @@ packages=(
   libopenblas-openmp-dev             # matrix products, on OpenMP's threads
   libspdlog-dev libfmt-dev           # log, text
   libcli11-dev                       # command line
-  nlohmann-json3-dev libtoml11-dev   # JSON; files of settings
+  nlohmann-json3-dev libtomlplusplus-dev   # JSON; files of settings
   libprotozero-dev                   # ONNX files, TensorBoard events
   libpng-dev libjpeg-dev             # image files
   zlib1g-dev                         # checksums of checkpoints

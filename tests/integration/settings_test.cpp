@@ -224,7 +224,7 @@ TEST_CASE("wrong settings in a file exit with 2 and say what is wrong") {
                                   "{\"lr\": " + std::string(200'000, '['), parts + " = 1"}) {
     fails(deep, "expected values nested at most 100 deep, got more");
   }
-  fails("lr = 0.1\n'\xd2'", "line 2: expected text in UTF-8");
+  fails("lr = 0.1\n'\xd2'", "line 2: expected TOML");
   fails("help = true", "help: expected a setting of train");
   fails("epochs = ten",
         "line 1: expected TOML, such as lr = 0.1 or model = \"resnet20\", got: "
@@ -235,17 +235,19 @@ TEST_CASE("wrong settings in a file exit with 2 and say what is wrong") {
   fails("epochs = \"3\"", "epochs: expected an integer of 1 to 9223372036854775807, got \"3\"");
   fails("epochs =", "line 1: expected TOML");
   fails("lr = 1\nepochs = 016", "line 2: expected TOML");
-  fails("epochs = 0x10", "line 1: expected a finite decimal number, got 0x10");
-  fails("lr = nan", "line 1: expected a finite decimal number, got nan");
-  // the reader of the file makes the largest integer of it
-  fails("epochs = 99999999999999999999", "epochs: expected an integer of 1 to 9223372036854775807");
-  fails("lr-milestones = [1,\n 9223372036854775808]", "lr-milestones: expected");
+  fails(
+      "epochs = 0x10",
+      "line 1: expected text, a finite decimal number, true, false or a list, got: epochs = 0x10");
+  fails("lr = nan",
+        "line 1: expected text, a finite decimal number, true, false or a list, got: lr = nan");
+  fails("epochs = 99999999999999999999", "line 1: expected TOML");
+  fails("lr-milestones = [1,\n 9223372036854775808]", "line 2: expected TOML");
   fails("epochs = 3\nepochs = 4", "line 2: expected TOML");
   fails("lr-gamma = 0.1\nlr_gamma = 0.1", "expected each setting once");
   fails("nesterov = 1", "nesterov: expected true or false, got 1");
   fails("lr-milestones = [1, \"two\"]", "lr-milestones: expected a list, each to be an integer");
-  fails("lr-milestones = [1, 2", "line 2: expected TOML");
-  fails("lr = 1979-05-27", "line 1: expected text, a number, true, false or a list");
+  fails("lr-milestones = [1, 2", "line 1: expected TOML");
+  fails("lr = 1979-05-27", "line 1: expected text, a finite decimal number, true, false or a list");
   fails("model = \"resnet21\"", "model: expected one of resnet20, ");
   fails("[tain]\nlr = 0.1", "tain: expected a setting of train, got an unknown one");
   fails("lr = 0.2\n[train]\nlr = 0.1", "lr: expected each setting once");

@@ -3,27 +3,25 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <toml++/toml.h>
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
-#include <toml.hpp>
 
 #include "core/check.h"
 #include "train/io/nesting.h"
-#include "train/io/utf8.h"
 
 namespace resgrad::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Toml = toml::basic_value<toml::discard_comments, std::map>;
 
 template <class... Args>
 [[noreturn]] void fail(const std::string& file, fmt::format_string<Args...> text, Args&&... args) {
@@ -63,55 +61,47 @@ Json read_json(const std::string& file, const std::string& text) {
   return json;
 }
 
-// The words of the file itself: the library makes 2^63 - 1 of integers that are larger.
-Json number_as_written(const std::string& file, const Toml& value) {
-  const toml::source_location place = value.location();
-  const std::string word = place.line_str().substr(place.column() - 1, place.region());
-  Json number = Json::parse(word, nullptr, false);
-  if (!number.is_number()) {
-    fail(file, "line {}: expected a finite decimal number, got {}", place.line(), word);
-  }
-  return number;
+std::string line_of(const std::string& text, std::size_t number) {
+  std::istringstream lines(text);
+  std::string line;
+  while (number-- > 0) std::getline(lines, line);
+  return CLI::detail::trim_copy(line);
 }
 
-Json to_json(const std::string& file, const Toml& value) {
-  if (value.is_boolean()) return value.as_boolean();
-  if (value.is_string()) return value.as_string().str;
-  if (value.is_integer() || value.is_floating()) return number_as_written(file, value);
-  Json json;
-  if (value.is_array()) {
-    json = Json::array();
-    for (const Toml& item : value.as_array()) json.push_back(to_json(file, item));
-  } else if (value.is_table()) {
-    json = Json::object();
-    for (const auto& [name, item] : value.as_table()) json[name] = to_json(file, item);
-  } else {
-    fail(file, "line {}: expected text, a number, true, false or a list, got a date or time",
-         value.location().line());
+Json to_json(const toml::node& value, const std::string& file, const std::string& text) {
+  if (const auto* flag = value.as_boolean()) return flag->get();
+  if (const auto* words = value.as_string()) return words->get();
+  if (const auto* array = value.as_array()) {
+    Json json = Json::array();
+    for (const toml::node& item : *array) json.push_back(to_json(item, file, text));
+    return json;
   }
-  return json;
-}
-
-// The first line of what the library says, without the name of its function.
-std::string reason(const toml::exception& error) {
-  std::string text = error.what();
-  text = text.substr(0, text.find('\n'));
-  for (const std::string_view before : {"[error] ", "toml::"}) {
-    if (text.starts_with(before)) text.erase(0, before.size());
+  if (const auto* table = value.as_table()) {
+    Json json = Json::object();
+    for (const auto& [name, item] : *table) json[std::string(name)] = to_json(item, file, text);
+    return json;
   }
-  const std::size_t function = text.find(": ");
-  return text.substr(0, function).find(' ') == std::string::npos ? text.substr(function + 2) : text;
+  // as flags are: no 0x10, no nan
+  if (const auto* integer = value.as_integer();
+      integer != nullptr && integer->flags() == toml::value_flags::none) {
+    return integer->get();
+  }
+  if (const auto* number = value.as_floating_point();
+      number != nullptr && std::isfinite(number->get())) {
+    return number->get();
+  }
+  const std::size_t line = value.source().begin.line;
+  fail(file, "line {}: expected text, a finite decimal number, true, false or a list, got: {}",
+       line, line_of(text, line));
 }
 
 Json read_toml(const std::string& file, const std::string& text) {
-  // found here, since toml11 3.7 leaves its buffer when it tells where text is not UTF-8
-  if (const int line = line_not_utf8(text)) fail(file, "line {}: expected text in UTF-8", line);
-  std::istringstream in(text);
   try {
-    return to_json(file, toml::parse<toml::discard_comments, std::map>(in, file));
-  } catch (const toml::exception& error) {
+    return to_json(toml::parse(text), file, text);
+  } catch (const toml::parse_error& error) {
+    const std::size_t line = error.source().begin.line;
     fail(file, "line {}: expected TOML, such as lr = 0.1 or model = \"resnet20\", got: {}: {}",
-         error.location().line(), error.location().line_str(), reason(error));
+         line, line_of(text, line), error.description());
   }
 }
 

@@ -1,7 +1,6 @@
 #include "train/io/utf8.h"
 
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 namespace resgrad {
 
@@ -12,16 +11,6 @@ bool is_utf8(const std::string& text) {
   } catch (const nlohmann::json::type_error&) {
     return false;
   }
-}
-
-int line_not_utf8(const std::string& text) {
-  std::istringstream lines(text);
-  int number = 0;
-  for (std::string line; std::getline(lines, line);) {
-    ++number;
-    if (!is_utf8(line)) return number;
-  }
-  return 0;
 }
 
 }  // namespace resgrad

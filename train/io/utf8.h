@@ -8,7 +8,4 @@ namespace resgrad {
 /// True when all of `text` is UTF-8: no cut or overlong sequences, no surrogates.
 bool is_utf8(const std::string& text);
 
-/// The number of the first line that is not, from 1; 0 when all are.
-int line_not_utf8(const std::string& text);
-
 }  // namespace resgrad

@@ -18,11 +18,5 @@ TEST_CASE("text is UTF-8 or not") {
   }
 }
 
-TEST_CASE("the first line that is not UTF-8 is told") {
-  CHECK(line_not_utf8("a\n\xc3\xa9\n") == 0);
-  CHECK(line_not_utf8("\xd2") == 1);
-  CHECK(line_not_utf8("a\nb\n'\xd2'\n\xd2") == 3);
-}
-
 }  // namespace
 }  // namespace resgrad
