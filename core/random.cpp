@@ -14,6 +14,9 @@ std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> x,
   return {y.x0, y.x1, y.x2, y.x3};
 }
 
+// Of the first word of the counter, the bits of the block.
+constexpr std::uint32_t kLastBlock = 0x0FFFFFFF;
+
 // The counter holds (purpose in 4 bits, block in 28; epoch; sample), the key holds the seed. A
 // sequence thus has 2^30 words: enough for 2^29 normals, far more than the largest weight.
 Random::Random(std::uint64_t seed, Purpose purpose, std::uint32_t epoch, std::uint64_t sample)
@@ -22,18 +25,18 @@ Random::Random(std::uint64_t seed, Purpose purpose, std::uint32_t epoch, std::ui
                static_cast<std::uint32_t>(sample >> 32)} {}
 
 void Random::seek(std::uint32_t block) {
-  constexpr std::uint32_t kPurpose = 0xF0000000;
-  counter_[0] = (counter_[0] & kPurpose) | block;
+  counter_[0] = (counter_[0] & ~kLastBlock) | block;
   used_ = 4;
   has_spare_ = false;
 }
 
-Random::Blocks Random::pass(std::uint32_t blocks) {
-  require<StateError>(used_ == 4, "Random: expected to be between blocks, got {} words of one left",
-                      4 - used_);
+Random::Blocks Random::pass(std::int64_t blocks) {
+  const std::uint32_t block = counter_[0] & kLastBlock, left = kLastBlock - block;
+  require<ValueError>(
+      0 <= blocks && blocks <= left,
+      "Random: expected at most {} blocks, as many as the sequence has left, got {}", left, blocks);
   const Blocks passed{{counter_[0], counter_[1], counter_[2], counter_[3]}, {key_[0], key_[1]}};
-  counter_[0] += blocks;
-  has_spare_ = false;
+  seek(block + static_cast<std::uint32_t>(blocks));
   return passed;
 }
 

@@ -35,11 +35,10 @@ class Random {
     kernels::PhiloxWords counter;
     kernels::PhiloxKey key;
   };
-  /// True when no block is partly used: the next word begins one.
-  bool between_blocks() const { return used_ == 4; }
-  /// Passes by so many blocks, which the caller draws itself, many at a time.
-  /// Throws  StateError within a block.
-  Blocks pass(std::uint32_t blocks);
+  /// Passes by so many blocks, which the caller draws itself, many at a time. What is left of a
+  /// block that is partly used is passed by as well.
+  /// Throws  ValueError when the sequence has fewer left.
+  Blocks pass(std::int64_t blocks);
 
   std::uint32_t next_u32();
   /// Uniform in [0, 1): a multiple of 2^-53, from two words.

@@ -9,11 +9,11 @@ namespace resgrad::kernels {
 
 template <class T>
 struct DropoutKernels {
-  /// For each block b < blocks of Philox, whose counter is `counter` with b added to the first
-  /// word, two values: mask[2 b + i] = u_i < p ? 0 : keep, with its two uniform numbers of [0, 1).
-  /// y = x * mask.
-  void (*apply)(T* y, T* mask, const T* x, std::int64_t blocks, PhiloxWords counter, PhiloxKey key,
-                double p, T keep);
+  /// For each element i < n, with word i % 4 of block i / 4 of Philox, whose counter is `counter`
+  /// with the number of the block added to the first word:
+  ///   mask[i] = word < limit ? 0 : keep,  y[i] = x[i] * mask[i]
+  void (*apply)(T* y, T* mask, const T* x, std::int64_t n, PhiloxWords counter, PhiloxKey key,
+                std::uint32_t limit, T keep);
 };
 
 template <class T>

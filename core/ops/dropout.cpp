@@ -1,5 +1,8 @@
 #include "core/ops/dropout.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "core/autograd/node.h"
 #include "core/kernels/dropout.h"
 #include "core/ops/arithmetic.h"
@@ -21,24 +24,14 @@ struct DropoutNode final : Node {
 Tensor dropout(const Tensor& x, double p, Random& random) {
   require_floating("dropout", "x", x);
   require<ValueError>(p >= 0 && p < 1, "dropout: p: expected 0 <= p < 1, got {}", p);
+  const std::int64_t n = x.numel();
+  const Random::Blocks blocks = random.pass((n + 3) / 4);
+  // u = word * 2^-32 is below p when word is below this
+  const auto limit = static_cast<std::uint32_t>(std::min(std::ceil(p * 0x1p32), 0x1p32 - 1));
   Tensor y = Tensor::empty_like(x), mask = Tensor::empty_like(x);
   visit_floating(x.dtype(), "dropout", [&]<class T>() {
-    const T keep = static_cast<T>(1 / (1 - p));
-    T *const to = y.data<T>(), *const kept = mask.data<T>();
-    const T* const from = x.data<T>();
-    std::int64_t i = 0;
-    const auto draw = [&] {
-      kept[i] = random.uniform() < p ? T{0} : keep;
-      to[i] = from[i] * kept[i];
-      ++i;
-    };
-    while (i < x.numel() && !random.between_blocks()) draw();
-    const std::int64_t blocks = (x.numel() - i) / 2;
-    const Random::Blocks passed = random.pass(static_cast<std::uint32_t>(blocks));
-    kernels::dropout<T>().apply(to + i, kept + i, from + i, blocks, passed.counter, passed.key, p,
-                                keep);
-    i += 2 * blocks;
-    if (i < x.numel()) draw();
+    kernels::dropout<T>().apply(y.data<T>(), mask.data<T>(), x.data<T>(), n, blocks.counter,
+                                blocks.key, limit, static_cast<T>(1 / (1 - p)));
   });
   return record<DropoutNode>(y, {{"x", x}}, mask);
 }
