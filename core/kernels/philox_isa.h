@@ -1,8 +1,6 @@
 // Many blocks of Philox at a time, with the words of several in one vector.
 #pragma once
 
-#include <cstring>
-
 #if defined(__SSE2__)
 #include <immintrin.h>
 #endif
@@ -59,15 +57,15 @@ RESGRAD_INLINE void philox4x32(std::uint32_t (&words)[4 * kBlocks], PhiloxWords 
       k.k1 += 0xBB67AE85;
     }
     const Words first = (x0 & 0xFFFFFFFF) | (x1 << 32), second = (x2 & 0xFFFFFFFF) | (x3 << 32);
-    std::memcpy(pairs[0] + b, &first, sizeof(Words));
-    std::memcpy(pairs[1] + b, &second, sizeof(Words));
+    __builtin_memcpy(pairs[0] + b, &first, sizeof(Words));
+    __builtin_memcpy(pairs[1] + b, &second, sizeof(Words));
   }
   std::uint64_t in_order[2 * kBlocks];
   for (std::int64_t b = 0; b < kBlocks; ++b) {
     in_order[2 * b] = pairs[0][b];
     in_order[2 * b + 1] = pairs[1][b];
   }
-  std::memcpy(words, in_order, sizeof(words));
+  __builtin_memcpy(words, in_order, sizeof(words));
 }
 
 }  // namespace resgrad::kernels::RESGRAD_ISA
