@@ -49,7 +49,7 @@ inline Tensor random_tensor(Shape shape) {
   return Tensor::rand(std::move(shape), random, -1, 1);
 }
 
-void add_conv2d();
+void add_conv2d(std::int64_t images);
 void add_elementwise();
 void add_batch_norm();
 void add_pool();

@@ -1,6 +1,5 @@
 // The three passes of the convolutions of resnet18, resnet20 and resnext29_32x4d, and of the wider
-// groups of resnext29_8x64d, resnext29_32x32d and the like, on 32 images, with every engine that
-// supports them.
+// groups of resnext29_8x64d, resnext29_32x32d and the like, with every engine that supports them.
 #include <fmt/format.h>
 
 #include "bench/bench.h"
@@ -13,12 +12,10 @@ using kernels::Conv2dDims;
 using kernels::Conv2dEngine;
 using kernels::Conv2dPass;
 
-constexpr std::int64_t kImages = 32;
-
 Conv2dDims dims(std::int64_t c_in, std::int64_t c_out, std::int64_t kernel, std::int64_t stride,
                 std::int64_t size, std::int64_t groups = 1) {
   const std::int64_t pad = kernel / 2;
-  return {.n = kImages,
+  return {.n = 0,  // images: as many as wanted
           .c_in = c_in,
           .h_in = size,
           .w_in = size,
@@ -81,12 +78,13 @@ void run(benchmark::State& state, const Conv2dEngine<float>& engine, Conv2dPass 
 
 }  // namespace
 
-void add_conv2d() {
+void add_conv2d(std::int64_t images) {
   const Conv2dEngine<float>* const engines[] = {
       &kernels::winograd_conv2d(), &kernels::direct_conv2d(), &kernels::grouped_conv2d(),
       &kernels::reference_conv2d<float>()};
   for (const Network& network : kNetworks) {
-    for (const Conv2dDims& d : network.convolutions) {
+    for (Conv2dDims d : network.convolutions) {
+      d.n = images;
       const std::string shape = fmt::format("{}x{}_{}to{}_groups{}_stride{}_size{}", d.k_h, d.k_w,
                                             d.c_in, d.c_out, d.groups, d.stride_h, d.h_in);
       for (const auto pass :

@@ -1,5 +1,6 @@
 // resgrad_bench: micro-benchmarks of the kernels.
-//   build/resgrad_bench [--threads N] [--isa NAME] [--benchmark_filter=REGEX ...]
+//   build/resgrad_bench [--threads N] [--isa NAME] [--images N] [--benchmark_filter=REGEX ...]
+// --images: of convolutions (32).
 #include <fmt/format.h>
 #include <omp.h>
 
@@ -32,20 +33,25 @@ void set_isa(std::string_view wanted) {
 void run(int argc, char** argv) {
   set_num_threads(omp_get_num_procs());
   benchmark::Initialize(&argc, argv);  // takes its own flags out
+  std::int64_t images = 32;
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
-    require<ValueError>((flag == "--threads" || flag == "--isa") && i + 1 < argc,
-                        "arguments: expected --threads N, --isa NAME or flags of Google Benchmark "
-                        "(--help), got {}",
-                        flag);
-    const std::string value = argv[++i];
+    const std::string value = i + 1 < argc ? argv[++i] : "";
     if (flag == "--isa") {
       set_isa(value);
-    } else {
+    } else if (flag == "--threads") {
       set_num_threads(std::atoi(value.c_str()));
+    } else if (flag == "--images") {
+      images = std::atoi(value.c_str());
+      require<ValueError>(images >= 1, "--images: expected at least 1, got {}", value);
+    } else {
+      throw ValueError(fmt::format(
+          "arguments: expected --threads N, --isa NAME, --images N or flags of Google Benchmark "
+          "(--help), got {}",
+          flag));
     }
   }
-  add_conv2d();
+  add_conv2d(images);
   add_elementwise();
   add_batch_norm();
   add_pool();

@@ -1,5 +1,6 @@
 # The OpenMP variant of OpenBLAS as the target OpenBLAS::OpenMP, wherever Debian's alternatives point:
-# a pthread OpenBLAS beside our own OpenMP loops would use twice the threads.
+# a pthread OpenBLAS beside our own OpenMP loops would use twice the threads. On other systems
+# -DOpenBLAS_DIR= says where it is.
 find_package(OpenBLAS CONFIG QUIET NO_DEFAULT_PATH
              PATHS /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp/cmake/openblas)
 include(FindPackageHandleStandardArgs)

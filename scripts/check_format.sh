@@ -57,6 +57,9 @@ fi
 for file in "${shell[@]}"; do
   bash -n "$file" || fail "$file: bash cannot parse it"
 done
+for file in "${shell[@]}" "${python[@]}"; do
+  [[ $(head -c 2 "$file") != '#!' || -x $file ]] || fail "$file: begins with #! and is not executable"
+done
 if command -v shellcheck >/dev/null; then
   shellcheck "${shell[@]}" || fail "shellcheck has complaints"
 else

@@ -4,7 +4,8 @@
   scripts/check_links.py [--root DIR]     lists broken links as file:line: reason; exit code 1 if any
 
 The file must be there, and where the link's text is code, [`ResNet::forward()`](../models/resnet.cpp), the
-file must contain its last name (forward).
+file must contain its last name (forward). So must files that are named as code by their path from the root of the
+repository, `train/step.cpp`.
 """
 import argparse
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 
 LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<target>[^)#\s]+)(?:#[^)]*)?\)")
 CODE = re.compile(r"^`(?:.*::)?(?P<name>\w+)(?:<\w+>)?(?:\(\))?`$")
+PATH = re.compile(r"`(?P<path>(?:core|nn|models|data|train|tests|scripts|bench|docs|examples|cmake)/[\w./-]+\.\w+)")
 FENCE = re.compile(r"```.*?```", re.DOTALL)
 
 
@@ -39,6 +41,11 @@ def broken_links(root):
             code = CODE.match(link["text"])
             if code and not re.search(rf"\b{code['name']}\b", file.read_text(encoding="utf-8")):
                 broken.append((*place, f"{target}: no {code['name']} in it"))
+        for named in PATH.finditer(text):
+            count += 1
+            if not (root / named["path"]).exists():
+                line = text.count("\n", 0, named.start()) + 1
+                broken.append((page.relative_to(root).as_posix(), line, f"{named['path']}: no such file"))
     return broken, count
 
 

@@ -7,7 +7,9 @@
 
 Both train the same network (the same number of parameters, which is checked) on random float32 images
 with cross entropy and SGD with momentum and weight decay, with the same batch and number of threads.
-Inference runs in evaluation mode without recording gradients, on batches of 128.
+Inference runs in evaluation mode without recording gradients, on batches of 128: resgrad with
+prepare_inference(), which folds batch norms into convolutions, as its own commands do; PyTorch as it is by
+itself. compare_inference.py compares with programs that fold, too.
 
 For each network PyTorch first runs once in either memory format, contiguous and channels_last, and the
 faster one is kept, for training and inference apart. Then resgrad and PyTorch take turns, each time in

@@ -12,7 +12,7 @@ Without --check PyTorch trains to the end and writes metrics.csv with the column
 share; test-time augmentation is evaluated once at the end, as in `resgrad eval --tta`.
 
 PyTorch gets what helps it: channels_last or contiguous memory (--format; compare both by --steps), images
-prepared for a whole epoch ahead outside the measured time, and glibc's malloc tuned as in
+prepared outside the measured time, which resgrad's waits for data are part of, and glibc's malloc tuned as in
 compare_pytorch.py. Needs Debian's python3-torch (scripts/setup.sh --with-pytorch).
 """
 import argparse

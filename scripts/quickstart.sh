@@ -3,6 +3,7 @@
 #   scripts/quickstart.sh [--download] [flags of resgrad train]      e.g. --epochs 5
 # Trains on CIFAR-10 when it is found in --data-path, $RESGRAD_DATA or data-cache/, or with --download,
 # which gets it into data-cache/ first; else on the synthetic data set, which is part of the program.
+# --dataset says which, and then CIFAR-10 has to be there.
 set -euo pipefail
 
 # What is trained unless the flags say otherwise: minutes on two cores.
@@ -53,10 +54,13 @@ if given -h --help; then
 fi
 
 # Where the data is, before minutes go into the build.
-on_real_data=true
-if given --dataset; then
-  [[ $(value_of --dataset) == synthetic ]] && on_real_data=false
-elif given --data-path; then
+dataset=cifar10
+given --dataset && dataset=$(value_of --dataset)
+if [[ $dataset != cifar10 && $download == true ]]; then
+  echo "quickstart: --download: gets CIFAR-10, expected it without --dataset $dataset" >&2
+  exit 2
+fi
+if [[ $dataset != cifar10 ]] || given --data-path; then
   :
 elif [[ -n ${RESGRAD_DATA:-} ]]; then
   if [[ ! -d $RESGRAD_DATA ]]; then
@@ -65,7 +69,7 @@ elif [[ -n ${RESGRAD_DATA:-} ]]; then
   fi
   flags+=(--data-path "$RESGRAD_DATA")
 else
-  if [[ ! -d $root/$cached && $download == false && -t 0 ]]; then
+  if [[ ! -d $root/$cached && $download == false && -t 0 ]] && ! given --dataset; then
     read -r -p "quickstart: CIFAR-10 is not here. Download it now (170 MB)? [y/N] " answer
     [[ $answer == [yY]* ]] && download=true
   fi
@@ -75,18 +79,21 @@ else
   fi
   if [[ -d $root/$cached ]]; then
     flags+=(--data-path "$root/$cached")
+  elif given --dataset; then
+    echo "quickstart: --dataset: CIFAR-10 is not here; --download gets it (170 MB)" >&2
+    exit 1
   else
-    on_real_data=false
+    dataset=synthetic
     flags+=(--dataset synthetic)
     echo "quickstart: training on the synthetic data set; CIFAR-10 (170 MB) comes with --download"
   fi
 fi
 if ! given --config; then
-  if [[ $on_real_data == true ]]; then
+  if [[ $dataset == synthetic ]]; then
+    flags+=(--config "$root/$synthetic_recipe")
+  else
     flags+=(--config "$root/$cifar_recipe")
     add_default --epochs "$cifar_epochs"
-  else
-    flags+=(--config "$root/$synthetic_recipe")
   fi
 fi
 add_default --print-freq 50
@@ -124,19 +131,18 @@ accuracy=$(awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) if ($i == "test_top1") c
                     END { print last }' "$output_dir/metrics.csv")
 echo
 echo "quickstart: test accuracy: $accuracy %"
-if [[ $on_real_data == true ]]; then
+if [[ $dataset == cifar10 ]] && ! given --config; then
   echo "quickstart: that is after $cifar_epochs epochs, unless you said otherwise; the whole recipe takes"
-  echo "  14 epochs and reaches 93.7 % (docs/results.md):"
-  echo "  build/resgrad train --config $cifar_recipe --data-path DATA"
+  echo "  14 epochs and reaches 93.5 % (docs/results.md):"
+  echo "  build/resgrad train --config $cifar_recipe ${data[*]}"
 fi
 echo "quickstart: curves: $output_dir/curves.png"
 echo "quickstart: ten test images with their predictions: $output_dir/predictions.png"
 echo "quickstart: next, in $root:"
-dataset=""
-if [[ $on_real_data == false ]]; then
-  dataset=" --dataset synthetic"
+if [[ $dataset == synthetic ]]; then
+  data=(--dataset synthetic)
   echo "  bash scripts/quickstart.sh --download"
 fi
 echo "  build/resgrad train --help"
 echo "  build/resgrad summary --model resnet20"
-echo "  build/resgrad compare --model resnet20 --variants post,pre --seeds 3 --epochs 3$dataset"
+echo "  build/resgrad compare --model resnet20 --variants post,pre --seeds 3 --epochs 3 ${data[*]}"

@@ -170,7 +170,7 @@ def time_part(folder):
         return ""
     times = {}
     for event in read_json(path).get("traceEvents", []):
-        if "dur" in event:
+        if "dur" in event and event["cat"] != "step":  # a step encloses its pieces
             times[event["name"]] = times.get(event["name"], 0) + event["dur"] / 1000
     total = sum(times.values())
     rows = [[name, f"{ms:.1f}", f"{100 * ms / total:.1f}"]

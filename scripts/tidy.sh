@@ -23,19 +23,31 @@ one_of() {
   fi
 }
 
+# sources: reads files, writes the sources to look at.
+sources() {
+  local file
+  while read -r file; do
+    case "$file" in *.h) one_of "$file" ;; *) echo "$file" ;; esac
+  done | sort -u
+}
+
+named=false
 case "${1:-}" in
   -h | --help)
     sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit 0
     ;;
   --changed)
-    mapfile -t files < <(git diff --name-only --diff-filter=d HEAD~1 -- '*.cpp' '*.h' |
-      while read -r file; do
-        case "$file" in *.h) one_of "$file" ;; *) echo "$file" ;; esac
-      done | sort -u)
+    mapfile -t files < <({
+      git diff --name-only --diff-filter=d HEAD~1 -- '*.cpp' '*.h'
+      git ls-files --others --exclude-standard -- '*.cpp' '*.h'
+    } | sources)
     ;;
   "") mapfile -t files < <(git ls-files '*.cpp') ;;
-  *) files=("$@") ;;
+  *)
+    named=true
+    mapfile -t files < <(printf '%s\n' "$@" | sources)
+    ;;
 esac
 
 command -v clang-tidy >/dev/null || {
@@ -64,7 +76,12 @@ touch "$left"
 export left deadline
 export -f look_at
 for file in "${files[@]}"; do
-  if known "$file"; then echo "$file"; fi
+  if known "$file"; then
+    echo "$file"
+  elif [[ $named == true ]]; then
+    echo "tidy: $file: expected a source of the build" >&2
+    exit 1
+  fi
 done >"$scratch/files"
 # shellcheck disable=SC2016 # the shell that xargs starts expands it
 xargs -r -d '\n' -n 1 -P "$(nproc)" bash -c 'look_at "$1"' _ <"$scratch/files" || {

@@ -1,4 +1,4 @@
-// Batch norm and ReLU on vectors that are loaded: see conv2d_input.h. What is computed must be the
+// Batch norm and ReLU on vectors that are loaded: see conv2d/input.h. What is computed must be the
 // same bits wherever it is computed, since backward decides by it again what the ReLU let through.
 #pragma once
 

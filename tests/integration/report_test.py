@@ -107,6 +107,11 @@ class Report(unittest.TestCase):
         self.assertEqual(text.count("<figure>"), min(20, wrong))
         for part in ("Confusion", "Most wrong images", "Where the time went", "conv2d", "batch_size"):
             self.assertIn(part, text)
+        work = text.split("Where the time went")[1].split("</table>")[0]
+        shares = [float(share) for share in re.findall(r"<td>([0-9.]+)</td></tr>", work)]
+        self.assertGreater(len(shares), 5)
+        self.assertAlmostEqual(sum(shares), 100, delta=2)
+        self.assertNotIn("<td>step", work)
 
     def test_runs(self):
         text = self.page(self.root / "a", self.root / "b", "--no-evaluation")

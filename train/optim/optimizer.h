@@ -1,6 +1,6 @@
 // Optimizer: what all optimisers share. They hold parameters by name in groups, and for each the
-// tensors of their state, which checkpoints keep; train/sgd.h and train/adamw.h say how a parameter
-// changes. The learning rate is set from outside; see train/schedule.h.
+// tensors of their state, which checkpoints keep; train/optim/sgd.h and train/optim/adamw.h say how
+// a parameter changes. The learning rate is set from outside; see train/optim/schedule.h.
 #pragma once
 
 #include <optional>
