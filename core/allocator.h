@@ -16,10 +16,10 @@ struct AllocatorStats {
 };
 
 /// Returns at least `bytes` of uninitialised memory, aligned to 64 bytes; nullptr for 0. Sizes are
-/// rounded up to classes of at most 12.5 % waste, so that a block fits the next request of about
-/// its size; from 1 MiB on to whole pages, and free ranges are cut and joined (see
-/// core/large_blocks.h). When the system has no more, all cached memory is given back to it and it
-/// is asked again. Thread-safe.
+/// rounded up to multiples of 64 bytes and then to classes of at most 12.5 % waste, so that a block
+/// fits the next request of about its size; from 1 MiB on to whole pages, and free ranges are cut
+/// and joined (see core/large_blocks.h). When the system has no more, all cached memory is given
+/// back to it and it is asked again. Thread-safe.
 /// Throws  std::bad_alloc.
 void* allocate(std::size_t bytes);
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
 
 #include "core/check.h"
 
@@ -44,6 +45,17 @@ constexpr DType dtype_of<double>() {
 template <>
 constexpr DType dtype_of<std::int64_t>() {
   return DType::int64;
+}
+
+/// `value` as a To, as static_cast has it.
+/// Throws  ValueError where int64 cannot hold it: NaN, infinity, 2^63.
+template <class To, class From>
+To converted_value(From value) {
+  if constexpr (std::is_integral_v<To> && std::is_floating_point_v<From>) {
+    require<ValueError>(value >= From{-0x1p63} && value < From{0x1p63},
+                        "conversion: expected a number that int64 can hold, got {}", value);
+  }
+  return static_cast<To>(value);
 }
 
 /// Calls `f.operator()<T>()`, f mostly being a `[&]<class T>() { ... }`, with T the C++ type of a

@@ -25,23 +25,33 @@ Random::Random(std::uint64_t seed, Purpose purpose, std::uint32_t epoch, std::ui
                static_cast<std::uint32_t>(sample >> 32)} {}
 
 void Random::seek(std::uint32_t block) {
+  require<ValueError>(block <= kLastBlock, "Random: expected a block of at most {}, got {}",
+                      kLastBlock, block);
   counter_[0] = (counter_[0] & ~kLastBlock) | block;
   used_ = 4;
   has_spare_ = false;
 }
 
-Random::Blocks Random::pass(std::int64_t blocks) {
-  const std::uint32_t block = counter_[0] & kLastBlock, left = kLastBlock - block;
+// More would go on in the sequence of another purpose.
+void Random::require_left(std::int64_t blocks) const {
+  const std::uint32_t left = kLastBlock - (counter_[0] & kLastBlock);
   require<ValueError>(
       0 <= blocks && blocks <= left,
       "Random: expected at most {} blocks, as many as the sequence has left, got {}", left, blocks);
+}
+
+Random::Blocks Random::pass(std::int64_t blocks) {
+  require_left(blocks);
   const Blocks passed{{counter_[0], counter_[1], counter_[2], counter_[3]}, {key_[0], key_[1]}};
-  seek(block + static_cast<std::uint32_t>(blocks));
+  counter_[0] += static_cast<std::uint32_t>(blocks);
+  used_ = 4;
+  has_spare_ = false;
   return passed;
 }
 
 std::uint32_t Random::next_u32() {
   if (used_ == 4) {
+    require_left(1);
     block_ = philox4x32(counter_, key_);
     ++counter_[0];
     used_ = 0;

@@ -28,6 +28,7 @@ class Random {
 
   /// Goes to block number `block` of the sequence, which has the words 4 * block and on: two values
   /// of uniform() or of normal(). So that parts of a sequence are drawn by several threads.
+  /// Throws  ValueError for a block above 2^28 - 1, which no sequence has.
   void seek(std::uint32_t block);
 
   /// Where blocks of the sequence come from: the counter of the first one, and the key.
@@ -40,6 +41,7 @@ class Random {
   /// Throws  ValueError when the sequence has fewer left.
   Blocks pass(std::int64_t blocks);
 
+  /// Throws  ValueError, as what follows, behind the 2^28 - 1 blocks of a sequence.
   std::uint32_t next_u32();
   /// Uniform in [0, 1): a multiple of 2^-53, from two words.
   double uniform();
@@ -55,6 +57,7 @@ class Random {
 
  private:
   double log_gamma_variate(double shape);
+  void require_left(std::int64_t blocks) const;
 
   std::array<std::uint32_t, 2> key_;
   std::array<std::uint32_t, 4> counter_;

@@ -193,8 +193,11 @@ void Tensor::bump_version() {
 }
 
 void Tensor::fill_(double value) {
-  bump_version();
-  visit_dtype(dtype(), [&]<class T>() { std::fill_n(data<T>(), numel(), static_cast<T>(value)); });
+  visit_dtype(dtype(), [&]<class T>() {
+    const T converted = converted_value<T>(value);
+    bump_version();
+    std::fill_n(data<T>(), numel(), converted);
+  });
 }
 
 void Tensor::copy_(const Tensor& source) {

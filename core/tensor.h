@@ -101,8 +101,8 @@ class Tensor {
   template <class T>
   std::vector<T> to_vector() const;
 
-  // ---- changes in place (never recorded; an error on a leaf that requires a gradient while
-  //      gradients are recorded) --------------------------------------------------------------
+  // ---- changes in place (never recorded; an error on what requires a gradient while gradients
+  //      are recorded) --------------------------------------------------------------
   void fill_(double value);
   void zero_() { fill_(0); }
   /// Copies the values of `source` (same shape and dtype, any memory format).

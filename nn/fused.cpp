@@ -1,5 +1,7 @@
 #include "nn/fused.h"
 
+#include <optional>
+
 #include "core/ops/arithmetic.h"
 #include "core/ops/fused/batch_norm_relu.h"
 #include "core/ops/fused/batch_norm_relu_conv2d.h"
@@ -8,14 +10,24 @@
 #include "nn/conv2d.h"
 #include "nn/inference.h"
 #include "nn/layers.h"
+#include "nn/sequential.h"
 
 namespace resgrad {
 namespace {
 
-// Module number i as an M; null if it is something else or there are not so many.
+// Module number i as an M; null if it is something else, has a caller of its own or there are not
+// so many.
 template <class M>
 M* get_as(ModuleSpan modules, std::size_t i) {
-  return i < modules.size() ? dynamic_cast<M*>(modules[i].second.get()) : nullptr;
+  if (i >= modules.size() || modules[i].second->calls_through()) return nullptr;
+  return dynamic_cast<M*>(modules[i].second.get());
+}
+
+// The modules whose calls in turn are a call of `path`, if there are such.
+std::optional<ModuleSpan> in_turn(const Module& path) {
+  const bool nothing_else =
+      dynamic_cast<const Sequential*>(&path) != nullptr && !path.calls_through();
+  return nothing_else ? std::optional<ModuleSpan>(path.children()) : std::nullopt;
 }
 
 Tensor norm_relu(BatchNorm2d& norm, const Tensor& x) {
@@ -108,24 +120,26 @@ Tensor apply_in_turn(ModuleSpan modules, const Tensor& x) {
 }
 
 Tensor add(Module& path, Module& shortcut, const Tensor& x) {
-  if (PreparedLayers* const layers = prepared_for(x)) {
-    return infer_in_turn(*layers, path.children(), x, {.residual = shortcut(x)});
+  const std::optional<ModuleSpan> modules = in_turn(path);
+  if (PreparedLayers* const layers = prepared_for(x); layers != nullptr && modules) {
+    return infer_in_turn(*layers, *modules, x, {.residual = shortcut(x)});
   }
   const Tensor residual = path(x);  // first, as summaries list it
   return residual + shortcut(x);
 }
 
 Tensor add_relu(Module& path, Module& shortcut, const Tensor& x) {
-  const ModuleSpan modules = path.children();
-  if (PreparedLayers* const layers = prepared_for(x)) {
-    return infer_in_turn(*layers, modules, x, {.residual = shortcut(x), .relu = true});
+  const std::optional<ModuleSpan> modules = in_turn(path);
+  if (PreparedLayers* const layers = prepared_for(x); layers != nullptr && modules) {
+    return infer_in_turn(*layers, *modules, x, {.residual = shortcut(x), .relu = true});
   }
-  auto* const norm = modules.empty() ? nullptr : get_as<BatchNorm2d>(modules, modules.size() - 1);
+  auto* const norm =
+      modules && !modules->empty() ? get_as<BatchNorm2d>(*modules, modules->size() - 1) : nullptr;
   if (norm == nullptr || CallObserver::active()) {
     const Tensor residual = path(x);  // first, as summaries list it
     return relu(residual + shortcut(x));
   }
-  const Tensor before_norm = apply_in_turn(modules.first(modules.size() - 1), x);
+  const Tensor before_norm = apply_in_turn(modules->first(modules->size() - 1), x);
   return norm_add_relu(*norm, before_norm, shortcut(x));
 }
 

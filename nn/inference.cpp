@@ -41,16 +41,16 @@ PreparedConv2d& PreparedLayers::get(const Conv2d& conv, BatchNorm2d* norm) {
       return Tensor();
     });
   }
-  Layer& layer = layers_[{&conv, norm}];
-  if (layer.conv != nullptr && same(layer.made_of, versions)) return *layer.conv;
-  layer = Layer();
-  layer.made_of = std::move(versions);
+  const auto found = layers_.find({&conv, norm});
+  if (found != layers_.end() && same(found->second.made_of, versions)) return *found->second.conv;
+  Layer layer{.made_of = std::move(versions)};
   if (norm != nullptr) {
     weights = fold_batch_norm(weights, norm->factors());
     layer.folded_bytes = weights.weight.byte_size() + weights.bias.byte_size();
   }
   layer.conv = std::make_unique<PreparedConv2d>(weights, conv.options());
-  return *layer.conv;
+  // last: an error leaves what was there
+  return *layers_.insert_or_assign({&conv, norm}, std::move(layer)).first->second.conv;
 }
 
 std::size_t PreparedLayers::bytes() const {

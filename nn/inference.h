@@ -30,7 +30,7 @@ class PreparedLayers {
   struct Layer {
     std::vector<std::pair<Tensor, std::uint64_t>> made_of;  // and the versions that they had
     std::size_t folded_bytes = 0;
-    std::unique_ptr<PreparedConv2d> conv;
+    std::unique_ptr<PreparedConv2d> conv = nullptr;
   };
   std::map<std::pair<const Module*, const Module*>, Layer> layers_;
 };
@@ -46,7 +46,8 @@ class PreparedLayers {
 /// Weights and statistics that change (by an optimiser, load_state_dict() or anything that counts
 /// versions) are taken up at the next call.
 /// Memory  bytes(): for each convolution a folded copy and one form for each engine that the sizes
-///         of the inputs lead to; that of `winograd` is 4 times the weights, that of `direct` once.
+///         of the inputs lead to; that of `winograd` is 4 times the weights, with stride 2 11
+///         times, that of `direct` once.
 class InferenceNet {
  public:
   /// `net` must outlive it and keep its layers.

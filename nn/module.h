@@ -93,6 +93,7 @@ class Module : public std::enable_shared_from_this<Module> {
                             const Tensor& x);
   /// Lets calls of this module go through `caller`; null: straight to forward().
   void call_through(Caller caller) { caller_ = caller; }
+  bool calls_through() const { return caller_ != nullptr; }
 
   /// Adds to `graph` (core/onnx_graph.h) the operators that compute this module in evaluation mode
   /// from the value `x`, under names below `path`, and returns the name of the value that comes

@@ -13,12 +13,26 @@
 namespace resgrad {
 namespace {
 
+void append_modes(const Module& module, std::vector<bool>& modes) {
+  modes.push_back(module.is_training());
+  for (const auto& [name, child] : module.children()) append_modes(*child, modes);
+}
+
+// Whether the module and each below it is in train mode.
+std::vector<bool> modes_of(const Module& module) {
+  std::vector<bool> modes;
+  append_modes(module, modes);
+  return modes;
+}
+
 // The values of the buffers that calls in train mode change, such as running statistics and places
 // in random numbers. Evaluation changes none.
 class BufferValues {
  public:
+  BufferValues() = default;
   explicit BufferValues(const Module& module) {
-    if (!module.is_training()) return;
+    const std::vector<bool> modes = modes_of(module);
+    if (std::ranges::find(modes, true) == modes.end()) return;
     for (const NamedTensor& buffer : module.named_buffers()) {
       values_.emplace_back(buffer.tensor, buffer.tensor.clone());
     }
@@ -63,10 +77,6 @@ std::array<std::uint64_t, 2> checksum(const Tensor& t) {
   return {sum, sum_of_sums};
 }
 
-constexpr const char* mode(bool training) {
-  return training ? "train" : "evaluation";
-}
-
 struct RecomputeNode final : Node {
   using Forward = std::function<Tensor(const Tensor&)>;
 
@@ -76,12 +86,13 @@ struct RecomputeNode final : Node {
         owner_(module.weak_from_this().lock()),
         forward_(std::move(forward)),
         x_(x),
-        training_(module.is_training()),
+        modes_(modes_of(module)),
         buffers_(std::move(buffers)),
         observed_(CallObserver::active()),
         checksum_(checksum(y)) {
     // evaluation uses the running statistics as well
-    for (const NamedTensor& t : training_ ? module.named_parameters() : module.state_dict()) {
+    const bool only_training = std::ranges::find(modes_, false) == modes_.end();
+    for (const NamedTensor& t : only_training ? module.named_parameters() : module.state_dict()) {
       used_.emplace_back(t.tensor);
     }
   }
@@ -91,12 +102,14 @@ struct RecomputeNode final : Node {
     x_.reset();
     used_.clear();
     owner_.reset();
+    buffers_ = {};
   }
 
   std::vector<Tensor> backward(const Tensor& dy) override {
-    require<StateError>(module_.is_training() == training_,
-                        "backward of recompute: {}: expected {} mode as in forward, got {} mode",
-                        module_.class_name(), mode(training_), mode(module_.is_training()));
+    require<StateError>(modes_of(module_) == modes_,
+                        "backward of recompute: {}: expected the modes of forward (train or "
+                        "evaluation), got a module in the other",
+                        module_.class_name());
     for (const SavedTensor& tensor : used_) tensor.get(*this);  // throws if one was changed
     Tensor x = x_.get(*this).detach();
     if (needs_grad(0)) x.set_requires_grad();
@@ -126,7 +139,7 @@ struct RecomputeNode final : Node {
   Forward forward_;
   SavedTensor x_;
   std::vector<SavedTensor> used_;  // the module's own tensors, for their versions
-  bool training_;
+  std::vector<bool> modes_;
   BufferValues buffers_;  // as they were before forward
   bool observed_;
   std::array<std::uint64_t, 2> checksum_;  // of the output
@@ -144,9 +157,9 @@ Tensor recompute(Module& module, std::function<Tensor(const Tensor&)> forward, c
   Tensor y;
   {
     const NoGradGuard no_grad;
-    y = forward(x).detach();  // forward may return x itself
+    const UnobservedGuard unobserved;  // the second run reports its operations one by one
+    y = forward(x).detach();           // forward may return x itself
   }
-  // the second run reports its operations one by one
   if (WorkObserver::active()) report({.name = "recompute", .phase = "forward"});
   return record<RecomputeNode>(y, inputs, module, std::move(forward), x, y, std::move(buffers));
 }

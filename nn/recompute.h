@@ -9,16 +9,17 @@ namespace resgrad {
 
 /// y = forward(x), where `forward` is the work of `module`. Nothing that it computes is kept; its
 /// backward runs it once more, with recording, and then backward through what was recorded. The
-/// price is one more forward pass. Results and gradients are the same bits: in train mode the
-/// second run starts from the buffers of the first, which hold the places in random numbers, and
-/// they are put back after it.
-/// Throws  StateError in backward when a parameter (in evaluation mode: or buffer) was changed in
-///         place since, the module put into the other mode, or the second run gives another output,
-///         since a module keeps a state outside its buffers. A module that no shared_ptr owns must
-///         outlive the graph.
+/// price is one more forward pass. Results and gradients are the same bits: the second
+/// run starts from the buffers of the first, which hold the places in random numbers, and what is
+/// in train mode changes; they are put back after it. A hook on a parameter that is also used
+/// elsewhere is called for the part of this module by itself.
+/// Throws  StateError in backward when a parameter (where something is in evaluation mode: or a
+///         buffer) was changed in place since, a module put into the other mode, or the second run
+///         gives another output, since a module keeps a state outside its buffers. A module that no
+///         shared_ptr owns must outlive the graph.
 /// Source  Chen et al. 2016, arXiv:1604.06174.
 /// Grad    of x and of the parameters of `module`, which must be all that `forward` uses.  Saves x
-///         and, in train mode, copies of the buffers.
+///         and, where something is in train mode, copies of the buffers.
 /// Differs  the caller chooses what is recomputed.
 Tensor recompute(Module& module, std::function<Tensor(const Tensor&)> forward, const Tensor& x);
 

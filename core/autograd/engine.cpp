@@ -16,13 +16,18 @@ struct Pending {
   Tensor grad;              // the sum of those that came
 };
 
-// Counts the edges that lead to each node below `root`.
+// Counts the edges that lead to each node below `root`, all of which can run.
 std::unordered_map<Node*, Pending> count_edges(Node* root) {
   std::unordered_map<Node*, Pending> pending{{root, {}}};
   std::vector<Node*> stack{root};
   while (!stack.empty()) {
     Node* node = stack.back();
     stack.pop_back();
+    // before the first one runs: an error changes nothing
+    require<StateError>(!node->released,
+                        "backward of {}: its saved tensors were freed by an earlier backward(); "
+                        "pass {{.retain_graph = true}} there to call it twice",
+                        node->name());
     for (const Edge& edge : node->inputs) {
       if (edge.node == nullptr) continue;
       const auto [entry, is_new] = pending.try_emplace(edge.node.get());
@@ -104,10 +109,6 @@ void run_backward(const Tensor& root, const Tensor& dy, BackwardOptions options)
     std::vector<Tensor> input_grads;
     if (grad.defined()) {  // undefined: no path from here to the root carries a gradient
       run_hooks(*node, grad);
-      require<StateError>(!node->released,
-                          "backward of {}: its saved tensors were freed by an earlier backward(); "
-                          "pass {{.retain_graph = true}} there to call it twice",
-                          node->name());
       input_grads = node->backward(grad);
       if (WorkObserver::active()) report_backward(*node, grad, input_grads);
       grad = Tensor();

@@ -9,6 +9,8 @@ thread_local WorkObserver* observer = nullptr;
 
 WorkObserver::WorkObserver() : before_(observer), current_(observer, this) {}
 
+UnobservedGuard::UnobservedGuard() : none_(observer, nullptr) {}
+
 bool WorkObserver::active() {
   return observer != nullptr;
 }

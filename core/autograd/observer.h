@@ -20,8 +20,8 @@ struct Work {
 };
 
 /// Sees the work of forward, where it is recorded for backward, and of backward() in this thread
-/// while it is alive; of several, the latest sees it first. Work that reports nothing (operations
-/// that are not recorded, the optimiser) passes by.
+/// while it is alive; of several, the latest sees it first. Work that reports nothing (most
+/// operations that are not recorded, the optimiser) passes by.
 class WorkObserver {
  public:
   WorkObserver();
@@ -38,6 +38,15 @@ class WorkObserver {
 
   WorkObserver* before_;
   ScopedValue<WorkObserver*> current_;
+};
+
+/// While it lives, no observer of this thread is told of anything.
+class UnobservedGuard {
+ public:
+  UnobservedGuard();
+
+ private:
+  ScopedValue<WorkObserver*> none_;
 };
 
 /// Tells the observers of this thread.

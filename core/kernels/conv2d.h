@@ -92,7 +92,7 @@ const Conv2dEngine<T>& choose_conv2d(const Conv2dDims& d, Conv2dPass pass);
 std::vector<std::string_view> conv2d_engine_names();
 
 /// Prefers the engine of this name; "auto" is the first that supports a pass. Returns false,
-/// changing nothing, for an unknown name.
+/// changing nothing, for an unknown name. Must not be called while kernels run.
 bool set_conv2d_engine(std::string_view name);
 
 /// What was set last: "auto" at first.

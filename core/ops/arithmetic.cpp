@@ -124,14 +124,17 @@ struct SubNode final : BinaryNode {
   }
 };
 
-struct MulNode final : Node {
-  MulNode(const Tensor& a, const Tensor& b) : a_(a), b_(b) {}
+// Keeps of each operand what the gradient of the other takes.
+struct MulNode final : BinaryNode {
+  MulNode(const Tensor& a, const Tensor& b) : BinaryNode(a, b) {
+    if (b.requires_grad()) a_ = a;
+    if (a.requires_grad()) b_ = b;
+  }
   const char* name() const override { return "mul"; }
   std::vector<SavedTensor*> saved() override { return {&a_, &b_}; }
   std::vector<Tensor> backward(const Tensor& dy) override {
-    const Tensor a = a_.get(*this), b = b_.get(*this);
-    return {needs_grad(0) ? sum_to_shape(raw_mul(dy, b), a.shape()) : Tensor(),
-            needs_grad(1) ? sum_to_shape(raw_mul(dy, a), b.shape()) : Tensor()};
+    return {needs_grad(0) ? sum_to_shape(raw_mul(dy, b_.get(*this)), a_shape) : Tensor(),
+            needs_grad(1) ? sum_to_shape(raw_mul(dy, a_.get(*this)), b_shape) : Tensor()};
   }
   SavedTensor a_, b_;
 };

@@ -5,7 +5,7 @@
 //         the dtype of the other operand.
 // Grad    for all operands, summed over the axes that were broadcast.
 // Throws  ShapeError when the shapes do not broadcast, ValueError when the dtypes differ or are
-//         int64.
+//         int64; pow(x, 1) takes them.
 #pragma once
 
 #include "core/tensor.h"
@@ -14,7 +14,7 @@ namespace resgrad {
 
 Tensor add(const Tensor& a, const Tensor& b);  ///< a + b. Saves nothing.
 Tensor sub(const Tensor& a, const Tensor& b);  ///< a - b. Saves nothing.
-Tensor mul(const Tensor& a, const Tensor& b);  ///< a * b. Saves a and b.
+Tensor mul(const Tensor& a, const Tensor& b);  ///< a * b. Saves of each what the other needs.
 Tensor div(const Tensor& a, const Tensor& b);  ///< a / b. Saves a and b.
 /// a ^ b. d/da = b a^(b-1), d/db = a^b log(a), taken as 0 where a = 0 and b >= 0, as PyTorch does.
 /// Saves a and b.

@@ -132,11 +132,11 @@ Tensor batch_norm_apply(const Tensor& x, const BatchNormFactors& factors, const 
 }
 
 // With m = N * H * W and xhat = (x - mean) * inv_std:
-// where with a BatchNormSync m and the sums of dx are those of the whole batch,
 //   training: dx = weight * inv_std * (dy - sum(dy) / m - xhat * sum(dy * xhat) / m)
 //   evaluation: dx = weight * inv_std * dy
 // both of which are a * dy + b * (x - mean) + k with factors per channel. With a ReLU behind, dy
-// stands for the gradient that it lets through.
+// stands for the gradient that it lets through. With a BatchNormSync, m and the sums are those of
+// the whole batch.
 BatchNormGradients batch_norm_gradients(const BatchNormBackward& b) {
   const Tensor &x = b.x, &dy = b.dy;
   const std::int64_t channels = x.dim(1), rows = rows_of(x);

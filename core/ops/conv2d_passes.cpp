@@ -78,6 +78,7 @@ void check_conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
   require<ShapeError>(c_out % o.groups == 0 && c_out >= 1,
                       "conv2d: weight: expected output channels divisible by groups={}, got {}",
                       o.groups, weight.shape());
+  require_size("conv2d", "kernel", {weight.dim(2), weight.dim(3)}, 1);
   const auto extent = [](std::int64_t k, std::int64_t dilation) { return dilation * (k - 1) + 1; };
   require<ShapeError>(
       x.dim(2) + 2 * o.padding.h >= extent(weight.dim(2), o.dilation.h) &&

@@ -1,5 +1,8 @@
 #include "core/ops/matmul.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "core/autograd/node.h"
 #include "core/kernels/gemm.h"
 #include "core/ops/arithmetic.h"
@@ -10,11 +13,16 @@ namespace {
 
 using kernels::Transpose;
 
+constexpr std::int64_t kMostColumns = std::numeric_limits<std::int32_t>::max();  // that BLAS takes
+
 // op(a) op(b) of rank-2 tensors.
 Tensor product(const Tensor& a, Transpose ta, const Tensor& b, Transpose tb) {
   const std::int64_t m = a.dim(ta == Transpose::yes ? 1 : 0);
   const std::int64_t k = a.dim(ta == Transpose::yes ? 0 : 1);
   const std::int64_t n = b.dim(tb == Transpose::yes ? 0 : 1);
+  require<ShapeError>(std::max({k, n, a.dim(1), b.dim(1)}) <= kMostColumns,
+                      "matmul: expected sizes of at most {}, got {} and {}", kMostColumns,
+                      a.shape(), b.shape());
   Tensor y = Tensor::empty({m, n}, a.dtype());
   if (k == 0) y.zero_();
   visit_floating(a.dtype(), "matmul", [&]<class T>() {

@@ -1,5 +1,7 @@
 #include "core/ops/pool.h"
 
+#include <limits>
+
 #include "core/autograd/node.h"
 #include "core/kernels/pool.h"
 #include "core/ops/require.h"
@@ -26,6 +28,11 @@ Pool2dDims dims_of(std::string_view op, const Tensor& x, const Pool2dOptions& o)
       x.dim(2) + 2 * o.padding.h >= o.kernel.h && x.dim(3) + 2 * o.padding.w >= o.kernel.w,
       "{}: x: expected height and width of at least the kernel ({}, {}), got {}", op, o.kernel.h,
       o.kernel.w, x.shape());
+  // the place of a maximum in its window is kept in 32 bits
+  constexpr std::int64_t kMostPlaces = std::numeric_limits<std::int32_t>::max();
+  require<ValueError>(o.kernel.h <= kMostPlaces / o.kernel.w,
+                      "{}: kernel: expected a window of at most {} places, got ({}, {})", op,
+                      kMostPlaces, o.kernel.h, o.kernel.w);
   return {.n = x.dim(0),
           .c = x.dim(1),
           .h_in = x.dim(2),

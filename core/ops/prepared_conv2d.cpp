@@ -23,6 +23,7 @@ void finish(Tensor& y, const kernels::Conv2dEpilogue& e) {
 
 Conv2dWeights fold_batch_norm(const Conv2dWeights& w, const BatchNormFactors& factors) {
   const std::int64_t outputs = w.weight.dim(0);
+  require_shape("batch_norm", "weight", factors.scale, {outputs});
   const std::int64_t size = outputs == 0 ? 0 : w.weight.numel() / outputs;
   Conv2dWeights folded{w.weight.clone(), Tensor::empty({outputs})};
   for (std::int64_t k = 0; k < outputs; ++k) {
@@ -45,6 +46,9 @@ PreparedConv2d::PreparedConv2d(const Conv2dWeights& weights, const Conv2dOptions
 
 Tensor PreparedConv2d::operator()(const Conv2dOperand& operand, const Tensor& residual, bool relu) {
   check_conv2d(operand.x, weights_.weight, weights_.bias, options_);
+  if (operand.norm.scale.defined()) {
+    require_shape("batch_norm", "weight", operand.norm.scale, {operand.x.dim(1)});
+  }
   const kernels::Conv2dDims d = conv2d_dims(operand.x, weights_.weight, options_);
   const Conv2dOperand x{operand.x.detach(kChannelsLast), operand.norm};
   Tensor y = Tensor::empty({d.n, d.c_out, d.h_out(), d.w_out()}, DType::float32, kChannelsLast);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "core/autograd/grad_mode.h"
 #include "core/autograd/node.h"
 #include "core/ops/adapt.h"
 #include "core/ops/arithmetic.h"
@@ -58,7 +57,6 @@ struct SumNode final : Node {
         scale_(scale) {}
   const char* name() const override { return op_; }
   std::vector<Tensor> backward(const Tensor& dy) override {
-    const NoGradGuard no_grad;
     const Tensor scaled = (scale_ == 1 ? dy : dy * scale_).view(kept_dims_);
     Tensor dx = Tensor::empty(x_shape_, dy.dtype(), x_format_);
     Places repeated{0, scaled.strides()};

@@ -124,7 +124,7 @@ Tensor converted(const Tensor& x, DType dtype) {
     visit_dtype(dtype, [&]<class To>() {
       const From* in = x.data<From>();
       std::transform(in, in + x.numel(), y.data<To>(),
-                     [](From value) { return static_cast<To>(value); });
+                     [](From value) { return converted_value<To>(value); });
     });
   });
   return y;
@@ -198,9 +198,10 @@ Tensor slice(const Tensor& x, std::int64_t axis, std::int64_t begin, std::int64_
                       size, axis, x.shape(), begin, end);
   require<ValueError>(step >= 1, "slice: step: expected at least 1, got {}", step);
   Box box(x.shape());
-  box.ranges[i] = {from, to, step};
+  const std::int64_t used = std::min(step, to - from);  // a longer one takes the first alone, too
+  box.ranges[i] = {from, to, used};
   Shape shape = x.shape();
-  shape[i] = (to - from - 1) / step + 1;
+  shape[i] = (to - from - 1) / used + 1;
   Tensor y = Tensor::empty(shape, x.dtype(), x.memory_format());
   extract(y, x, box);
   return record<SliceNode>(y, {{"x", x}}, x, box);

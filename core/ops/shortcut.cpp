@@ -13,7 +13,6 @@ constexpr MemoryFormat kChannelsLast = MemoryFormat::channels_last;
 struct PadShortcutNode final : Node {
   explicit PadShortcutNode(const PadShortcutDims& d) : dims_(d) {}
   const char* name() const override { return "pad_shortcut"; }
-  void release() override {}
   std::vector<Tensor> backward(const Tensor& dy_any) override {
     const PadShortcutDims& d = dims_;
     const Tensor dy = dy_any.detach(kChannelsLast);

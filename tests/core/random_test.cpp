@@ -187,3 +187,13 @@ TEST_CASE("blocks that were passed are those that would have come") {
                        "Random: expected at most 1 blocks, as many as the sequence has left, got 2",
                        ValueError);
 }
+
+TEST_CASE("a sequence does not go on in that of another purpose") {
+  Random random(1, Purpose::init);
+  CHECK_THROWS_AS(random.seek(1u << 28), ValueError);
+  random.seek((1u << 28) - 1);
+  CHECK_THROWS_AS(random.next_u32(), ValueError);
+  random.seek((1u << 28) - 2);
+  for (int i = 0; i < 4; ++i) CHECK_NOTHROW(random.next_u32());
+  CHECK_THROWS_AS(random.normal(), ValueError);
+}

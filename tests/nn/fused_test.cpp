@@ -6,8 +6,11 @@
 
 #include "core/autograd/grad_mode.h"
 #include "core/autograd/node.h"
+#include "core/ops/arithmetic.h"
+#include "core/ops/relu.h"
 #include "nn/batch_norm2d.h"
 #include "nn/conv2d.h"
+#include "nn/inference.h"
 #include "nn/layers.h"
 #include "nn/sequential.h"
 #include "tests/support/compare.h"
@@ -137,4 +140,43 @@ TEST_CASE("nothing joins with what stands elsewhere: the end of the list is the 
                        "batch_norm");
       },
       DType::float32, kSameBits);
+}
+
+TEST_CASE("a path that is no Sequential is called, whatever its children are") {
+  // norm(relu(conv(x))), though the norm is its last child
+  struct Path final : Module {
+    std::shared_ptr<Conv2d> conv = register_module("conv", std::make_shared<Conv2d>(3, 3, 1));
+    std::shared_ptr<BatchNorm2d> norm = register_module("norm", std::make_shared<BatchNorm2d>(3));
+    std::string class_name() const override { return "Path"; }
+    Tensor forward(const Tensor& x) override { return (*norm)(relu((*conv)(x))); }
+  };
+  const Tensor x = random_tensor({2, 3, 4, 5}, 1, DType::float32, MemoryFormat::channels_last);
+  Identity identity;
+  Path path;
+  CHECK(bit_equal(add_relu(path, identity, x), relu(path(x) + x)));
+  // what recomputes is called, too
+  Sequential calls{std::make_shared<Conv2d>(3, 3, 1), std::make_shared<BatchNorm2d>(3)};
+  static int called = 0;
+  calls.call_through(
+      [](Module&, std::function<Tensor(const Tensor&)> forward, const Tensor& input) {
+        ++called;
+        return forward(input);
+      });
+  add_relu(calls, identity, x);
+  CHECK(called == 1);
+  Conv2d conv(3, 3, 1);
+  struct Add final : Module {
+    explicit Add(Module& p) : p(p) {}
+    std::string class_name() const override { return "Add"; }
+    Tensor forward(const Tensor& input) override { return add(p, identity, input); }
+    Module& p;
+    Identity identity;
+  };
+  for (Module* inner : {static_cast<Module*>(&conv), static_cast<Module*>(&path)}) {
+    Add net(*inner);
+    InferenceNet inference = prepare_inference(net);
+    inner->eval();
+    const NoGradGuard no_grad;
+    CHECK(all_close(inference(x), (*inner)(x) + x, 1e-5));
+  }
 }

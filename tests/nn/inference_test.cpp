@@ -103,3 +103,28 @@ TEST_CASE("float64 and observed calls run as without preparation") {
   CHECK(bit_equal(inference(x), plain(*net.all, x)));
   CHECK(inference.bytes() == 0);
 }
+
+TEST_CASE("a norm that does not fit its convolution is an error, as without preparation") {
+  const auto norm = [](std::int64_t channels) { return std::make_shared<BatchNorm2d>(channels); };
+  for (const ModulePtr& misfit :
+       {ModulePtr(
+            std::make_shared<Sequential>(std::initializer_list<ModulePtr>{conv(true), norm(8)})),
+        ModulePtr(std::make_shared<Sequential>(
+            std::initializer_list<ModulePtr>{norm(8), std::make_shared<ReLU>(), conv(true)}))}) {
+    InferenceNet inference = prepare_inference(*misfit);
+    CHECK_THROWS_AS(inference(images()), ShapeError);
+    CHECK_THROWS_AS(plain(*misfit, images()), ShapeError);
+    CHECK(inference.bytes() == 0);
+  }
+}
+
+TEST_CASE("a layer that cannot be prepared leaves nothing behind") {
+  const ModulePtr layer = conv(true);
+  const auto net = std::make_shared<Sequential>(std::initializer_list<ModulePtr>{layer});
+  InferenceNet inference = prepare_inference(*net);
+  inference(images());
+  const std::size_t bytes = inference.bytes();
+  net->to(DType::float64);
+  CHECK_THROWS_AS(inference(images()), ValueError);
+  CHECK(inference.bytes() == bytes);
+}

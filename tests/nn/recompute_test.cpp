@@ -4,13 +4,15 @@
 
 #include "core/autograd/grad_mode.h"
 #include "core/autograd/gradcheck.h"
+#include "core/autograd/observer.h"
 #include "core/ops/arithmetic.h"
 #include "core/random.h"
 #include "nn/nn.h"
+#include "tests/support/compare.h"
 #include "tests/support/random_tensor.h"
 
 using namespace resgrad;
-using resgrad::testing::random_tensor;
+using namespace resgrad::testing;
 
 namespace {
 
@@ -206,8 +208,8 @@ TEST_CASE("what changed between forward and backward is an error") {
   const auto change_first = [](std::vector<NamedTensor> tensors) { tensors[0].tensor.fill_(1); };
   CHECK_NOTHROW(step([] {}));
   CHECK_THROWS_WITH_AS(step([&] { net->eval(); }),
-                       "backward of recompute: Sequential: expected train mode as in forward, got "
-                       "evaluation mode",
+                       "backward of recompute: Sequential: expected the modes of forward (train or "
+                       "evaluation), got a module in the other",
                        StateError);
   CHECK_THROWS_AS(step([&] { change_first(net->named_parameters()); }), StateError);
   net->eval();
@@ -224,4 +226,37 @@ TEST_CASE("the graph keeps a shared module alive") {
   net.reset();
   loss.backward();
   CHECK(x.grad().defined());
+}
+
+TEST_CASE("a layer in train mode below a module in evaluation mode changes its buffers once") {
+  std::vector<Tensor> states;
+  for (const bool again : {false, true}) {
+    const auto norm = std::make_shared<BatchNorm2d>(3);
+    const auto net = std::make_shared<Sequential>(
+        std::initializer_list<ModulePtr>{norm, std::make_shared<Dropout>(0.5, 7)});
+    set_recompute(*net, again);
+    net->eval();
+    for (const auto& [name, child] : net->children()) child->train();
+    Tensor x = random_tensor({4, 3, 5, 5}, 2, DType::float32).set_requires_grad();
+    (*net)(x).sum().backward();
+    states.push_back(x.grad());
+    for (const NamedTensor& buffer : net->named_buffers()) states.push_back(buffer.tensor);
+  }
+  REQUIRE(states.size() == 10);
+  for (std::size_t i = 0; i < 5; ++i) CHECK(bit_equal(states[i], states[i + 5]));
+}
+
+TEST_CASE("of the first run nothing is reported but that it was") {
+  struct Names final : WorkObserver {
+    void done(const Work& work) override { all.emplace_back(work.name); }
+    std::vector<std::string> all;
+  };
+  Conv2d conv(3, 3, 1);
+  set_recompute(conv, true);
+  Tensor x = random_tensor({1, 3, 2, 2}, 1, DType::float32).set_requires_grad();
+  Names names;
+  const Tensor y = conv(x);
+  CHECK(names.all == std::vector<std::string>{"recompute"});
+  y.sum().backward();
+  CHECK(std::ranges::count(names.all, "conv2d") == 3);
 }

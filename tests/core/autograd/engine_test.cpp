@@ -358,3 +358,12 @@ TEST_CASE("an exception in a hook leaves the process usable") {
   mul(x, x).backward();
   CHECK(x.grad().item() == 4);
 }
+
+TEST_CASE("a graph of which a part was freed is an error before anything is added up") {
+  const Tensor x = leaf(3), w = leaf(2);
+  const Tensor h = mul(x, x);
+  const Tensor a = mul(h, h), b = mul(h, w);
+  a.backward();
+  CHECK_THROWS_AS(b.backward(), StateError);
+  CHECK_FALSE(w.grad().defined());
+}

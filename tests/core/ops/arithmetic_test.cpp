@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "core/autograd/node.h"
 #include "tests/support/property.h"
 #include "tests/support/random_tensor.h"
 #include "tests/support/reference_kernels.h"
@@ -180,4 +181,13 @@ TEST_CASE("binary operations reject shapes and dtypes that do not fit") {
                        ValueError);
   CHECK_THROWS_AS(log(labels), ValueError);
   CHECK_THROWS_AS(sqrt(labels), ValueError);
+}
+
+TEST_CASE("a product keeps of each operand what the gradient of the other takes") {
+  const Tensor a = Tensor::ones({3, 4}).set_requires_grad(), b = Tensor::ones({3, 1});
+  const Tensor c = Tensor::ones({4}).set_requires_grad();
+  CHECK((a * b).grad_fn()->saved_bytes() == 3 * 4);
+  CHECK((b * c).grad_fn()->saved_bytes() == 3 * 4);
+  CHECK((a * c).grad_fn()->saved_bytes() == (12 + 4) * 4);
+  CHECK((-a).grad_fn()->saved_bytes() == 4);
 }

@@ -187,3 +187,9 @@ TEST_CASE("conv2d rejects options and dtypes that do not fit") {
   CHECK_THROWS_WITH_AS(conv2d(Tensor::zeros({1, 4, 5, 6}, DType::int64), w),
                        "conv2d: x: expected a floating dtype, got int64", ValueError);
 }
+
+TEST_CASE("a kernel that is larger than any image is an error, without channels too") {
+  const Tensor x = Tensor::zeros({1, 0, 5, 5});
+  const Tensor weight = Tensor::zeros({1, 0, std::int64_t{1} << 33, 1});
+  CHECK_THROWS_AS(conv2d(x, weight, {}, {.dilation = {2147483647, 1}}), ValueError);
+}

@@ -84,3 +84,11 @@ TEST_CASE("linear rejects what does not fit") {
   CHECK_THROWS_WITH_AS(linear(x, w, Tensor::zeros({4}, DType::float64)),
                        "linear: bias: expected dtype float32, got float64", ValueError);
 }
+
+TEST_CASE("sizes that BLAS cannot take are errors") {
+  constexpr std::int64_t kTooMany = std::int64_t{1} << 31;
+  CHECK_THROWS_WITH_AS(
+      matmul(Tensor::zeros({1, 0}), Tensor::zeros({0, kTooMany})),
+      "matmul: expected sizes of at most 2147483647, got [1, 0] and [0, 2147483648]", ShapeError);
+  CHECK_THROWS_AS(linear(Tensor::zeros({0, kTooMany}), Tensor::zeros({0, kTooMany})), ShapeError);
+}

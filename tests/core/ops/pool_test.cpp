@@ -111,3 +111,9 @@ TEST_CASE("an image without pixels has no maximum, even with padding") {
                        ShapeError);
   CHECK_THROWS(global_avg_pool2d(Tensor::zeros({1, 1, 0, 4})));
 }
+
+TEST_CASE("a window has no more places than an index of 32 bits") {
+  const Tensor x = Tensor::ones({1, 1, 5, 1});
+  const std::int64_t wide = std::int64_t{1} << 30;
+  CHECK_THROWS_AS(max_pool2d(x, {.kernel = {5, wide}, .padding = {0, wide / 2}}), ValueError);
+}

@@ -235,3 +235,20 @@ TEST_CASE("a change of dtype converts values, and gradients between floating dty
   CHECK_FALSE(integers.requires_grad());
   CHECK_FALSE(integers.to(DType::float32).requires_grad());
 }
+
+TEST_CASE("a step beyond the range takes the first element alone") {
+  Tensor x = random_tensor({4, 3}, 1).set_requires_grad();
+  const Tensor y = slice(x, 0, 1, 3, std::numeric_limits<std::int64_t>::max());
+  CHECK(y.shape() == Shape{1, 3});
+  y.sum().backward();
+  CHECK(x.grad().to_vector<float>() == std::vector<float>{0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0});
+}
+
+TEST_CASE("numbers that int64 cannot hold are not converted") {
+  for (const double value : {std::nan(""), 1e30, -1e30, 0x1p63}) {
+    CAPTURE(value);
+    CHECK_THROWS_AS(to_dtype(Tensor::full({2}, value, DType::float64), DType::int64), ValueError);
+    CHECK_THROWS_AS(Tensor::full({2}, value, DType::int64), ValueError);
+  }
+  CHECK(to_dtype(Tensor::full({1}, -0x1p63, DType::float64), DType::int64).item() == -0x1p63);
+}

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "core/autograd/node.h"
 #include "tests/support/compare.h"
 #include "tests/support/random_tensor.h"
 
@@ -80,4 +81,10 @@ TEST_CASE("stochastic depth rejects p below 0 or not below 1, labels and scalars
                        "stochastic_depth: x: expected a floating dtype, got int64", ValueError);
   CHECK_THROWS_WITH_AS(stochastic_depth(Tensor::scalar(1), 0.5, random),
                        "stochastic_depth: x: expected rank 1 or more, got []", ShapeError);
+}
+
+TEST_CASE("stochastic depth keeps its mask alone") {
+  Random random(1, Purpose::dropout);
+  const Tensor y = stochastic_depth(Tensor::ones({5, 3, 4}).set_requires_grad(), 0.5, random);
+  CHECK(y.grad_fn()->saved_bytes() == 5 * 4);
 }
