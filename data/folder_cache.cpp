@@ -1,19 +1,22 @@
 #include "data/folder_cache.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <span>
 #include <string_view>
+
+#include "core/atomic_file.h"
+#include "core/check.h"
+#include "core/crc32.h"
 
 namespace resgrad::data {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kStart = "resgrad folder cache 2\n";
+constexpr std::string_view kStart = "resgrad folder cache 3\n";
 
 struct Sizes {
   std::uint64_t images = 0, image_bytes = 0, text_bytes = 0;
@@ -47,17 +50,19 @@ std::optional<DecodedFolder> read_folder_cache(const fs::path& file, const std::
   std::ifstream in(file, std::ios::binary);
   if (error || !in) return std::nullopt;
   const std::string expected = std::string(kStart) + key;
-  std::string start(expected.size(), '\0'), end(key.size(), '\0');
+  std::string start(expected.size(), '\0');
   Sizes sizes;
-  const auto read = [&in](auto* to, std::uint64_t bytes) {
+  std::uint32_t sum = 0, stated = 0;
+  const auto read = [&](auto* to, std::uint64_t bytes) {
     in.read(reinterpret_cast<char*>(to), static_cast<std::streamsize>(bytes));
+    if (in) sum = crc32({reinterpret_cast<const std::byte*>(to), bytes}, sum);
   };
   read(start.data(), start.size());
   if (!in || start != expected) return std::nullopt;
   read(&sizes, sizeof sizes);
   if (!in || sizes.image_bytes != static_cast<std::uint64_t>(image_bytes)) return std::nullopt;
   // before memory is taken for what a damaged file may say
-  const std::uint64_t frame = start.size() + sizeof sizes + end.size();
+  const std::uint64_t frame = start.size() + sizeof sizes + sizeof stated;
   const std::uint64_t rest = size < frame ? 0 : size - frame;
   if (sizes.text_bytes > rest || (rest - sizes.text_bytes) % (1 + sizes.image_bytes) != 0 ||
       (rest - sizes.text_bytes) / (1 + sizes.image_bytes) != sizes.images) {
@@ -70,8 +75,9 @@ std::optional<DecodedFolder> read_folder_cache(const fs::path& file, const std::
   read(folder.labels.data(), folder.labels.size());
   read(folder.images.data(), folder.images.size());
   read(texts.data(), texts.size());
-  read(end.data(), end.size());
-  if (!in || end != key) return std::nullopt;
+  const std::uint32_t computed = sum;
+  read(&stated, sizeof stated);
+  if (!in || stated != computed) return std::nullopt;
   std::vector<std::string> all = parted(texts);
   if (all.size() < sizes.images) return std::nullopt;
   const auto damaged = all.begin() + static_cast<std::ptrdiff_t>(sizes.images);
@@ -82,35 +88,28 @@ std::optional<DecodedFolder> read_folder_cache(const fs::path& file, const std::
 
 std::string write_folder_cache(const fs::path& file, const std::string& key,
                                const DecodedFolder& folder) {
-  const fs::path unfinished = file.string() + fmt::format(".{}.part", getpid());
-  const std::string texts = joined(folder);
+  const std::string texts = joined(folder), start = std::string(kStart) + key;
   const std::uint64_t images = folder.labels.size();
   const Sizes sizes{.images = images,
                     .image_bytes = images == 0 ? 0 : folder.images.size() / images,
                     .text_bytes = texts.size()};
-  std::ofstream out(unfinished, std::ios::binary);
-  const auto write = [&out](const auto* from, std::uint64_t bytes) {
-    out.write(reinterpret_cast<const char*>(from), static_cast<std::streamsize>(bytes));
-  };
-  write(kStart.data(), kStart.size());
-  write(key.data(), key.size());
-  write(&sizes, sizeof sizes);
-  write(folder.labels.data(), folder.labels.size());
-  write(folder.images.data(), folder.images.size());
-  write(texts.data(), texts.size());
-  write(key.data(), key.size());
-  out.close();
-  std::error_code error;
-  if (!out) {
-    error = std::error_code(errno, std::generic_category());
-  } else {
-    fs::rename(unfinished, file, error);
+  remove_stale_temporaries(file.parent_path());
+  try {
+    AtomicFile out(file);
+    std::uint32_t sum = 0;
+    for (const std::span<const std::byte> part :
+         {std::as_bytes(std::span(start)), std::as_bytes(std::span(&sizes, 1)),
+          std::as_bytes(std::span(folder.labels)), std::as_bytes(std::span(folder.images)),
+          std::as_bytes(std::span(texts))}) {
+      out.write(part);
+      sum = crc32(part, sum);
+    }
+    out.write(std::as_bytes(std::span(&sum, 1)));
+    out.commit();
+    return "";
+  } catch (const IoError& error) {
+    return fmt::format("folder: expected a cache that can be written: {}", error.what());
   }
-  if (!error) return "";
-  std::error_code ignored;
-  fs::remove(unfinished, ignored);
-  return fmt::format("folder: {}: expected a cache that can be written, got: {}", file.string(),
-                     error.message());
 }
 
 }  // namespace resgrad::data

@@ -16,15 +16,16 @@ struct DecodedFolder {
 };
 
 /// What write_folder_cache() wrote under `key` (32 characters); nothing if the file is missing, of
-/// another key, not complete, or has images of another size.
+/// another key, damaged, or has images of another size.
 std::optional<DecodedFolder> read_folder_cache(const std::filesystem::path& file,
                                                const std::string& key, std::int64_t image_bytes);
 
-/// Writes the file, which appears under its name only when it is complete. Returns what is wrong if
-/// it cannot be written, else nothing. The folder must be there.
-/// Format  "resgrad folder cache 2\n" and the key; the numbers of images and of bytes of an image,
+/// Writes the file as an AtomicFile. Returns what is wrong if it cannot be written, else nothing.
+/// The folder must be there; what writers that were killed left of such files goes. Format "resgrad
+/// folder cache 3\n" and the key; the numbers of images and of bytes of an image,
 ///         and the bytes of the texts, 8 bytes each in the order of the processor; labels, images,
-///         the texts (files, then what is said of damaged ones), each ended by a zero; the key.
+///         the texts (files, then what is said of damaged ones), each ended by a zero; the CRC-32
+///         of all of it, 4 bytes.
 std::string write_folder_cache(const std::filesystem::path& file, const std::string& key,
                                const DecodedFolder& folder);
 

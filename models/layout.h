@@ -14,12 +14,12 @@ namespace resgrad::models {
 
 /// The names of the layouts:
 ///
-/// | layout      | block             | shortcut        | head    | networks |
-/// |-------------|-------------------|-----------------|---------|---------------------------------|
-/// | torchvision | conv1, bn1, ...   | downsample.0/1  | fc      | all with shortcut B | |
-/// chenyaofo   | conv1, bn1, ...   | downsample.0/1  | fc      | CIFAR, basic blocks, B         |
-/// | akamaster   | conv1, bn1, ...   | shortcut.0/1    | linear  | CIFAR, basic blocks, A or B | |
-/// kuangliu    | conv1, bn1, ...   | shortcut.0/1    | linear  | four stages, CIFAR stem, B     |
+/// | layout      | block             | shortcut        | head    | networks                     |
+/// |-------------|-------------------|-----------------|---------|------------------------------|
+/// | torchvision | conv1, bn1, ...   | downsample.0/1  | fc      | all with shortcut B          |
+/// | chenyaofo   | conv1, bn1, ...   | downsample.0/1  | fc      | CIFAR, basic blocks, B       |
+/// | akamaster   | conv1, bn1, ...   | shortcut.0/1    | linear  | CIFAR, basic blocks, A or B  |
+/// | kuangliu    | conv1, bn1, ...   | shortcut.0/1    | linear  | four stages, CIFAR stem, B   |
 /// | resnetv2    | norm1, conv1, ... | downsample.conv | head.fc | pre-activation, ImageNet stem |
 ///
 /// All but the last are post-activation and call their stages layer1, layer2, ...; kuangliu also

@@ -6,8 +6,8 @@
 #include <sstream>
 #include <utility>
 
+#include "core/atomic_file.h"
 #include "core/check.h"
-#include "train/io/atomic_file.h"
 #include "train/io/nesting.h"
 #include "train/io/safetensors.h"
 
@@ -42,8 +42,10 @@ std::string to_text(const TrainState& s) {
               {"top1_sum", s.top1.sum()},
               {"seconds", s.seconds},
               {"best_top1", s.best_top1},
+              {"best_step", s.best_step},
               {"skipped", s.skipped},
               {"train_images", s.train_images},
+              {"data", s.data},
               {"settings", Json::parse(s.settings)},
               {"machine", s.machine},
               {"metrics", metrics_csv(s.epochs)}}
@@ -60,6 +62,14 @@ std::int64_t count(const Json& state, const char* key, const fs::path& file) {
   return value.get<std::int64_t>();
 }
 
+// For files of earlier versions, which do not say which of equal ones is the best.
+std::int64_t step_with_top1(const std::vector<EpochMetrics>& epochs, double top1) {
+  for (const EpochMetrics& row : epochs) {
+    if (decisive_evaluation(row).top1 == top1) return row.step;
+  }
+  return 0;
+}
+
 TrainState parse_state(const std::string& text, const fs::path& file) {
   try {
     require<IoError>(!is_nested_too_deeply(text),
@@ -71,16 +81,21 @@ TrainState parse_state(const std::string& text, const fs::path& file) {
     require<IoError>(settings.is_object(),
                      "checkpoint: {}: training: settings: expected an object, got {}",
                      file.string(), settings.type_name());
-    return {.epoch_step = count(json, "epoch_step", file),
-            .loss = Meter(json.at("loss_sum"), images),
-            .top1 = Meter(json.at("top1_sum"), images),
-            .seconds = seconds.is_null() ? std::nan("") : seconds.get<double>(),
-            .best_top1 = json.at("best_top1"),
-            .skipped = count(json, "skipped", file),
-            .train_images = count(json, "train_images", file),
-            .epochs = parse_metrics_csv(json.at("metrics").get<std::string>(), file.string()),
-            .settings = settings.dump(),
-            .machine = json.at("machine")};
+    TrainState state{
+        .epoch_step = count(json, "epoch_step", file),
+        .loss = Meter(json.at("loss_sum"), images),
+        .top1 = Meter(json.at("top1_sum"), images),
+        .seconds = seconds.is_null() ? std::nan("") : seconds.get<double>(),
+        .best_top1 = json.at("best_top1"),
+        .skipped = count(json, "skipped", file),
+        .train_images = count(json, "train_images", file),
+        .data = json.value("data", ""),
+        .epochs = parse_metrics_csv(json.at("metrics").get<std::string>(), file.string()),
+        .settings = settings.dump(),
+        .machine = json.at("machine")};
+    state.best_step = json.contains("best_step") ? count(json, "best_step", file)
+                                                 : step_with_top1(state.epochs, state.best_top1);
+    return state;
   } catch (const Json::exception& error) {
     throw IoError(fmt::format("checkpoint: {}: training: expected the state of a run, got: {}",
                               file.string(), error.what()));
@@ -158,6 +173,8 @@ TensorFile to_file(const Checkpoint& checkpoint) {
   if (!info.class_names.empty()) {
     contents.metadata["class_names"] = fmt::format("{}", fmt::join(info.class_names, "/"));
     contents.metadata["image_size"] = std::to_string(info.image_size);
+    if (!info.exif_transpose) contents.metadata["exif_transpose"] = "false";
+    if (info.skip_damaged) contents.metadata["skip_damaged"] = "true";
   }
   if (checkpoint.state) contents.metadata["training"] = to_text(*checkpoint.state);
   add_tensors(contents, foreign ? "" : kModelPrefix, checkpoint.model);
@@ -205,6 +222,8 @@ CheckpointInfo parse_checkpoint_info(const std::map<std::string, std::string>& m
     std::istringstream names(fields.text("class_names"));
     for (std::string name; std::getline(names, name, '/');) info.class_names.push_back(name);
     info.image_size = fields.integer("image_size");
+    info.exif_transpose = fields.text_or_none("exif_transpose") != "false";
+    info.skip_damaged = fields.text_or_none("skip_damaged") == "true";
     require<IoError>(std::ssize(info.class_names) == info.num_classes,
                      "checkpoint: {}: class_names: expected {} names, got {}", file.string(),
                      info.num_classes, info.class_names.size());

@@ -30,6 +30,8 @@ struct CheckpointInfo {
   /// Where the data set was the user's own; else none and 0: those of the data set.
   std::vector<std::string> class_names = {};
   std::int64_t image_size = 0;  ///< height and width
+  bool exif_transpose = true;   ///< photographs were turned as their EXIF orientation says
+  bool skip_damaged = false;    ///< damaged images were left out
   /// Whose names the tensors in `model` have, as models/layout.h knows them; empty: our own.
   std::string layout = {};
   std::int64_t epoch = 0;  ///< epochs that are finished, evaluation included
@@ -43,8 +45,10 @@ struct TrainState {
   Meter loss, top1;             ///< of that epoch
   double seconds = 0;           ///< spent on the updates of that epoch; NaN: unknown
   double best_top1 = -1;
-  std::int64_t skipped = 0;  ///< updates that were left out since they were not finite
+  std::int64_t best_step = 0;  ///< of its row; 0: there is none
+  std::int64_t skipped = 0;    ///< updates that were left out since they were not finite
   std::int64_t train_images = 0;
+  std::string data = {};  ///< describe() of run_data.h; empty in files of earlier versions
   std::vector<EpochMetrics> epochs;  ///< finished ones, without times
   std::string settings = "{}";       ///< result_settings()
   std::string machine;               ///< what the bits depend on beside the settings

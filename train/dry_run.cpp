@@ -51,7 +51,7 @@ double DryRun::run_seconds() const {
 DryRun dry_run(Module& net, const data::DataSplits& data, const RunOptions& options,
                std::stop_token stop) {
   Trial trial(net, data, options);
-  DryRun result{.length = trial.length()};
+  DryRun result{.length = trial.length(), .data = trial.data()};
   for (int i = 0; i < kWarmUp && !stop.stop_requested(); ++i) trial.step();
   const double waited_before = trial.wait_seconds();
   const Clock::time_point begin = Clock::now();
@@ -67,7 +67,7 @@ DryRun dry_run(Module& net, const data::DataSplits& data, const RunOptions& opti
   result.wait_share = (trial.wait_seconds() - waited_before) / seconds_since(begin);
   std::ranges::sort(result.step_seconds);
   if (!stop.stop_requested()) {
-    result.evaluation_seconds = time_evaluation(net, data, options, stop);
+    result.evaluation_seconds = time_evaluation(net, result.data, options, stop);
   }
   result.interrupted = stop.stop_requested();
   return result;

@@ -13,6 +13,7 @@ namespace resgrad {
 
 struct DryRun {
   RunLength length;
+  data::DataSplits data = {};  ///< that the run trains on and evaluates
   std::int64_t images_per_step = 0;
   std::vector<double> step_seconds = {};  ///< of the updates that were timed, from the fastest on
   double wait_share = 0;                  ///< of their time that went into waiting for data

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <numeric>
+#include <span>
 
 #include "core/check.h"
+#include "core/crc32.h"
 #include "train/dist/shards.h"
 
 namespace resgrad {
@@ -30,6 +32,16 @@ data::LoadOptions load_options(const RunOptions& o, const std::string& path) {
                      .skip_damaged = o.skip_damaged,
                      .exif_transpose = !o.no_exif_transpose,
                      .write_cache = !o.dry_run}};
+}
+
+std::string describe(const data::DataSplits& data) {
+  std::uint32_t sum = 0;
+  for (const auto& set : {data.train, data.test}) {
+    sum = crc32(std::as_bytes(std::span(set->images)), sum);
+    sum = crc32(std::as_bytes(std::span(set->labels)), sum);
+  }
+  return fmt::format("{} and {} images with CRC-32 {:08x}", data.train->size(), data.test->size(),
+                     sum);
 }
 
 data::LoaderOptions eval_loader_options(const data::DataSplits& data, const RunOptions& o,

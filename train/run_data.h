@@ -12,6 +12,9 @@ namespace resgrad {
 /// The data of the run, which lie in the folder `path`.
 data::LoadOptions load_options(const RunOptions& options, const std::string& path);
 
+/// What tells data from others: how many images, and their CRC-32 with that of the labels.
+std::string describe(const data::DataSplits& data);
+
 /// Of the images that are evaluated. Of several ranks each takes a batch in turn.
 data::LoaderOptions eval_loader_options(const data::DataSplits& data, const RunOptions& options,
                                         const Communicator& ranks = Communicator::alone());

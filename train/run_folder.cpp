@@ -11,8 +11,8 @@
 #include <string_view>
 #include <utility>
 
+#include "core/atomic_file.h"
 #include "core/check.h"
-#include "train/io/atomic_file.h"
 
 namespace resgrad {
 namespace {

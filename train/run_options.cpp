@@ -157,13 +157,19 @@ Settings fine_tuning_settings(RunOptions& o) {
   };
 }
 
+// So that updates can be counted.
+constexpr std::int64_t kMostEpochs = 1'000'000'000;
+constexpr NumberRange kEpochs{"a number of 0 to 1000000000", [](double x) {
+                                return x >= 0 && x <= static_cast<double>(kMostEpochs);
+                              }};
+
 Settings optimisation_settings(RunOptions& o) {
   return {
       {.name = "epochs",
        .group = Group::optimisation,
        .help = "passes over the training set",
        .value = &o.epochs,
-       .limits = IntegerRange{1}},
+       .limits = IntegerRange{1, kMostEpochs}},
       {.name = "max-steps",
        .group = Group::optimisation,
        .help = "updates after which to stop, whatever the schedule; 0: no limit",
@@ -179,7 +185,7 @@ Settings optimisation_settings(RunOptions& o) {
        .group = Group::optimisation,
        .help = "batches per update: their gradients are averaged, and steps count updates",
        .value = &o.accumulate,
-       .limits = IntegerRange{1}},
+       .limits = IntegerRange{1, 1'000'000}},
       {.name = "shards",
        .group = Group::optimisation,
        .help = "parts of a batch that are computed apart, each with its own batch statistics, and "
@@ -310,7 +316,7 @@ Settings schedule_settings(RunOptions& o) {
        .group = Group::schedule,
        .help = "epochs of warm-up before the schedule, also fractions of one",
        .value = &o.lr_warmup_epochs,
-       .limits = kAtLeastZero},
+       .limits = kEpochs},
       {.name = "lr-warmup-method",
        .group = Group::schedule,
        .help = "shape of the warm-up",

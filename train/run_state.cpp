@@ -1,5 +1,7 @@
 #include "train/run_state.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -30,6 +32,10 @@ TrainStepOptions step_options(const RunOptions& o, Ema* ema,
           .mark = std::move(mark)};
 }
 
+std::string in_brackets(const std::vector<std::string>& classes) {
+  return classes.empty() ? "" : fmt::format(" ({})", fmt::join(classes, ", "));
+}
+
 // Takes the times of finished epochs, which checkpoints leave out, from an earlier metrics.csv.
 void add_times(std::vector<EpochMetrics>& epochs, const fs::path& csv) {
   try {
@@ -52,7 +58,7 @@ std::string machine_description() {
 }
 
 RunState::RunState(Module& network, const RunOptions& options, CheckpointInfo info,
-                   RunLength length, std::int64_t train_images,
+                   RunLength length, std::int64_t train_images, std::string data,
                    std::function<void(std::string_view)> mark, Communicator& ranks)
     : net(network),
       optimizer(make_optimizer(net.named_parameters(), options)),
@@ -62,7 +68,8 @@ RunState::RunState(Module& network, const RunOptions& options, CheckpointInfo in
       options_(options),
       info_(std::move(info)),
       length_(length),
-      train_images_(train_images) {}
+      train_images_(train_images),
+      data_(std::move(data)) {}
 
 void RunState::restore(const FoundCheckpoint& found, const ResolveDefaults& resolve) {
   const Checkpoint& c = found.checkpoint;
@@ -78,6 +85,10 @@ void RunState::restore(const FoundCheckpoint& found, const ResolveDefaults& reso
   require<ValueError>(c.state->train_images == train_images_,
                       "resume: {}: expected the {} training images that it was made with, got {}",
                       found.file.string(), c.state->train_images, train_images_);
+  require<ValueError>(
+      c.state->data.empty() || (c.state->data == data_ && c.info.class_names == info_.class_names),
+      "resume: {}: expected the data that it was made with, {}{}, got {}{}", found.file.string(),
+      c.state->data, in_brackets(c.info.class_names), data_, in_brackets(info_.class_names));
   optimizer->load_state(c.optimizer);
   if (ema) ema->load_state(c.ema);
   now = *c.state;
@@ -90,7 +101,7 @@ void RunState::restore(const FoundCheckpoint& found, const ResolveDefaults& reso
   if (best() == nullptr) {  // it was the one that is gone, or chosen by other weights
     now.best_top1 = -1;
     for (const EpochMetrics& row : now.epochs) {
-      if (is_better(row)) now.best_top1 = decisive_evaluation(row).top1;
+      if (is_better(row)) set_best(row);
     }
   }
 }
@@ -116,6 +127,7 @@ Checkpoint RunState::capture() const {
   for (EpochMetrics& row : state.epochs) row.images_per_s = row.seconds = std::nan("");
   if (finished() && now.epoch_step > 0) state.seconds = std::nan("");  // metrics.csv has them
   state.train_images = train_images_;
+  state.data = data_;
   state.settings = result_settings(options_);
   state.machine = machine_description();
   return checkpoint;
@@ -141,15 +153,20 @@ Checkpoint RunState::averaged() const {
   return checkpoint;
 }
 
+bool RunState::lacks_last_evaluation() const {
+  return step() >= length_.total_steps && !now.epochs.empty() && now.epochs.back().step == step() &&
+         std::isnan(now.epochs.back().test_top1);
+}
+
 bool RunState::finished() const {
   const bool has_row = !now.epochs.empty() && now.epochs.back().step == step();
-  return has_row && (step() >= length_.total_steps || stopped_early());
+  return has_row && !lacks_last_evaluation() && (step() >= length_.total_steps || stopped_early());
 }
 
 bool RunState::add(const EpochMetrics& row) {
   const bool better = is_better(row);
   now.epochs.push_back(row);
-  if (better) now.best_top1 = decisive_evaluation(row).top1;
+  if (better) set_best(row);
   if (now.epoch_step == length_.steps_per_epoch) {
     ++epoch;
     now.epoch_step = 0;
@@ -160,10 +177,16 @@ bool RunState::add(const EpochMetrics& row) {
   return better;
 }
 
+void RunState::set_best(const EpochMetrics& row) {
+  now.best_top1 = decisive_evaluation(row).top1;
+  now.best_step = row.step;
+}
+
 const EpochMetrics* RunState::best() const {
   const auto found = std::ranges::find_if(now.epochs, [this](const EpochMetrics& row) {
     const EvaluatedWeights evaluated = decisive_evaluation(row);
-    return std::isfinite(evaluated.loss) && evaluated.top1 == now.best_top1;
+    return row.step == now.best_step && std::isfinite(evaluated.loss) &&
+           evaluated.top1 == now.best_top1;
   });
   return found == now.epochs.end() ? nullptr : &*found;
 }

@@ -18,10 +18,11 @@ namespace resgrad {
 
 class RunState {
  public:
-  /// At the beginning. `mark` is that of TrainStepOptions. `net` must outlive it.
+  /// At the beginning, on so many training images of `data`, as describe() of run_data.h says it.
+  /// `mark` is that of TrainStepOptions. `net` must outlive it.
   /// Throws  ValueError for settings out of range.
   RunState(Module& net, const RunOptions& options, CheckpointInfo info, RunLength length,
-           std::int64_t train_images, std::function<void(std::string_view)> mark,
+           std::int64_t train_images, std::string data, std::function<void(std::string_view)> mark,
            Communicator& ranks = Communicator::alone());
   RunState(const RunState&) = delete;
   RunState& operator=(const RunState&) = delete;
@@ -48,6 +49,9 @@ class RunState {
   /// Whether as many evaluations as `patience` allows were without a gain before all steps are
   /// done.
   bool stopped_early() const;
+  /// Whether all steps are done and those of the last epoch are not evaluated: the run was to be
+  /// longer when they were done.
+  bool lacks_last_evaluation() const;
   /// Whether all steps are done and evaluated, or the run stopped early.
   bool finished() const;
   /// Whether restore() dropped an evaluation.
@@ -55,7 +59,7 @@ class RunState {
   /// Takes in the row of an epoch or, at max_steps, of a part of one. Returns whether it is the
   /// best so far by its decisive_evaluation(); one that is not finite never is.
   bool add(const EpochMetrics& row);
-  /// The row with the accuracy that is the best so far, or nullptr.
+  /// The best of the rows so far, or nullptr.
   const EpochMetrics* best() const;
 
   Module& net;
@@ -67,12 +71,14 @@ class RunState {
 
  private:
   bool is_better(const EpochMetrics& row) const;
+  void set_best(const EpochMetrics& row);
   void drop_last_evaluation();
 
   RunOptions options_;
   CheckpointInfo info_;
   RunLength length_;
   std::int64_t train_images_;
+  std::string data_;
   bool dropped_ = false;
 };
 

@@ -7,11 +7,11 @@
 #include <cmath>
 #include <optional>
 
+#include "core/atomic_file.h"
 #include "core/parallel.h"
 #include "data/loader.h"
 #include "train/dist/agreement.h"
 #include "train/evaluate.h"
-#include "train/io/atomic_file.h"
 #include "train/io/safetensors.h"
 #include "train/log/recorders.h"
 #include "train/make_optimizer.h"
@@ -32,10 +32,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-void write_text(const fs::path& file, const std::string& text) {
-  write_file_atomically(file, std::as_bytes(std::span(text)));
 }
 
 RecorderOptions recorder_options(const RunOptions& o) {
@@ -72,16 +68,6 @@ std::vector<NamedTensor> evidence(const Module& net, const data::Batch& batch,
   return tensors;
 }
 
-std::string describe_data(const data::DataSplits& data) {
-  std::uint32_t sum = 0;
-  for (const auto& set : {data.train, data.test}) {
-    sum = checksum(std::as_bytes(std::span(set->images)), sum);
-    sum = checksum(std::as_bytes(std::span(set->labels)), sum);
-  }
-  return fmt::format("{} and {} images with CRC-32 {:08x}", data.train->size(), data.test->size(),
-                     sum);
-}
-
 class Run {
  public:
   Run(Module& net, const data::DataSplits& data, const RunOptions& options, CheckpointInfo info,
@@ -95,7 +81,7 @@ class Run {
         test_loader_(data_.test, eval_loader_options(data_, o_, ranks)),
         length_(run_length(train_loader_.batches(), data_.train->size(), o_)),
         state_(
-            net, o_, std::move(info), length_, data_.train->size(),
+            net, o_, std::move(info), length_, data_.train->size(), describe(data_),
             [this](std::string_view what) { record([&](auto& r) { r.mark(what); }); }, ranks),
         schedule_(make_schedule(o_, length_.steps_per_epoch)),
         stop_(std::move(stop)),
@@ -105,6 +91,7 @@ class Run {
   TrainResult fit(std::optional<FoundCheckpoint> found) {
     start(found);
     found.reset();
+    if (state_.lacks_last_evaluation()) evaluate_last_epoch();
     while (!state_.finished() && !stop_requested()) {
       train_epoch();
       if (stop_requested()) break;
@@ -142,7 +129,7 @@ class Run {
     // before anything is moved or written: an error leaves all as it was
     const std::string settings = to_json(o_);
     if (found) state_.restore(*found, resolve_);
-    if (ranks_.size() > 1) require_equal(ranks_, "data", describe_data(data_));
+    if (ranks_.size() > 1) require_equal(ranks_, "data", describe(data_));
     require_equal_weights();
     unsaved_ = !here;
     last_save_ = Clock::now();
@@ -158,14 +145,15 @@ class Run {
     run_folder_.emplace(folder_, go_on          ? EarlierRun::keep
                                  : o_.overwrite ? EarlierRun::remove
                                                 : EarlierRun::move);
-    recorders_.emplace(recorder_options(o_), length_, here ? state_.step() : 0,
+    recorders_.emplace(recorder_options(o_), length_,
+                       go_on ? std::optional(here ? state_.step() : 0) : std::nullopt,
                        state_.dropped_evaluation());
     log_ = recorders_->log();
     if (run_folder_->moved()) {
       log_->info("moved the earlier run in {} to {}", folder_.string(),
                  run_folder_->moved()->string());
     }
-    write_text(folder_ / "args.json", settings);
+    write_file_atomically(folder_ / "args.json", settings);
     log_->info("resgrad {}: {} ({} parameters), {} images, batch {}{}{}, {} epochs, {} steps",
                kVersion, describe(o_), state_.net.parameter_count(), data_.train->size(),
                o_.batch_size, o_.accumulate == 1 ? "" : fmt::format(" times {}", o_.accumulate),
@@ -362,14 +350,26 @@ class Run {
     }
   }
 
+  // Of a run that goes on to end where it stands.
+  void evaluate_last_epoch() {
+    EpochMetrics metrics = state_.now.epochs.back();
+    if (!add_evaluations(metrics)) return;
+    state_.now.epochs.pop_back();
+    finish_epoch(metrics);
+  }
+
   void finish_epoch(const EpochMetrics& metrics) {
     log_epoch(metrics);
     record([&](auto& r) { r.epoch(metrics); });
     require_equal_weights();
-    const double best_before = state_.now.best_top1;
+    const double top1_before = state_.now.best_top1;
+    const std::int64_t step_before = state_.now.best_step;
     unsaved_ = true;
     // the best first: whoever goes on from `last` can rely on it
-    if (state_.add(metrics) && !save(kBestFile)) state_.now.best_top1 = best_before;
+    if (state_.add(metrics) && !save(kBestFile)) {
+      state_.now.best_top1 = top1_before;
+      state_.now.best_step = step_before;
+    }
     if (save(kLastFile) && state_.stays(metrics) && ranks_.leads()) {
       // nobody goes on from before this evaluation any more
       std::error_code ignored;

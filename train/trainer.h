@@ -26,7 +26,7 @@ struct TrainResult {
   bool stopped = false;              ///< by the stop token
 };
 
-/// Trains `net` on `data` by SGD as `options` say and writes to options.output_dir: args.json,
+/// Trains `net` on `data` as `options` say and writes to options.output_dir: args.json,
 /// metrics.csv (a row per finished epoch), train.log, last.safetensors (after each epoch, every
 /// checkpoint_minutes within one, and at the end; `keep` earlier ones beside it) and
 /// best.safetensors (highest accuracy on data.test); with ema_decay the averaged weights are

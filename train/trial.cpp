@@ -10,7 +10,7 @@ Trial::Trial(Module& net, const data::DataSplits& data, const RunOptions& option
       options_(options),
       loader_(data_.train, train_loader_options(data_, options)),
       length_(run_length(loader_.batches(), data_.train->size(), options)),
-      state_(net, options, {}, length_, data_.train->size(), [](std::string_view) {}),
+      state_(net, options, {}, length_, data_.train->size(), {}, [](std::string_view) {}),
       schedule_(make_schedule(options, length_.steps_per_epoch)) {
   if (!net.is_training()) net.train();
 }

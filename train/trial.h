@@ -24,6 +24,8 @@ class Trial {
   /// The same at another learning rate, with the momentum of the first step.
   StepValues step(double lr);
 
+  /// What the run trains on and evaluates.
+  const data::DataSplits& data() const { return data_; }
   const RunLength& length() const { return length_; }
   /// Seconds that step() waited for data so far.
   double wait_seconds() const { return waited_ + loader_.wait_seconds(); }

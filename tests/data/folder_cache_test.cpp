@@ -55,13 +55,30 @@ TEST_CASE("a cache that is cut off or goes on is none, whatever its numbers say"
   REQUIRE(write_folder_cache(file, kKey, kFolder) == "");
   std::fstream(file, std::ios::binary | std::ios::in | std::ios::out).seekp(23 + 32 + 6) << '\x7f';
   CHECK_FALSE(read_folder_cache(file, kKey, 3));
+  // any byte of it, such as zeros that a power failure left
+  for (std::uintmax_t n = 0; n < size; ++n) {
+    REQUIRE(write_folder_cache(file, kKey, kFolder) == "");
+    std::fstream at(file, std::ios::binary | std::ios::in | std::ios::out);
+    const int byte = at.seekg(static_cast<std::streamoff>(n)).get();
+    at.seekp(static_cast<std::streamoff>(n)).put(static_cast<char>(byte ^ 1));
+    at.close();
+    CAPTURE(n);
+    CHECK_FALSE(read_folder_cache(file, kKey, 3));
+  }
+}
+
+TEST_CASE("what a writer that was killed left goes with the next cache") {
+  const TemporaryFolder folder;
+  std::ofstream(folder.path() / ".cache.tmp-2147483646-0") << "half";
+  CHECK(write_folder_cache(folder.path() / "cache", kKey, kFolder) == "");
+  CHECK(folder.names() == std::vector<std::string>{"cache"});
 }
 
 TEST_CASE("a cache that cannot be written leaves nothing behind and says why") {
   const TemporaryFolder folder;
   CHECK(write_folder_cache(folder.path() / "no/cache", kKey, kFolder) ==
-        "folder: " + folder.path().string() +
-            "/no/cache: expected a cache that can be written, got: No such file or directory");
+        "folder: expected a cache that can be written: write: " + folder.path().string() +
+            "/no/cache: expected to create a file in the folder, got: No such file or directory");
   fs::create_directories(folder.path() / "full/x");  // no file can take its place
   CHECK(write_folder_cache(folder.path() / "full", kKey, kFolder) != "");
   CHECK(folder.names() == std::vector<std::string>{"full"});

@@ -2,9 +2,11 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/kernels/isa.h"
 #include "tests/integration/program.h"
 #include "tests/support/temporary_folder.h"
 #include "train/checkpoint.h"
+#include "train/log/metrics.h"
 
 using namespace resgrad;
 namespace fs = std::filesystem;
@@ -244,4 +246,49 @@ TEST_CASE("a run of a comparison that diverges is named, and the others are comp
   CHECK(contains(table, "variant,post,train_loss,1,"));
   CHECK(contains(table, "variant,pre,train_loss,2,"));
   CHECK(contains(table, "difference,pre - post,train_loss,1,"));
+}
+
+TEST_CASE("each seed of a comparison holds out its own images, which eval finds again") {
+  const TemporaryFolder folder;
+  const fs::path out = folder.path() / "c";
+  REQUIRE(run("compare --dataset synthetic --val-split 300 --blocks 1,1,1 -b 50 --epochs 1 "
+              "--limit-train-batches 2 --quiet --threads 2 --variants pre --seeds 2 --output-dir " +
+              out.string())
+              .code == 0);
+  for (const char* seed : {"seed1", "seed2"}) {
+    CAPTURE(seed);
+    const fs::path in = out / "pre" / seed;
+    const Result r = run("eval --json --split val -b 50 --threads 2 --checkpoint " +
+                         (in / "last.safetensors").string());
+    REQUIRE_MESSAGE(r.code == 0, r.out);
+    CHECK(nlohmann::json::parse(r.out)["loss"] ==
+          read_metrics_csv(in / "metrics.csv").back().test_loss);
+  }
+}
+
+TEST_CASE("what one variant sets of the machine does not stay for the next") {
+  const TemporaryFolder folder;
+  const fs::path out = folder.path() / "c";
+  for (const char* vary : {"isa=baseline,auto", "threads=1,0"}) {
+    REQUIRE(
+        run("compare --dataset synthetic --blocks 1,1,1 -b 8 --epochs 1 --limit-train-batches 1 "
+            "--limit-eval-batches 1 --quiet --seeds 1 --overwrite --vary " +
+                std::string(vary) + " --output-dir " + out.string(),
+            "OMP_NUM_THREADS=2")
+            .code == 0);
+    const auto log_of = [&](const char* variant) {
+      const std::string log = text_of(out / variant / "seed1" / "train.log");
+      const std::size_t at = log.find(" threads, kernels ");
+      REQUIRE(at != std::string::npos);
+      return log.substr(at - 1, log.find(", convolution") - at + 1);
+    };
+    const std::string best(kernels::name(kernels::best_isa()));
+    if (*vary == 'i') {
+      CHECK(log_of("isa=baseline") == "2 threads, kernels baseline");
+      CHECK(log_of("isa=auto") == "2 threads, kernels " + best);
+    } else {
+      CHECK(log_of("threads=1") == "1 threads, kernels " + best);
+      CHECK(log_of("threads=0") == "2 threads, kernels " + best);
+    }
+  }
 }

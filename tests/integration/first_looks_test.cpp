@@ -66,4 +66,17 @@ TEST_CASE("find-lr suggests a rate where the loss fell, and writes its table alo
   CHECK(r.code == 2);
   CHECK(contains(r.out, "find_lr: end: expected a finite number above the start 1e-05, got 1e-06"));
   CHECK(run(common + "--steps 19").code == 2);
+  const std::string settings = text_of(folder.path() / "c.toml");
+  r = run("find-lr --config c.toml --steps 20 --output c.toml", in_folder);
+  CHECK(r.code == 1);
+  CHECK(contains(r.out, "--output: expected another file than c.toml, which is read"));
+  CHECK(text_of(folder.path() / "c.toml") == settings);
+}
+
+TEST_CASE("a dry run of one batch to learn by heart is about its images alone") {
+  const Result r =
+      run("train --dry-run --overfit-batch --dataset synthetic --blocks 1,1,1 -b 16 --epochs 2 "
+          "--threads 2");
+  REQUIRE_MESSAGE(r.code == 0, r.out);
+  CHECK(contains(r.out, "16 images to train on, 16 for the evaluation (training batch)"));
 }

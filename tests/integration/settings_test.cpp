@@ -229,10 +229,10 @@ TEST_CASE("wrong settings in a file exit with 2 and say what is wrong") {
   fails("epochs = ten",
         "line 1: expected TOML, such as lr = 0.1 or model = \"resnet20\", got: "
         "epochs = ten: ");
-  fails("epochs = 1.5", "epochs: expected an integer of 1 to 9223372036854775807, got 1.5");
-  fails("epochs = 0", "epochs: expected an integer of 1 to 9223372036854775807, got 0");
-  fails("epochs = true", "epochs: expected an integer of 1 to 9223372036854775807, got true");
-  fails("epochs = \"3\"", "epochs: expected an integer of 1 to 9223372036854775807, got \"3\"");
+  fails("epochs = 1.5", "epochs: expected an integer of 1 to 1000000000, got 1.5");
+  fails("epochs = 0", "epochs: expected an integer of 1 to 1000000000, got 0");
+  fails("epochs = true", "epochs: expected an integer of 1 to 1000000000, got true");
+  fails("epochs = \"3\"", "epochs: expected an integer of 1 to 1000000000, got \"3\"");
   fails("epochs =", "line 1: expected TOML");
   fails("lr = 1\nepochs = 016", "line 2: expected TOML");
   fails(

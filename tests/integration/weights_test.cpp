@@ -258,6 +258,13 @@ TEST_CASE("one damaged image of many is named, and the others are predicted") {
   REQUIRE(json["unread"].size() == 2);
   CHECK(json["unread"][0]["input"] == trained.path("cut.png"));
   CHECK(contains(json["unread"][1]["reason"].get<std::string>(), trained.path("none.png")));
+  // so large that it cannot be resized, and no other
+  r = run("predict --checkpoint " + trained.weights + " --resize-size 65536 --json " +
+          trained.path("a.png") + " 2>/dev/null #");
+  CHECK(r.code == 1);
+  const Json none = Json::parse(r.out);
+  CHECK(none["predictions"].empty());
+  CHECK(none["unread"].size() == 1);
 }
 
 TEST_CASE("predict writes over nothing that it reads") {

@@ -175,6 +175,8 @@ TEST_CASE("weights under the names of other code come back under these names") {
   want.info.class_names = {"cat", "dog"};
   want.info.num_classes = 2;
   want.info.image_size = 48;
+  want.info.exif_transpose = false;
+  want.info.skip_damaged = true;
   want.optimizer.clear();
   want.state.reset();
   write_checkpoint(file, want);
@@ -190,6 +192,14 @@ TEST_CASE("weights under the names of other code come back under these names") {
   CHECK(info.network == "groups=1");
   CHECK(info.class_names == want.info.class_names);
   CHECK(info.image_size == 48);
+  CHECK_FALSE(info.exif_transpose);
+  CHECK(info.skip_damaged);
+  CHECK(read_checkpoint_info(file).skip_damaged);
+  want.info.exif_transpose = true;
+  want.info.skip_damaged = false;
+  write_checkpoint(file, want);
+  CHECK(read_checkpoint_info(file).exif_transpose);
+  CHECK_FALSE(read_checkpoint_info(file).skip_damaged);
 }
 
 TEST_CASE("earlier checkpoints move back by one, as many as are kept") {

@@ -15,7 +15,7 @@ namespace {
 constexpr RunLength kLength{.epochs = 4, .steps_per_epoch = 5, .total_steps = 20};
 
 std::unique_ptr<RunState> make(Module& net, const RunOptions& o, RunLength length = kLength) {
-  return std::make_unique<RunState>(net, o, CheckpointInfo{.model = "tiny"}, length, 80,
+  return std::make_unique<RunState>(net, o, CheckpointInfo{.model = "tiny"}, length, 80, "data A",
                                     [](std::string_view) {});
 }
 
@@ -255,4 +255,60 @@ TEST_CASE("a setting out of range is an error") {
   o.on_nonfinite = "ignore";
   CHECK_THROWS_WITH_AS(make(*net, o), "train: on_nonfinite: expected stop or skip, got ignore",
                        ValueError);
+}
+
+TEST_CASE("of rows with one accuracy the best is the one whose weights were saved") {
+  const RunOptions o = tiny_options("run");
+  const auto net = tiny_net(), other = tiny_net();
+  const auto run = make(*net, o), resumed = make(*other, o);
+  advance(*run, 5, 30);
+  run->now.best_top1 = -1;  // its weights could not be written
+  CHECK(advance(*run, 5, 30));
+  CHECK(run->best()->epoch == 2);
+  Checkpoint checkpoint = run->capture();
+  resumed->restore({"file", checkpoint});
+  CHECK(resumed->best()->epoch == 2);
+}
+
+TEST_CASE("a run goes on with its own data and classes alone") {
+  const RunOptions o = tiny_options("run");
+  const auto net = tiny_net();
+  const auto run = make(*net, o);
+  advance(*run, 5, 30);
+  Checkpoint checkpoint = run->capture();
+  CHECK(checkpoint.state->data == "data A");
+  const auto refusal = [&] {
+    const auto resumed = make(*net, o);
+    try {
+      resumed->restore({"file", checkpoint});
+    } catch (const ValueError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK(refusal() == "");
+  checkpoint.state->data = "data B";
+  CHECK(refusal() == "resume: file: expected the data that it was made with, data B, got data A");
+  checkpoint.state->data = "";  // of an earlier version
+  CHECK(refusal() == "");
+  checkpoint.state->data = "data A";
+  checkpoint.info.class_names = {"cat", "dog"};
+  CHECK(refusal() ==
+        "resume: file: expected the data that it was made with, data A (cat, dog), got "
+        "data A");
+}
+
+TEST_CASE("a run that ends where it stands lacks an evaluation there") {
+  RunLength length = kLength, shorter = kLength;
+  length.eval_every = shorter.eval_every = 2;
+  shorter.total_steps = 5;
+  const auto net = tiny_net();
+  const auto run = make(*net, tiny_options("run"), length);
+  advance(*run, 5, std::nan(""));
+  const Checkpoint checkpoint = run->capture();
+  const auto resumed = make(*net, tiny_options("run"), shorter);
+  resumed->restore({"file", checkpoint});
+  CHECK(resumed->lacks_last_evaluation());
+  CHECK_FALSE(resumed->finished());
+  CHECK_FALSE(run->lacks_last_evaluation());
 }

@@ -269,3 +269,40 @@ TEST_CASE("a checkpoint of another run is an error that touches nothing") {
         std::string::npos);
   CHECK(text_of(folder.path() / "run" / "train.log") == before);
 }
+
+TEST_CASE("a run that is made to end where it stands, without an evaluation, is evaluated there") {
+  const TemporaryFolder folder;
+  RunOptions o = tiny_options(folder.path() / "long");
+  o.eval_every = 2;
+  run_training(*tiny_net(), tiny_splits(), o, {.model = "tiny"});
+  const fs::path after_one_epoch = folder.path() / "long" / "last.1.safetensors";
+  REQUIRE(read_checkpoint_info(after_one_epoch).step == 5);
+  RunOptions resumed = o, whole = o;
+  resumed.max_steps = whole.max_steps = 5;
+  resumed.output_dir = (folder.path() / "resumed").string();
+  resumed.resume = after_one_epoch.string();
+  whole.output_dir = (folder.path() / "whole").string();
+  for (const RunOptions& options : {resumed, whole}) {
+    const TrainResult result = run_training(*tiny_net(), tiny_splits(), options, {.model = "tiny"});
+    REQUIRE(result.epochs.size() == 1);
+    CHECK_FALSE(std::isnan(result.epochs[0].test_top1));
+  }
+  for (const char* file : {"last.safetensors", "best.safetensors"}) {
+    CHECK(text_of(folder.path() / "resumed" / file) == text_of(folder.path() / "whole" / file));
+  }
+  CHECK(without_times(folder.path() / "resumed" / "metrics.csv") ==
+        without_times(folder.path() / "whole" / "metrics.csv"));
+}
+
+TEST_CASE("a run does not go on with other data of as many images") {
+  const TemporaryFolder folder;
+  RunOptions o = tiny_options(folder.path() / "run");
+  run_training(*tiny_net(), tiny_splits(), o, {.model = "tiny"});
+  data::DataSplits other = tiny_splits();
+  other.test = std::make_shared<const data::Dataset>(
+      data::make_synthetic(data::Split::test, other.test->size(), 1));
+  o.resume = "auto";
+  o.epochs = 3;
+  o.lr_scheduler = "constant";
+  CHECK_THROWS_AS(run_training(*tiny_net(), other, o, {.model = "tiny"}), ValueError);
+}

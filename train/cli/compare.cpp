@@ -7,7 +7,9 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <stop_token>
 
+#include "core/atomic_file.h"
 #include "data/loader.h"
 #include "models/models.h"
 #include "train/cli/commands.h"
@@ -19,7 +21,6 @@
 #include "train/cli/train_flags.h"
 #include "train/cli/variants.h"
 #include "train/compare.h"
-#include "train/io/atomic_file.h"
 #include "train/resume.h"
 #include "train/run_data.h"
 #include "train/run_folder.h"
@@ -97,10 +98,6 @@ std::string to_json(const CompareFlags& flags) {
   return json.dump(2) + "\n";
 }
 
-void write_text(const fs::path& file, const std::string& text) {
-  write_file_atomically(file, std::as_bytes(std::span(text)));
-}
-
 // What a network needs, whatever its weights.
 struct Sizes {
   std::int64_t parameters, multiply_adds;
@@ -132,13 +129,45 @@ void write_runs(const fs::path& file, const std::vector<Variant>& variants,
                        cell(decisive_evaluation(last).top1), size.parameters, size.multiply_adds,
                        cell(images_per_second(run.epochs)), cell(minutes(run.epochs)));
   }
-  write_text(file, csv);
+  write_file_atomically(file, csv);
 }
 
 std::string default_folder(const CompareFlags& flags) {
   std::string folder = "runs/compare";
   for (const std::string& file : flags.files) folder += '-' + fs::path(file).stem().string();
   return flags.files.empty() ? folder + '-' + flags.run.model : folder;
+}
+
+// Those that are held out depend on the seed, as in a run by itself: eval --split val finds them.
+class DataOfSeeds {
+ public:
+  explicit DataOfSeeds(const RunOptions& first) { load(first); }
+  const data::DataSplits& of(const RunOptions& o) {
+    if (o.val_split > 0 && o.seed != seed_) load(o);
+    return data_;
+  }
+
+ private:
+  void load(const RunOptions& o) {
+    data_ = data::load_data(load_options(o, o.data_path));
+    seed_ = o.seed;
+  }
+  data::DataSplits data_;
+  std::uint64_t seed_ = 0;
+};
+
+// Trains one of the runs and says how it ended; false when a signal stopped it.
+bool train_run(Run& run, const std::string& name, DataOfSeeds& data, const std::stop_token& stop) {
+  try {
+    apply_machine_options(run.options);
+    const TrainResult trained = train_one(run.options, data.of(run.options), stop);
+    if (trained.stopped) return false;
+    run.epochs = trained.epochs;
+  } catch (const DivergenceError& error) {
+    run.result = "diverged";
+    print_error("resgrad: {}: {}\n", name, error.what());
+  }
+  return true;
 }
 
 int run_compare(CompareFlags flags) {
@@ -148,11 +177,12 @@ int run_compare(CompareFlags flags) {
   if (flags.run.output_dir.empty()) flags.run.output_dir = default_folder(flags);
   flags.run.data_path = find_data(flags.run.dataset, flags.run.data_path);
   const fs::path folder = flags.run.output_dir;
-  const data::DataSplits data = data::load_data(load_options(flags.run, flags.run.data_path));
+  DataOfSeeds data(flags.run);
   std::vector<Run> runs = plan(flags, folder);
   const std::string settings = to_json(flags);
   const bool go_on = !flags.run.resume.empty();
-  if (go_on) require_same_settings(runs, data.train->height);
+  const data::Dataset& images = *data.of(flags.run).train;
+  if (go_on) require_same_settings(runs, images.height);
   for (const std::string_view file : {kLastFile, kBestFile}) {
     require<ValueError>(!fs::exists(folder / file),
                         "compare: --output-dir: expected a folder for a comparison, got {} with {}",
@@ -166,13 +196,13 @@ int run_compare(CompareFlags flags) {
   if (moved && !flags.run.quiet) {
     print_out("moved the earlier comparison in {} to {}\n", folder.string(), moved->string());
   }
-  write_text(folder / "args.json", settings);
+  write_file_atomically(folder / "args.json", settings);
 
   std::vector<VariantRuns> results;
   std::vector<Sizes> sizes;
   for (std::size_t v = 0; v < flags.variants.size(); ++v) {
     results.push_back({flags.variants[v].name, {}});
-    sizes.push_back(sizes_of(runs[v].options, *data.train));
+    sizes.push_back(sizes_of(runs[v].options, images));
   }
   std::string without_result;
   for (std::size_t i = 0; i < runs.size(); ++i) {
@@ -180,21 +210,17 @@ int run_compare(CompareFlags flags) {
     const std::string name =
         fmt::format("{}, seed {}", flags.variants[run.variant].name, run.options.seed);
     if (!run.options.quiet) print_out("run {} of {}: {}\n", i + 1, runs.size(), name);
-    try {
-      apply_machine_options(run.options);
-      const TrainResult trained = train_one(run.options, data, signals.token());
-      if (trained.stopped) return stopped(StopSignals::received(), flags.run);
-      run.epochs = trained.epochs;
-    } catch (const DivergenceError& error) {
-      run.result = "diverged";
+    if (!train_run(run, name, data, signals.token())) {
+      return stopped(StopSignals::received(), flags.run);
+    }
+    if (run.result != "finished") {
       without_result += name + ": diverged, without result in the table\n";
-      print_error("resgrad: {}: {}\n", name, error.what());
     }
     results[run.variant].runs.push_back(run.epochs);
     write_runs(folder / "runs.csv", flags.variants, sizes, std::span(runs).first(i + 1));
   }
   const Comparison comparison = compare(results, flags.target_loss);
-  write_text(folder / "compare.csv", to_csv(comparison));
+  write_file_atomically(folder / "compare.csv", to_csv(comparison));
   std::vector<VariantCosts> spent;
   for (std::size_t v = 0; v < results.size(); ++v) {
     spent.push_back(costs(results[v], sizes[v].parameters, sizes[v].multiply_adds));

@@ -72,8 +72,8 @@ int print_dry_run(const RunOptions& o, const data::DataSplits& data, std::stop_t
   }
   const RunLength& length = measured.length;
   const double step = measured.median_step_seconds();
-  print_out("data        {} images to train on, {} for the evaluation ({})\n", data.train->size(),
-            data.test->size(), data.test_name);
+  print_out("data        {} images to train on, {} for the evaluation ({})\n",
+            measured.data.train->size(), measured.data.test->size(), measured.data.test_name);
   print_out("run         {} epochs of {} updates of {} images; {} updates in all\n", length.epochs,
             length.steps_per_epoch, measured.images_per_step, length.total_steps);
   print_out(

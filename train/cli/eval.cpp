@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
+#include "core/atomic_file.h"
 #include "data/datasets.h"
 #include "models/registry.h"
 #include "train/cli/commands.h"
@@ -12,7 +13,6 @@
 #include "train/cli/network.h"
 #include "train/cli/output.h"
 #include "train/evaluate.h"
-#include "train/io/atomic_file.h"
 #include "train/predictions.h"
 #include "train/signals.h"
 
@@ -123,9 +123,12 @@ void print_as_json(const Result& r) {
 
 int run_eval(const EvalFlags& flags) {
   apply_machine_options(flags);
-  require_not_read("eval", "--predictions", flags.predictions, {flags.checkpoint});
   const LoadedNetwork loaded = load_network(flags.checkpoint);
   const CheckpointInfo& info = loaded.info;
+  const std::string& name = flags.dataset.empty() ? info.dataset : flags.dataset;
+  require_not_read("eval", "--predictions", flags.predictions,
+                   {flags.checkpoint, settings_file(flags.checkpoint).string(),
+                    find_data(name, flags.data_path)});
   const auto dataset = flags.split == "test" ? load_test_set(info, flags.dataset, flags.data_path)
                                              : load_part(flags.checkpoint, info, flags.split,
                                                          flags.dataset, flags.data_path);
@@ -154,7 +157,7 @@ int run_eval(const EvalFlags& flags) {
   }
   if (!flags.predictions.empty()) {
     const std::string csv = predictions_csv(predictions, *dataset);
-    write_file_atomically(flags.predictions, std::as_bytes(std::span(csv)));
+    write_file_atomically(flags.predictions, csv);
   }
   (flags.json ? print_as_json : print_as_text)(
       {loaded, *dataset, flags.split, evaluation, top_losses(predictions, flags.top_losses)});

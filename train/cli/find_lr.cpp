@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 
+#include "core/atomic_file.h"
 #include "data/loader.h"
 #include "train/cli/commands.h"
 #include "train/cli/config.h"
@@ -11,7 +12,6 @@
 #include "train/cli/network.h"
 #include "train/cli/output.h"
 #include "train/cli/train_flags.h"
-#include "train/io/atomic_file.h"
 #include "train/lr_range.h"
 #include "train/run_data.h"
 #include "train/signals.h"
@@ -23,6 +23,7 @@ struct FindLrFlags {
   RunOptions run;
   LrRangeOptions range;
   std::string output = "find-lr.csv";
+  std::vector<std::string> inputs = {};  // files of settings
 };
 
 void print_range(const LrRange& range, const std::string& output) {
@@ -45,8 +46,9 @@ int run_find_lr(FindLrFlags flags) {
   RunOptions& o = flags.run;
   apply_machine_options(o);
   o.workers = at_most("--workers", o.workers, data::kMostWorkers);
-  if (!o.weights.empty()) require_not_read("find-lr", "--output", flags.output, {o.weights});
   o.data_path = find_data(o.dataset, o.data_path);
+  flags.inputs.insert(flags.inputs.end(), {o.weights, o.data_path});
+  require_not_read("find-lr", "--output", flags.output, flags.inputs);
   const StopSignals signals;
   data::LoadOptions load = load_options(o, o.data_path);
   load.folder.write_cache = false;
@@ -63,7 +65,7 @@ int run_find_lr(FindLrFlags flags) {
                       "find-lr: expected a finite loss at the rate {}, the first, got none",
                       flags.range.start);
   const std::string csv = to_csv(range);
-  write_file_atomically(flags.output, std::as_bytes(std::span(csv)));
+  write_file_atomically(flags.output, csv);
   print_range(range, flags.output);
   return 0;
 }
@@ -104,8 +106,9 @@ void add_find_lr(CLI::App& app, Action& action) {
       add_command(app, "find-lr", "trains at growing learning rates and suggests one");
   add_config_flag(command, given);
   add_flags(command, given);
-  on_chosen(command, [given, flags, &action] {
+  on_chosen(command, [given, flags, &command, &action] {
     RunOptions& o = flags->run;
+    flags->inputs = words_of(command, "--config");
     set_optimizer_defaults(*given, o);
     if (!o.weights.empty()) take_network(o, read_network(o.weights).info, *given);
     check_settings(o);

@@ -36,6 +36,10 @@ CLI::App& add_command(CLI::App& app, const std::string& name, const std::string&
   return *app.add_subcommand(name, description);
 }
 
+std::vector<std::string> words_of(const CLI::App& command, const std::string& flag) {
+  return command.get_option(flag)->results();
+}
+
 void on_chosen(CLI::App& command, std::function<void()> f) {
   command.callback(std::move(f));
 }
@@ -156,9 +160,12 @@ int at_most(std::string_view flag, int asked, int most) {
 
 void apply_machine_options(const MachineOptions& options) {
   constexpr int kMostThreads = 64;
-  const int asked = options.threads == 0 ? num_threads() : options.threads;
+  static const int at_start = num_threads();
+  const int asked = options.threads == 0 ? at_start : options.threads;
   set_num_threads(at_most("--threads", asked, std::max(kMostThreads, omp_get_num_procs())));
-  if (options.isa != "auto") {
+  if (options.isa == "auto") {
+    kernels::set_isa(kernels::best_isa());
+  } else {
     const auto* isa = std::ranges::find_if(
         kernels::kAllIsas, [&](kernels::Isa candidate) { return name(candidate) == options.isa; });
     require<ValueError>(kernels::set_isa(*isa),
@@ -179,13 +186,16 @@ std::string find_data(const std::string& dataset, const std::string& path) {
                       ".jpg in it, got none");
   const char* from_environment = std::getenv("RESGRAD_DATA");
   if (from_environment != nullptr && *from_environment != '\0') return from_environment;
+  const bool cifar10 = dataset == "cifar10";
   const std::string cached =
-      dataset == "cifar10" ? "data-cache/cifar-10-batches-bin" : "data-cache/cifar-100-binary";
+      cifar10 ? "data-cache/cifar-10-batches-bin" : "data-cache/cifar-100-binary";
   if (std::filesystem::exists(cached)) return cached;
-  throw IoError(
-      fmt::format("{}: expected the data in --data-path, $RESGRAD_DATA or {}, found none; get "
-                  "CIFAR-10 with scripts/download_cifar10.sh or use --dataset synthetic",
-                  dataset, cached));
+  throw IoError(fmt::format(
+      "{}: expected the data in --data-path, $RESGRAD_DATA or {}, found none; get {} or use "
+      "--dataset synthetic",
+      dataset, cached,
+      cifar10 ? "CIFAR-10 with scripts/download_cifar10.sh"
+              : "the binary version from https://www.cs.toronto.edu/~kriz/cifar.html"));
 }
 
 models::Options model_options(const NetworkOptions& o, std::int64_t image_size,

@@ -23,6 +23,9 @@ namespace resgrad::cli {
 /// A new subcommand of `app`.
 CLI::App& add_command(CLI::App& app, const std::string& name, const std::string& description);
 
+/// The words that were given to the flag of that name.
+std::vector<std::string> words_of(const CLI::App& command, const std::string& flag);
+
 /// Calls `f` when the command was chosen, after parsing.
 void on_chosen(CLI::App& command, std::function<void()> f);
 

@@ -125,11 +125,17 @@ std::shared_ptr<const data::Dataset> load_test_set(const CheckpointInfo& info,
   data::LoadOptions options{.name = name, .path = find_data(name, data_path)};
   if (name == "folder") {
     options.folder.classes = info.class_names;
+    options.folder.exif_transpose = info.exif_transpose;
+    options.folder.skip_damaged = info.skip_damaged;
     if (info.image_size > 0) options.folder.image_size = static_cast<int>(info.image_size);
   }
   auto images = data::load_test_set(options);
   for (const std::string& warning : images->warnings) print_error("resgrad: {}\n", warning);
   return images;
+}
+
+std::filesystem::path settings_file(const std::filesystem::path& checkpoint) {
+  return checkpoint.parent_path() / "args.json";
 }
 
 namespace {
@@ -139,7 +145,7 @@ namespace {
 std::optional<RunOptions> settings_of_run(const std::filesystem::path& checkpoint) {
   const auto state = read_checkpoint(checkpoint, CheckpointPart::header).state;
   if (state) return from_json(state->settings);
-  const std::filesystem::path file = checkpoint.parent_path() / "args.json";
+  const std::filesystem::path file = settings_file(checkpoint);
   std::ifstream in(file);
   if (!in) return std::nullopt;
   std::ostringstream text;

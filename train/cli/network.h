@@ -54,6 +54,9 @@ std::shared_ptr<const data::Dataset> load_test_set(const CheckpointInfo& info,
                                                    const std::string& dataset,
                                                    const std::string& data_path);
 
+/// Where a run keeps its settings, beside its weights.
+std::filesystem::path settings_file(const std::filesystem::path& checkpoint);
+
 /// The images that a run trained on ("train"), or those that it evaluated in their place ("val"):
 /// held out by --val-split, or of a folder its part val. The settings of the run are those in the
 /// file, else those in an args.json beside it.

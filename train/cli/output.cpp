@@ -54,9 +54,13 @@ void require_not_read(std::string_view op, std::string_view flag, const std::str
   const fs::path file(output);
   for (const std::string& input : inputs) {
     std::error_code error;  // what is not there is no other file
-    const bool same = fs::equivalent(input, file, error) ||
-                      (fs::is_directory(input, error) && fs::exists(file, error) &&
-                       fs::equivalent(input, file.parent_path() / ".", error));
+    bool same = fs::equivalent(input, file, error);
+    if (fs::is_directory(input, error) && fs::exists(file, error)) {
+      for (fs::path folder = fs::absolute(file).parent_path(); !same && folder.has_relative_path();
+           folder = folder.parent_path()) {
+        same = fs::equivalent(input, folder, error);
+      }
+    }
     require<ValueError>(!same, "{}: {}: expected another file than {}, which is read, got {}", op,
                         flag, input, output);
   }

@@ -85,9 +85,16 @@ void append(data::Dataset& dataset, const data::Image& image) {
   dataset.labels.push_back(0);
 }
 
+// Of the files and folders that are read, those that the command names or that the data are in.
+std::vector<std::string> inputs_of(const PredictFlags& flags, const std::string& data = {}) {
+  std::vector<std::string> inputs = flags.images;
+  inputs.insert(inputs.end(), {flags.checkpoint, flags.input, data});
+  return inputs;
+}
+
 // Writes the images, which are those of `inputs`, as PNG files if flags say so.
-void save_images(const data::Dataset& images, const PredictFlags& flags,
-                 std::vector<Input>& inputs) {
+void save_images(const data::Dataset& images, const PredictFlags& flags, std::vector<Input>& inputs,
+                 const std::string& data = {}) {
   if (flags.save_images.empty()) return;
   const std::filesystem::path folder = flags.save_images;
   std::error_code error;
@@ -100,7 +107,7 @@ void save_images(const data::Dataset& images, const PredictFlags& flags,
       image.pixels.push_back(planes[p % 3 * pixels + p / 3]);
     }
     const std::filesystem::path file = folder / fmt::format("image{:03}.png", i);
-    require_not_read("predict", "--save-images", file.string(), flags.images);
+    require_not_read("predict", "--save-images", file.string(), inputs_of(flags, data));
     write_png(file, image);
     inputs[i].image = file.string();
   }
@@ -118,16 +125,20 @@ Predictions predict_images(const LoadedNetwork& loaded, const PredictFlags& flag
   Predictions result;
   data::Dataset dataset{.name = "images", .height = crop, .width = crop};
   for (const std::string& file : flags.images) {
-    data::Image image;
+    const auto leave_out = [&](const std::string& reason) {
+      print_error("resgrad: {}\n", reason);
+      result.unread.push_back({.name = file, .reason = reason});
+    };
     try {
-      image = data::read_image(file, {.exif_transpose = own_images});
+      const data::Image image =
+          data::read_image(file, {.exif_transpose = own_images && loaded.info.exif_transpose});
+      append(dataset, centre_crop(resize_shorter_side(image, resize), crop));
+      result.inputs.push_back({.name = file});
     } catch (const IoError& error) {
-      print_error("resgrad: {}\n", error.what());
-      result.unread.push_back({.name = file, .reason = error.what()});
-      continue;
+      leave_out(error.what());
+    } catch (const ValueError& error) {  // so wide that it cannot be resized
+      leave_out(fmt::format("image: {}: {}", file, error.what()));
     }
-    append(dataset, centre_crop(resize_shorter_side(image, resize), crop));
-    result.inputs.push_back({.name = file});
   }
   save_images(dataset, flags, result.inputs);
   if (!result.inputs.empty()) result.logits = logits_of(loaded, flags, std::move(dataset));
@@ -136,8 +147,8 @@ Predictions predict_images(const LoadedNetwork& loaded, const PredictFlags& flag
 
 Predictions predict_indices(const LoadedNetwork& loaded, const PredictFlags& flags) {
   const std::string name = flags.dataset.empty() ? loaded.info.dataset : flags.dataset;
-  require_not_read("predict", "--logits-output", flags.logits_output,
-                   {find_data(name, flags.data_path)});
+  const std::string data = find_data(name, flags.data_path);
+  require_not_read("predict", "--logits-output", flags.logits_output, {data});
   const auto all = load_test_set(loaded.info, name, flags.data_path);
   data::Dataset chosen = subset(*all, flags.indices);
   Predictions result;
@@ -146,7 +157,7 @@ Predictions predict_indices(const LoadedNetwork& loaded, const PredictFlags& fla
     result.inputs.push_back(
         {.name = fmt::format("{} test image {}", name, index), .label = all->class_names[label]});
   }
-  save_images(chosen, flags, result.inputs);
+  save_images(chosen, flags, result.inputs, data);
   result.logits = logits_of(loaded, flags, std::move(chosen));
   return result;
 }
@@ -188,11 +199,13 @@ std::vector<Ranked> top_classes(const std::vector<double>& probabilities, const 
 
 void print(const Predictions& predictions, const LoadedNetwork& loaded, const PredictFlags& flags) {
   const std::vector<double> probabilities =
-      exp(log_softmax(predictions.logits)).to_vector<double>();
+      predictions.inputs.empty() ? std::vector<double>()
+                                 : exp(log_softmax(predictions.logits)).to_vector<double>();
   const std::int64_t classes = loaded.info.num_classes;
   const std::vector<std::string> names = class_names(loaded.info);
   nlohmann::ordered_json json = {{"model", loaded.info.model}, {"dataset", loaded.info.dataset}};
   std::string text;
+  json["predictions"] = nlohmann::ordered_json::array();
   auto row = probabilities.begin();
   for (const Input& input : predictions.inputs) {
     text += input.name + (input.label.empty() ? "" : fmt::format(" (label: {})", input.label));
@@ -215,17 +228,15 @@ void print(const Predictions& predictions, const LoadedNetwork& loaded, const Pr
 }
 
 int run_predict(const PredictFlags& flags) {
-  std::vector<std::string> inputs = flags.images;
-  inputs.insert(inputs.end(), {flags.checkpoint, flags.input});
-  require_not_read("predict", "--logits-output", flags.logits_output, inputs);
+  require_not_read("predict", "--logits-output", flags.logits_output, inputs_of(flags));
   apply_machine_options(flags);
   const LoadedNetwork loaded = load_network(flags.checkpoint);
   const NoGradGuard no_grad;
   const Predictions predictions = !flags.images.empty()    ? predict_images(loaded, flags)
                                   : !flags.indices.empty() ? predict_indices(loaded, flags)
                                                            : predict_tensor(loaded, flags);
+  if (!predictions.inputs.empty() || flags.json) print(predictions, loaded, flags);
   if (predictions.inputs.empty()) return 1;
-  print(predictions, loaded, flags);
   if (!flags.logits_output.empty()) {
     write_safetensors(flags.logits_output,
                       {.tensors = {{"logits", predictions.logits}}, .metadata = {}});

@@ -74,14 +74,14 @@ void whiten_stem_for(ResNet& net, const data::DataSplits& data, const RunOptions
 
 }  // namespace
 
-BuiltNetwork build_network(const RunOptions& o, const data::DataSplits& data) {
+BuiltNetwork build_network(const RunOptions& o, const data::DataSplits& data, Communicator& ranks) {
   const data::Dataset& images = *data.train;
   const models::Options model = model_options(o, images.height, images.num_classes, o.seed);
   const ResNetConfig config = models::configure(o.model, model);
   const auto net = models::make(o.model, model);
   if (o.weights.empty()) {
     if (config.whiten_stem) whiten_stem_for(*net, data, o);
-  } else if (!find_checkpoint(o.resume, o.output_dir)) {
+  } else if (!ranks.any(ranks.leads() && find_checkpoint(o.resume, o.output_dir))) {
     const Checkpoint start = read_network(o.weights);
     start_from(*net, start, config.num_classes, o.reset_head, o.weights);
   }
@@ -99,12 +99,14 @@ BuiltNetwork build_network(const RunOptions& o, const data::DataSplits& data) {
        .normalisation = own_images ? to_setting(data.normalisation) : "",
        .num_classes = config.num_classes,
        .class_names = own_images ? names_for_files(images.class_names) : std::vector<std::string>(),
-       .image_size = own_images ? images.height : 0}};
+       .image_size = own_images ? images.height : 0,
+       .exif_transpose = !own_images || !o.no_exif_transpose,
+       .skip_damaged = own_images && o.skip_damaged}};
 }
 
 TrainResult train_one(const RunOptions& o, const data::DataSplits& data, std::stop_token stop,
                       Communicator& ranks) {
-  const BuiltNetwork built = build_network(o, data);
+  const BuiltNetwork built = build_network(o, data, ranks);
   return run_training(
       *built.net, data, o, built.info, std::move(stop),
       [&data](RunOptions& run) { resolve_network(run, data.train->height); }, ranks,
@@ -128,9 +130,11 @@ fs::path default_folder(const RunOptions& o) {
                                              : fs::path(o.resume).parent_path() / ".";
 }
 
-// A run that goes on is the network of its checkpoint, wherever the weights are that it began with.
+// A run that goes on is the network of its checkpoint, wherever the weights are that it began with;
+// but on another machine than that of rank 0 the checkpoint may not be there.
 CheckpointInfo starting_network(const RunOptions& o) {
-  if (o.resume != "auto" || !o.output_dir.empty()) {
+  std::error_code ignored;
+  if (o.resume == "auto" ? !o.output_dir.empty() : fs::exists(o.resume, ignored)) {
     if (const auto found = find_checkpoint(o.resume, o.output_dir)) return found->checkpoint.info;
   }
   return read_network(o.weights).info;

@@ -25,9 +25,10 @@ struct BuiltNetwork {
 };
 
 /// The network that `options` name, as its training begins: with its initial weights or those of
-/// options.weights, and its frozen parts.
+/// options.weights, and its frozen parts. All of `ranks` call it.
 /// Throws  what models::make(), start_from() and freeze() throw.
-BuiltNetwork build_network(const RunOptions& options, const data::DataSplits& data);
+BuiltNetwork build_network(const RunOptions& options, const data::DataSplits& data,
+                           Communicator& ranks = Communicator::alone());
 
 /// --dry-run: prints all settings, the size of the network and what a step takes. Returns the exit
 /// code.

@@ -1,24 +1,18 @@
 #include "train/dist/agreement.h"
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "core/check.h"
+#include "core/crc32.h"
 #include "core/kernels/isa.h"
 
 namespace resgrad {
 
-std::uint32_t checksum(std::span<const std::byte> bytes, std::uint32_t before) {
-  return static_cast<std::uint32_t>(
-      ::crc32_z(before, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
-}
-
 std::uint32_t checksum(const std::vector<NamedTensor>& tensors) {
   std::uint32_t sum = 0;
   for (const NamedTensor& t : tensors) {
-    sum = checksum(std::span(std::as_const(t.tensor).bytes(), t.tensor.byte_size()), sum);
+    sum = crc32({std::as_const(t.tensor).bytes(), t.tensor.byte_size()}, sum);
   }
   return sum;
 }

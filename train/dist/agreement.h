@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,9 +11,7 @@
 
 namespace resgrad {
 
-/// CRC-32 of bytes, going on from that of those before them.
-std::uint32_t checksum(std::span<const std::byte> bytes, std::uint32_t before = 0);
-/// Of the values of tensors, in their order.
+/// CRC-32 of the values of tensors, in their order.
 std::uint32_t checksum(const std::vector<NamedTensor>& tensors);
 
 /// Throws  StateError at all ranks, with the same message, unless `own` is the same at all of them.

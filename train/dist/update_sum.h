@@ -51,15 +51,15 @@ class UpdateSum {
     GradientExchange& exchange_;
   };
 
-  Communicator& communicator() const { return communicator_; }
   /// The shards of this rank.
   ShardRange own() const { return own_; }
 
   /// Drops the gradients of the shard before.
   void begin_shard(std::int64_t shard);
-  /// Throws  StateError when a parameter has gradients from some of the shards alone, or two from
-  ///         one, which can be told with several ranks only.
   void end_shard(double share, std::vector<double> numbers);
+  /// Throws  StateError, as backward between begin_shard() and end_shard(), when a parameter has
+  ///         gradients from some of the shards alone, or two from one, which can be told with
+  ///         several ranks only.
   std::vector<double> finish();
 
  private:

@@ -5,8 +5,8 @@
 #include <protozero/pbf_builder.hpp>
 #include <span>
 
+#include "core/atomic_file.h"
 #include "core/check.h"
-#include "train/io/atomic_file.h"
 
 namespace resgrad {
 namespace {
@@ -137,7 +137,7 @@ std::string serialise_onnx(const OnnxGraph& graph) {
 
 void write_onnx(const std::filesystem::path& path, const OnnxGraph& graph) {
   const std::string bytes = serialise_onnx(graph);
-  write_file_atomically(path, std::as_bytes(std::span(bytes)));
+  write_file_atomically(path, bytes);
 }
 
 }  // namespace resgrad

@@ -1,7 +1,5 @@
 #include "train/io/safetensors.h"
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -16,6 +14,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/crc32.h"
 #include "train/io/file_kind.h"
 #include "train/io/half.h"
 
@@ -303,14 +302,11 @@ Header parse_header(std::string_view text, std::uint64_t data_bytes, std::string
 // CRC-32 of bytes as they come.
 class Crc32 {
  public:
-  void add(std::span<const std::byte> bytes) {
-    if (bytes.empty()) return;  // whose null pointer zlib takes for a wish to start again
-    crc_ = ::crc32_z(crc_, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
-  }
+  void add(std::span<const std::byte> bytes) { crc_ = crc32(bytes, crc_); }
   std::string digits() const { return fmt::format("{:08x}", crc_); }
 
  private:
-  uLong crc_ = ::crc32_z(0, nullptr, 0);
+  std::uint32_t crc_ = 0;
 };
 
 // The digits of the checksum in the text of a header of our writer with this metadata.

@@ -14,8 +14,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/atomic_file.h"
 #include "core/named_tensor.h"
-#include "train/io/atomic_file.h"
 
 namespace resgrad {
 

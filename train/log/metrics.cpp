@@ -13,8 +13,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/atomic_file.h"
 #include "core/check.h"
-#include "train/io/atomic_file.h"
 
 namespace resgrad {
 namespace {
@@ -149,7 +149,7 @@ std::vector<EpochMetrics> parse_metrics_csv(std::string_view text, const std::st
 
 void write_metrics_csv(const std::filesystem::path& path, const std::vector<EpochMetrics>& epochs) {
   const std::string text = metrics_csv(epochs);
-  write_file_atomically(path, std::as_bytes(std::span(text)));
+  write_file_atomically(path, text);
 }
 
 std::vector<EpochMetrics> read_metrics_csv(const std::filesystem::path& path) {

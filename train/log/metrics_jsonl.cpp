@@ -11,8 +11,8 @@
 #include <system_error>
 #include <utility>
 
+#include "core/atomic_file.h"
 #include "core/check.h"
-#include "train/io/atomic_file.h"
 
 namespace resgrad {
 namespace {
@@ -46,7 +46,7 @@ std::string lines_of_file(const fs::path& path, std::int64_t last_step,
 fs::path started(const fs::path& path, std::int64_t last_step,
                  MetricsJsonl::Unreadable& unreadable) {
   const std::string lines = lines_of_file(path, last_step, unreadable);
-  write_file_atomically(path, std::as_bytes(std::span(lines)));
+  write_file_atomically(path, lines);
   return path;
 }
 

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <span>
 
+#include "core/atomic_file.h"
 #include "core/check.h"
-#include "train/io/atomic_file.h"
 #include "train/log/logging.h"
 #include "train/optim/clip.h"
 
@@ -43,15 +43,21 @@ double seconds_left(const RunLength& length, std::int64_t epoch, std::int64_t st
          per_evaluation * static_cast<double>(evaluations);
 }
 
-Recorders::Recorders(RecorderOptions options, RunLength length, std::int64_t last_step,
-                     bool drop_evaluation)
+// From which on events of earlier files count no more; 0 where there are none.
+std::int64_t first_step(std::optional<std::int64_t> last_step, bool drop_evaluation) {
+  if (!last_step) return 0;
+  return *last_step + (drop_evaluation && *last_step > 0 ? 0 : 1);
+}
+
+Recorders::Recorders(RecorderOptions options, RunLength length,
+                     std::optional<std::int64_t> last_step, bool drop_evaluation)
     : o_(std::move(options)),
       length_(length),
       progress_(stdout, {.print_freq = o_.print_freq, .quiet = o_.quiet}),
       log_(make_run_logger(o_.folder, o_.quiet, [this] { progress_.erase(); })),
-      jsonl_(o_.folder / "metrics.jsonl", last_step),
-      events_(o_.folder, last_step > 0 && !drop_evaluation ? last_step + 1 : last_step),
-      traced_(last_step > 0) {
+      jsonl_(o_.folder / "metrics.jsonl", last_step.value_or(0)),
+      events_(o_.folder, first_step(last_step, drop_evaluation)),
+      traced_(last_step.value_or(0) > 0) {
   if (const auto& dropped = jsonl_.file.unreadable(); dropped.count > 0) {
     log_->warn("{}: dropped {} lines that are no JSON objects with a step, the first is line {}",
                (o_.folder / "metrics.jsonl").string(), dropped.count, dropped.first);
@@ -132,7 +138,7 @@ void Recorders::write_profile() {
   if (!traced_) {
     const std::string trace = profile_->trace();
     attempt(trace_failed_, [&] {
-      write_file_atomically(o_.folder / "profile.json", std::as_bytes(std::span(trace)));
+      write_file_atomically(o_.folder / "profile.json", trace);
       log_->info("trace of the first {} steps, for ui.perfetto.dev or chrome://tracing: {}",
                  std::min(kTracedSteps, profile_->steps()), (o_.folder / "profile.json").string());
     });

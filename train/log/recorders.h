@@ -62,13 +62,15 @@ struct StepResult {
 ///                     grad_norm/... and weight_norm/... of every parameter and of all (total)
 ///   profile.json      with options.profile: the first ten steps of the run as a Chrome trace
 /// and shows the progress on standard output. A file that cannot be written, such as on a full
-/// disk, is warned of once and does not end the run; what is missing is written as soon as it can.
+/// disk, is warned of once and does not end the run; what is missing of metrics.jsonl and the
+/// events is written as soon as it can.
 class Recorders {
  public:
-  /// With `last_step` above 0 the run goes on behind that step: later records are dropped, and with
-  /// `drop_evaluation` the events of that step too, those of an evaluation that comes later now.
+  /// With `last_step` the run goes on behind that step in a folder that may hold records: later
+  /// ones are dropped, and with `drop_evaluation` the events of that step too, those of an
+  /// evaluation that comes later now.
   /// Throws  IoError when a file cannot be opened.
-  Recorders(RecorderOptions options, RunLength length, std::int64_t last_step = 0,
+  Recorders(RecorderOptions options, RunLength length, std::optional<std::int64_t> last_step = {},
             bool drop_evaluation = false);
 
   const std::shared_ptr<spdlog::logger>& log() const { return log_; }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <span>
+#include <string_view>
 
 namespace resgrad {
 
@@ -37,9 +38,9 @@ class AtomicFile {
   int fd_ = -1;
 };
 
-/// Writes `bytes` to `path` by an AtomicFile.
+/// Writes `text`, whatever its bytes are, to `path` by an AtomicFile.
 /// Throws  IoError as AtomicFile does.
-void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
+void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
 /// Removes the temporaries that killed processes left in `folder`: those whose PID is this process
 /// or none that runs. Call before this process writes there. Files that cannot be removed stay.

@@ -1,4 +1,4 @@
-#include "train/io/atomic_file.h"
+#include "core/atomic_file.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -100,7 +100,7 @@ void AtomicFile::commit() {
 
   const int folder =
       retry([&] { return ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
-  if (folder == -1) fail("open the folder");
+  if (folder == -1) return;  // one that may not be read: the file is in its place all the same
   const int synced = retry([&] { return ::fsync(folder); });
   const int error = errno;
   ::close(folder);
@@ -115,9 +115,9 @@ void AtomicFile::fail(const char* action) const {
       fmt::format("write: {}: expected to {}, got: {}", path_.string(), action, strerror(error)));
 }
 
-void write_file_atomically(const fs::path& path, std::span<const std::byte> bytes) {
+void write_file_atomically(const fs::path& path, std::string_view text) {
   AtomicFile file(path);
-  file.write(bytes);
+  file.write(std::as_bytes(std::span(text)));
   file.commit();
 }
 

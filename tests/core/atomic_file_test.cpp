@@ -1,5 +1,5 @@
 // Writes that succeed, and writes that fail: the old file stays and no temporary is left.
-#include "train/io/atomic_file.h"
+#include "core/atomic_file.h"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -18,7 +18,7 @@ using testing::read_text;
 using testing::TemporaryFolder;
 
 void write_text(const fs::path& path, const std::string& text) {
-  write_file_atomically(path, std::as_bytes(std::span(text)));
+  write_file_atomically(path, text);
 }
 
 // The message of the IoError that writing `text` to `path` ends with; empty without one.
