@@ -10,7 +10,6 @@
 #include "nn/conv2d.h"
 #include "nn/inference.h"
 #include "nn/layers.h"
-#include "nn/sequential.h"
 
 namespace resgrad {
 namespace {
@@ -25,8 +24,7 @@ M* get_as(ModuleSpan modules, std::size_t i) {
 
 // The modules whose calls in turn are a call of `path`, if there are such.
 std::optional<ModuleSpan> in_turn(const Module& path) {
-  const bool nothing_else =
-      dynamic_cast<const Sequential*>(&path) != nullptr && !path.calls_through();
+  const bool nothing_else = path.applies_children_in_turn() && !path.calls_through();
   return nothing_else ? std::optional<ModuleSpan>(path.children()) : std::nullopt;
 }
 

@@ -24,8 +24,8 @@ Tensor apply_in_turn(ModuleSpan modules, const Tensor& x);
 Tensor add(Module& path, Module& shortcut, const Tensor& x);
 
 /// relu(path(x) + shortcut(x)), the end of a post-activation block. Where the path is a
-/// Sequential that ends with a BatchNorm2d, that adds and cuts off in its own pass over memory: the
-/// same bits. While a CallObserver is active, each is called by itself.
+/// Sequential or the like that ends with a BatchNorm2d, that adds and cuts off in its own pass over
+/// memory: the same bits. While a CallObserver is active, each is called by itself.
 Tensor add_relu(Module& path, Module& shortcut, const Tensor& x);
 
 }  // namespace resgrad

@@ -87,6 +87,10 @@ class Module : public std::enable_shared_from_this<Module> {
   void set_training(bool training);
   bool is_training() const { return training_; }
 
+  /// Whether forward() applies the children one after the other and does nothing else, so that they
+  /// may join (nn/fused.h) with what stands around a call.
+  virtual bool applies_children_in_turn() const { return false; }
+
   /// What stands between a call of a module and its forward(): gets both and the input, returns the
   /// output.
   using Caller = Tensor (*)(Module& module, std::function<Tensor(const Tensor&)> forward,

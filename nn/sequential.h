@@ -17,6 +17,7 @@ class Sequential final : public Module {
 
   void append(ModulePtr module) { register_module(std::to_string(children().size()), module); }
   std::string class_name() const override { return "Sequential"; }
+  bool applies_children_in_turn() const override { return true; }
   std::string add_to_onnx(OnnxGraph& graph, const std::string& path,
                           const std::string& x) const override {
     return children_to_onnx(graph, path, x);
