@@ -56,7 +56,7 @@ TEST_CASE("strided copies agree with naive loops, and write nothing between the 
   check_copy<double>({{5, 60, 24}, {4, 13, 6}, {3, 4, 2}});
   // so large that they go past the caches: whole lines, and rows that are none or begin within one
   for (const std::int64_t columns : {64, 68}) {
-    for (const std::size_t offset : {0, 4}) {
+    for (const std::size_t offset : {std::size_t{0}, std::size_t{4}}) {
       check_copy<float>({{65'600, 2 * columns, columns}, {columns, 1, 1}}, offset);
     }
   }
