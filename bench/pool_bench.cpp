@@ -20,17 +20,21 @@ Tensor input(const Case& c) {
   return random_tensor({kImages, c.channels, c.size, c.size}).to(MemoryFormat::channels_last);
 }
 
-// Reads x and writes y, and for a maximum the place of each.
+// Of x and y, and for a maximum the place of each (32 bits).
+double bytes_of(const Case& c, const Tensor& x, const Tensor& y) {
+  return static_cast<double>(x.byte_size() + y.byte_size() * (c.op == max_pool2d ? 2 : 1));
+}
+
 void forward(benchmark::State& state, const Case& c) {
   const Tensor x = input(c);
-  measure(state, {.bytes = static_cast<double>(x.byte_size())}, [&] { c.op(x, c.options); });
+  measure(state, {.bytes = bytes_of(c, x, c.op(x, c.options))}, [&] { c.op(x, c.options); });
 }
 
 void backward(benchmark::State& state, const Case& c) {
   Tensor x = input(c);
   x.set_requires_grad();
   const Tensor y = c.op(x, c.options), dy = Tensor::ones(y.shape()).to(y.memory_format());
-  measure(state, {.bytes = static_cast<double>(x.byte_size())}, [&] {
+  measure(state, {.bytes = bytes_of(c, x, y)}, [&] {
     x.zero_grad();
     y.backward(dy, {.retain_graph = true});
   });

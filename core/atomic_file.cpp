@@ -100,7 +100,9 @@ void AtomicFile::commit() {
 
   const int folder =
       retry([&] { return ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
-  if (folder == -1) return;  // one that may not be read: the file is in its place all the same
+  // one that may not be read: the file is in its place all the same
+  if (folder == -1 && (errno == EACCES || errno == EPERM)) return;
+  if (folder == -1) fail("open the folder");
   const int synced = retry([&] { return ::fsync(folder); });
   const int error = errno;
   ::close(folder);

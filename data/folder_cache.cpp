@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
+#include <chrono>
 #include <fstream>
 #include <span>
 #include <string_view>
@@ -86,6 +86,22 @@ std::optional<DecodedFolder> read_folder_cache(const fs::path& file, const std::
   return folder;
 }
 
+namespace {
+
+// What writers that were killed left. Others may be at work, also on other machines.
+void remove_abandoned(const fs::path& cache) {
+  const std::string start = '.' + cache.filename().string() + '.';
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(cache.parent_path(), error)) {
+    const auto age = fs::file_time_type::clock::now() - entry.last_write_time(error);
+    if (entry.path().filename().string().starts_with(start) && age > std::chrono::hours(24)) {
+      fs::remove(entry.path(), error);
+    }
+  }
+}
+
+}  // namespace
+
 std::string write_folder_cache(const fs::path& file, const std::string& key,
                                const DecodedFolder& folder) {
   const std::string texts = joined(folder), start = std::string(kStart) + key;
@@ -93,7 +109,7 @@ std::string write_folder_cache(const fs::path& file, const std::string& key,
   const Sizes sizes{.images = images,
                     .image_bytes = images == 0 ? 0 : folder.images.size() / images,
                     .text_bytes = texts.size()};
-  remove_stale_temporaries(file.parent_path());
+  remove_abandoned(file);
   try {
     AtomicFile out(file);
     std::uint32_t sum = 0;

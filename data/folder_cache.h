@@ -21,7 +21,8 @@ std::optional<DecodedFolder> read_folder_cache(const std::filesystem::path& file
                                                const std::string& key, std::int64_t image_bytes);
 
 /// Writes the file as an AtomicFile. Returns what is wrong if it cannot be written, else nothing.
-/// The folder must be there; what writers that were killed left of such files goes. Format "resgrad
+/// The folder must be there; what writers that were killed left of it
+/// goes after a day. Format "resgrad
 /// folder cache 3\n" and the key; the numbers of images and of bytes of an image,
 ///         and the bytes of the texts, 8 bytes each in the order of the processor; labels, images,
 ///         the texts (files, then what is said of damaged ones), each ended by a zero; the CRC-32

@@ -22,6 +22,12 @@ void fill(Tensor& weight, const Draw& draw) {
   constexpr std::int64_t kPart = 4096;  // values
   const Random sequence = next_sequence();
   if (state.skip) return;
+  // before the threads, which no error may leave
+  constexpr std::int64_t kMost = 2 * ((std::int64_t{1} << 28) - 1);
+  require<ValueError>(weight.numel() <= kMost,
+                      "init: weight: expected at most {} elements, as many as a sequence of random "
+                      "numbers has, got {}",
+                      kMost, weight.shape());
   weight.detach().bump_version();
   visit_floating(weight.dtype(), "init", [&]<class T>() {
     T* const values = weight.data<T>();

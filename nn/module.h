@@ -70,8 +70,9 @@ class Module : public std::enable_shared_from_this<Module> {
   /// Throws  as copy_state().
   void load_state_dict(const std::vector<NamedTensor>& state);
 
-  /// Own parameters and children, without those of the children.
+  /// Own parameters, buffers and children, without those of the children.
   const std::vector<NamedTensor>& own_parameters() const { return parameters_; }
+  const std::vector<NamedTensor>& own_buffers() const { return buffers_; }
   const std::vector<std::pair<std::string, ModulePtr>>& children() const { return children_; }
 
   /// Calls `f` for this module and all below it, children first.

@@ -77,6 +77,16 @@ std::array<std::uint64_t, 2> checksum(const Tensor& t) {
   return {sum, sum_of_sums};
 }
 
+// What a call of the module uses and does not change: its parameters, in evaluation mode its
+// buffers as well, such as running statistics.
+void append_used(const Module& module, std::vector<SavedTensor>& used) {
+  for (const NamedTensor& t : module.own_parameters()) used.emplace_back(t.tensor);
+  if (!module.is_training()) {
+    for (const NamedTensor& t : module.own_buffers()) used.emplace_back(t.tensor);
+  }
+  for (const auto& [name, child] : module.children()) append_used(*child, used);
+}
+
 struct RecomputeNode final : Node {
   using Forward = std::function<Tensor(const Tensor&)>;
 
@@ -90,11 +100,7 @@ struct RecomputeNode final : Node {
         buffers_(std::move(buffers)),
         observed_(CallObserver::active()),
         checksum_(checksum(y)) {
-    // evaluation uses the running statistics as well
-    const bool only_training = std::ranges::find(modes_, false) == modes_.end();
-    for (const NamedTensor& t : only_training ? module.named_parameters() : module.state_dict()) {
-      used_.emplace_back(t.tensor);
-    }
+    append_used(module, used_);
   }
   const char* name() const override { return "recompute"; }
   bool reports_itself() const override { return true; }

@@ -13,7 +13,7 @@ namespace resgrad {
 /// run starts from the buffers of the first, which hold the places in random numbers, and what is
 /// in train mode changes; they are put back after it. A hook on a parameter that is also used
 /// elsewhere is called for the part of this module by itself.
-/// Throws  StateError in backward when a parameter (where something is in evaluation mode: or a
+/// Throws  StateError in backward when a parameter (of a module in evaluation mode: or a
 ///         buffer) was changed in place since, a module put into the other mode, or the second run
 ///         gives another output, since a module keeps a state outside its buffers. A module that no
 ///         shared_ptr owns must outlive the graph.

@@ -27,7 +27,7 @@ one_of() {
 sources() {
   local file
   while read -r file; do
-    case "$file" in *.h) one_of "$file" ;; *) echo "$file" ;; esac
+    case "$file" in *.h) one_of "$file" || true ;; *) echo "$file" ;; esac
   done | sort -u
 }
 

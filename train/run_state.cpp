@@ -37,7 +37,10 @@ std::string in_brackets(const std::vector<std::string>& classes) {
 }
 
 // Takes the times of finished epochs, which checkpoints leave out, from an earlier metrics.csv.
-void add_times(std::vector<EpochMetrics>& epochs, const fs::path& csv) {
+// Returns what was wrong with the file, if it is there.
+std::string add_times(std::vector<EpochMetrics>& epochs, const fs::path& csv) {
+  std::error_code ignored;
+  if (!fs::exists(csv, ignored)) return "";
   try {
     for (const EpochMetrics& row : read_metrics_csv(csv)) {
       for (EpochMetrics& epoch : epochs) {
@@ -46,8 +49,10 @@ void add_times(std::vector<EpochMetrics>& epochs, const fs::path& csv) {
         epoch.seconds = row.seconds;
       }
     }
-  } catch (const IoError&) {  // unknown times are empty cells
+  } catch (const IoError& error) {  // unknown times are empty cells
+    return error.what();
   }
+  return "";
 }
 
 }  // namespace
@@ -94,12 +99,12 @@ void RunState::restore(const FoundCheckpoint& found, const ResolveDefaults& reso
   now = *c.state;
   update.set_steps(c.info.step);
   epoch = (step() - now.epoch_step) / length_.steps_per_epoch;
-  add_times(now.epochs, found.file.parent_path() / "metrics.csv");
+  lost_times_ = add_times(now.epochs, found.file.parent_path() / "metrics.csv");
   if (step() < length_.total_steps && !now.epochs.empty() && !stays(now.epochs.back())) {
     drop_last_evaluation();
   }
   if (best() == nullptr) {  // it was the one that is gone, or chosen by other weights
-    now.best_top1 = -1;
+    forget_best();
     for (const EpochMetrics& row : now.epochs) {
       if (is_better(row)) set_best(row);
     }
@@ -175,6 +180,11 @@ bool RunState::add(const EpochMetrics& row) {
     now.seconds = 0;
   }
   return better;
+}
+
+void RunState::forget_best() {
+  now.best_top1 = -1;
+  now.best_step = 0;
 }
 
 void RunState::set_best(const EpochMetrics& row) {

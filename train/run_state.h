@@ -33,6 +33,8 @@ class RunState {
   /// Throws  ValueError when the checkpoint is one of another run, naming what differs;
   ///         differing_settings() says what `resolve` is for.
   void restore(const FoundCheckpoint& found, const ResolveDefaults& resolve = {});
+  /// What was wrong with the metrics.csv beside the checkpoint, whose times are missing then.
+  const std::string& lost_times() const { return lost_times_; }
   /// What a checkpoint at this point holds. The tensors are the run's own.
   Checkpoint capture() const;
   /// The averaged weights at this point as a network for use. With `ema` alone.
@@ -61,6 +63,11 @@ class RunState {
   bool add(const EpochMetrics& row);
   /// The best of the rows so far, or nullptr.
   const EpochMetrics* best() const;
+  /// Its weights are gone: the next evaluation is the best.
+  void forget_best();
+
+  /// What the constructor was told of the data.
+  const std::string& data() const { return data_; }
 
   Module& net;
   const std::unique_ptr<Optimizer> optimizer;
@@ -80,6 +87,7 @@ class RunState {
   std::int64_t train_images_;
   std::string data_;
   bool dropped_ = false;
+  std::string lost_times_ = {};
 };
 
 /// What the bits of a result depend on beside the settings, as checkpoints say it: "kernels avx2,

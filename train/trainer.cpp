@@ -128,14 +128,14 @@ class Run {
                                  fs::equivalent(found->file.parent_path() / ".", folder_, ignored));
     // before anything is moved or written: an error leaves all as it was
     const std::string settings = to_json(o_);
+    require_equal(ranks_, "data", state_.data());
     if (found) state_.restore(*found, resolve_);
-    if (ranks_.size() > 1) require_equal(ranks_, "data", describe(data_));
     require_equal_weights();
     unsaved_ = !here;
     last_save_ = Clock::now();
     if (ranks_.leads()) open_folder(found, here, settings);
     // rank 0 may have found that the best weights are gone
-    state_.now.best_top1 = std::stod(ranks_.all(fmt::format("{}", state_.now.best_top1)).front());
+    if (ranks_.any(ranks_.leads() && state_.now.best_top1 < 0)) state_.forget_best();
   }
 
   void open_folder(const std::optional<FoundCheckpoint>& found, bool here,
@@ -147,7 +147,7 @@ class Run {
                                                 : EarlierRun::move);
     recorders_.emplace(recorder_options(o_), length_,
                        go_on ? std::optional(here ? state_.step() : 0) : std::nullopt,
-                       state_.dropped_evaluation());
+                       state_.dropped_evaluation() || state_.lacks_last_evaluation());
     log_ = recorders_->log();
     if (run_folder_->moved()) {
       log_->info("moved the earlier run in {} to {}", folder_.string(),
@@ -191,6 +191,9 @@ class Run {
           "uninterrupted run",
           found.checkpoint.state->machine, machine_description());
     }
+    if (!state_.lost_times().empty()) {
+      log_->warn("{}; the times of earlier epochs are unknown", state_.lost_times());
+    }
     settle_best(found.file.parent_path());
   }
 
@@ -201,7 +204,7 @@ class Run {
     if (best->step == state_.step() && write(kBestFile)) return;
     log_->warn("{}: the weights of the best epoch, {}, are not there; the next epoch is the best",
                (from / kBestFile).string(), best->epoch);
-    state_.now.best_top1 = -1;
+    state_.forget_best();
   }
 
   // Saves what is not saved yet; a run that cannot leave its result has failed.
@@ -293,11 +296,11 @@ class Run {
                      }});
   }
 
-  void check_finite(const Evaluation& evaluation) {
+  void check_finite(const Evaluation& evaluation, std::int64_t epoch) {
     if (evaluation.nonfinite.empty()) return;
     const std::string message =
-        fmt::format("train: epoch {}: expected an evaluation with a finite loss, got {}: {}",
-                    state_.epoch + 1, evaluation.loss, evaluation.nonfinite);
+        fmt::format("train: epoch {}: expected an evaluation with a finite loss, got {}: {}", epoch,
+                    evaluation.loss, evaluation.nonfinite);
     if (o_.on_nonfinite == "stop") stop_at_nonfinite(message, state_.capture());
     log_->warn("{}; it cannot be the best", message);
   }
@@ -324,12 +327,12 @@ class Run {
       averaged = evaluate_now();
       if (averaged->interrupted) return false;
     }
-    check_finite(evaluation);
+    check_finite(evaluation, metrics.epoch);
     metrics.test_loss = evaluation.loss;
     metrics.test_top1 = evaluation.top1;
     metrics.seconds += evaluation.seconds;
     if (!averaged) return true;
-    check_finite(*averaged);
+    check_finite(*averaged, metrics.epoch);
     metrics.ema_test_loss = averaged->loss;
     metrics.ema_test_top1 = averaged->top1;
     metrics.seconds += averaged->seconds;

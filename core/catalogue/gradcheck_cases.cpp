@@ -132,13 +132,13 @@ void add_arithmetic(Catalogue& all) {
     unary(
         "relu", detail, [](const Tensor& x) { return relu(x); }, off_zero({2, 3, 3, 5}, format));
   }
-  all.add("dropout", "p 0.4",
-          [](const Tensors& x) {
-            Random random(3, Purpose::dropout);  // the same mask in every call
-            return dropout(x[0], 0.4, random);
-          },
-          {uniform({3, 5})});
   for (MemoryFormat format : {kContiguous, kChannelsLast}) {
+    all.add("dropout", fmt::format("p 0.4 {}", name(format)),
+            [](const Tensors& x) {
+              Random random(3, Purpose::dropout);  // the same mask in every call
+              return dropout(x[0], 0.4, random);
+            },
+            {uniform({1, 3, 3, 5}, -1, 1, format)});
     all.add("stochastic_depth", fmt::format("p 0.4 {}", name(format)),
             [](const Tensors& x) {
               Random random(3, Purpose::dropout);  // the same mask in every call

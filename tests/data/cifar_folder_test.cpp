@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "core/check.h"
+#include "tests/support/as_nobody.h"
 #include "tests/support/temporary_folder.h"
 
 using namespace resgrad;
@@ -34,20 +35,6 @@ std::string error_of(const fs::path& path) {
   }
   return "no error";
 }
-
-// Without the rights of root, which may read everything.
-class AsNobody {
- public:
-  AsNobody() {
-    if (user_ == 0) REQUIRE(seteuid(65534) == 0);
-  }
-  ~AsNobody() {
-    if (user_ == 0) CHECK(seteuid(0) == 0);
-  }
-
- private:
-  const uid_t user_ = geteuid();
-};
 
 }  // namespace
 
@@ -101,7 +88,7 @@ TEST_CASE("a folder that cannot be read is no missing one") {
   fs::permissions(folder.path(), fs::perms::none);
   std::string error;
   {
-    const AsNobody nobody;
+    const testing::AsNobody nobody;
     try {
       find_cifar(kLayout, inner, "a.bin");
     } catch (const IoError& e) {

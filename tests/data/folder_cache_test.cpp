@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <fstream>
 
 #include "tests/support/temporary_folder.h"
@@ -67,11 +68,18 @@ TEST_CASE("a cache that is cut off or goes on is none, whatever its numbers say"
   }
 }
 
-TEST_CASE("what a writer that was killed left goes with the next cache") {
+TEST_CASE("what a writer that was killed left goes with the next cache, after a day") {
   const TemporaryFolder folder;
-  std::ofstream(folder.path() / ".cache.tmp-2147483646-0") << "half";
+  const auto leave = [&](const char* name, int hours) {
+    std::ofstream(folder.path() / name) << "half";
+    fs::last_write_time(folder.path() / name,
+                        fs::file_time_type::clock::now() - std::chrono::hours(hours));
+  };
+  leave(".cache.tmp-1-0", 25);
+  leave(".cache.tmp-1-1", 23);
+  leave(".cache2.tmp-1-0", 25);
   CHECK(write_folder_cache(folder.path() / "cache", kKey, kFolder) == "");
-  CHECK(folder.names() == std::vector<std::string>{"cache"});
+  CHECK(folder.names() == std::vector<std::string>{".cache.tmp-1-1", ".cache2.tmp-1-0", "cache"});
 }
 
 TEST_CASE("a cache that cannot be written leaves nothing behind and says why") {

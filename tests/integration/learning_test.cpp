@@ -59,9 +59,13 @@ TEST_CASE("networks of all families learn one batch by heart, in both orders") {
                              .channels = {32, 64},
                              .bottleneck_ratio = 2,
                              .groups = 4};
-  for (const Network& network : {Network{"resnet20", models::configure("resnet20"), 80},
-                                 Network{"resnet18", models::configure("resnet18"), 30},
-                                 Network{"a small ResNeXt", grouped, 120}}) {
+  for (const Network& network :
+       {Network{"resnet20", models::configure("resnet20"), 80},
+        Network{"resnet18",
+                models::configure("resnet18", {.fields = {{"stem_channels", "16"},
+                                                          {"channels", "16,32,64,128"}}}),
+                60},
+        Network{"a small ResNeXt", grouped, 120}}) {
     for (const Activation activation : {Activation::post, Activation::pre}) {
       const std::string what = fmt::format("{} {}", network.name, name(activation));
       CAPTURE(what);

@@ -47,6 +47,22 @@ class Plots(unittest.TestCase):
         self.assertIn(text, result.stderr)
         self.assertEqual(result.stderr.count("\n"), 1)
 
+    def test_confusion(self):
+        file, out = self.root / "eval.json", self.root / "c.svg"
+        evaluation = {"model": "r", "dataset": "d", "top1": 87.5, "confusion": [[3, 1], [0, 4]],
+                      "classes": [{"name": "cat"}, {"name": "dog"}]}
+        file.write_text(json.dumps(evaluation))
+        done = run("plot_confusion.py", file, "-o", out)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        svg = out.read_text(encoding="utf-8")
+        for text in ("r on d: top-1 87.50 %", "cat", "dog", "75.0", "25.0", "100.0"):
+            self.assertIn(f">{text}<", svg)
+        self.assertNotIn(">0.0<", svg)
+        file.write_text(json.dumps(evaluation | {"confusion": [[3]]}))
+        self.check_error(run("plot_confusion.py", file), "2 classes, but a matrix of shape (1, 1)")
+        file.write_text('{"classes": []}')
+        self.check_error(run("plot_confusion.py", file), "is not the output of resgrad eval --json")
+
     def test_range_of_learning_rates(self):
         table = self.root / "find-lr.csv"
         rows = "".join(f"{10.0**(i / 10 - 5)},{3 - i / 20},{3 - i / 25},"

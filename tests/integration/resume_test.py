@@ -295,6 +295,7 @@ def test_garbage(resgrad, folder, rng):
             file.write(b"\0\xffgarbage\n")
     text = resgrad.run("train", out, "--resume", "auto")
     check("metrics.jsonl: dropped 1 lines" in text, text)
+    check("metrics.csv: " in text and "times of earlier epochs are unknown" in text, text)
     check_same(folder / "whole", out)
 
 

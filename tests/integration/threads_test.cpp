@@ -8,6 +8,15 @@ using namespace resgrad;
 
 namespace {
 
+// The weights that a run left, one after the other.
+std::string weights_in(const std::string& folder) {
+  std::string all;
+  for (const char* file : {"/last.safetensors", "/best.safetensors", "/ema.safetensors"}) {
+    all += text_of(folder + file);
+  }
+  return all;
+}
+
 // Trains on 1, 2 and 3 threads and compares the checkpoints byte by byte.
 void check_same_bytes(const std::string& settings) {
   const TemporaryFolder folder;
@@ -17,7 +26,7 @@ void check_same_bytes(const std::string& settings) {
     const Result r = run("train --dataset synthetic --seed 3 --limit-eval-batches 1 --quiet " +
                          settings + " --threads " + threads + " --output-dir " + out);
     REQUIRE_MESSAGE(r.code == 0, r.out);
-    checkpoints.push_back(text_of(out + "/last.safetensors"));
+    checkpoints.push_back(weights_in(out));
     CHECK_MESSAGE(checkpoints.back() == checkpoints.front(), settings, ", ", threads, " threads");
   }
 }
@@ -68,10 +77,13 @@ TEST_CASE("a run may go on with other threads, without a warning") {
       "train --dataset synthetic --model resnet20 -b 8 --lr-scheduler "
       "constant --limit-eval-batches 1 --quiet --output-dir " +
       out;
-  REQUIRE(run(settings + " --max-steps 1 --threads 1").code == 0);
-  const Result other = run(settings + " --max-steps 2 --threads 2 --resume auto");
+  REQUIRE(run(settings + " --max-steps 3 --threads 3").code == 0);
+  const std::string whole = weights_in(out);
+  REQUIRE(run(settings + " --max-steps 1 --threads 1 --overwrite").code == 0);
+  const Result other = run(settings + " --max-steps 3 --threads 2 --resume auto");
   CHECK_MESSAGE(other.code == 0, other.out);
+  CHECK(weights_in(out) == whole);
   CHECK_FALSE(contains(text_of(out + "/train.log"), "last digits may differ"));
-  CHECK(run(settings + " --max-steps 3 --isa baseline --resume auto").code == 0);
+  CHECK(run(settings + " --max-steps 4 --isa baseline --resume auto").code == 0);
   CHECK(contains(text_of(out + "/train.log"), "last digits may differ"));
 }

@@ -300,6 +300,10 @@ TEST_CASE("what cannot be printed is an error of every command") {
        {std::string("--help"), std::string("--version"), std::string("train --help"),
         std::string("models"), std::string("info"), std::string("summary --model resnet20"),
         std::string("gradcheck --op relu"),
+        "find-lr --dataset synthetic --blocks 1,1,1 -b 4 --steps 20 --output " +
+            trained.path("lr.csv"),
+        std::string("train --dry-run --dataset synthetic --blocks 1,1,1 -b 2 "
+                    "--limit-eval-batches 1"),
         std::string("bench --model resnet20 -b 1 --steps 1 --threads 1"),
         "eval --json --limit-eval-batches 1" + of_weights,
         "eval --limit-eval-batches 1" + of_weights, "predict --index 0" + of_weights,

@@ -35,15 +35,18 @@ inline std::vector<Shape> conv_shapes(const Module& module) {
   return shapes;
 }
 
-/// The names of parameters without a gradient or with one that is 0 or not finite everywhere.
+/// The names of parameters without a gradient, or with one that is 0 everywhere or not finite.
 inline std::string without_gradient(const Module& module) {
   std::string names;
   for (const NamedTensor& p : module.named_parameters()) {
-    bool good = false;
+    bool any = false, finite = true;
     if (p.tensor.grad().defined()) {
-      for (double g : p.tensor.grad().to_vector<double>()) good = good || (g != 0 && g - g == 0);
+      for (double g : p.tensor.grad().to_vector<double>()) {
+        any = any || g != 0;
+        finite = finite && g - g == 0;
+      }
     }
-    if (!good) names += p.name + "\n";
+    if (!any || !finite) names += p.name + "\n";
   }
   return names;
 }

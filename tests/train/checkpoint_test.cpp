@@ -25,8 +25,10 @@ Checkpoint small_checkpoint(std::int64_t step = 7) {
                    .top1 = Meter(1.0 / 3, 96),
                    .seconds = 1.5,
                    .best_top1 = 56.78,
+                   .best_step = 5,
                    .skipped = 1,
                    .train_images = 80,
+                   .data = "80 and 40 images",
                    .epochs = {{.epoch = 1, .step = 5, .lr = 0.1, .train_loss = 2.5}},
                    .settings = R"({"model":"tiny","lr":0.1})",
                    .machine = "kernels avx2"};
@@ -130,6 +132,8 @@ TEST_CASE("a checkpoint brings back tensors, sums and rows, exactly") {
   CHECK(a.top1.sum() == b.top1.sum());
   CHECK(a.seconds == b.seconds);
   CHECK(a.best_top1 == b.best_top1);
+  CHECK(a.best_step == b.best_step);
+  CHECK(a.data == b.data);
   CHECK(a.skipped == b.skipped);
   CHECK(a.train_images == b.train_images);
   CHECK(metrics_csv(a.epochs) == metrics_csv(b.epochs));
@@ -301,7 +305,7 @@ TEST_CASE("files of another version, without checksum or with another state are 
     return failure("training", state.dump());
   };
   CHECK(bad_state("skipped", "7").empty());
-  for (const std::string key : {"epoch_step", "images", "skipped", "train_images"}) {
+  for (const std::string key : {"epoch_step", "images", "skipped", "train_images", "best_step"}) {
     for (const std::string value : {"1e+300", "1.5", "-1", "9223372036854775808", "true", "[]"}) {
       CHECK(bad_state(key, value) ==
             fmt::format("training: {}: expected a whole number below 2^63, got {}", key, value));
@@ -311,4 +315,29 @@ TEST_CASE("files of another version, without checksum or with another state are 
   CHECK(failure("training", R"({"settings":)" + deep) ==
         "training: expected values nested at most 100 deep, got more");
   CHECK(bad_state("settings", "[1]") == "training: settings: expected an object, got array");
+}
+
+TEST_CASE("of a file that does not say which of equal epochs is the best, it is the first") {
+  const TemporaryFolder folder;
+  const auto file = folder.path() / "last.safetensors";
+  Checkpoint checkpoint = small_checkpoint();
+  checkpoint.state->epochs.clear();
+  for (const auto& [step, top1] : {std::pair{5, 30.0}, {10, 40.0}, {15, 40.0}, {20, 20.0}}) {
+    EpochMetrics row{.epoch = step / 5, .step = step};
+    row.test_loss = 1;
+    row.test_top1 = top1;
+    checkpoint.state->epochs.push_back(row);
+  }
+  checkpoint.state->best_top1 = 40;
+  checkpoint.state->best_step = 15;
+  write_checkpoint(file, checkpoint);
+  CHECK(read_checkpoint(file).state->best_step == 15);
+  TensorFile contents = read_safetensors(file);
+  auto state = nlohmann::json::parse(contents.metadata.at("training"));
+  for (const char* field : {"best_step", "data"}) REQUIRE(state.erase(field) == 1);
+  contents.metadata["training"] = state.dump();
+  contents.checksum = true;
+  write_safetensors(file, contents);
+  CHECK(read_checkpoint(file).state->best_step == 10);
+  CHECK(read_checkpoint(file).state->data.empty());
 }

@@ -5,7 +5,9 @@
 #include <cmath>
 #include <limits>
 
+#include "tests/train/dist/thread_ranks.h"
 #include "tests/train/tiny_run.h"
+#include "train/run_data.h"
 
 using namespace resgrad;
 
@@ -150,4 +152,26 @@ TEST_CASE("an evaluation tells of its progress, up to its limit") {
   told.clear();
   evaluate(*net, loader, 10, {.limit_batches = 99, .progress = progress});
   CHECK(told.back() == std::pair<std::int64_t, std::int64_t>{4, 4});
+}
+
+TEST_CASE("ranks tell of the layer that was not finite at one of them, and stop together") {
+  const data::DataSplits data = tiny_splits(80, 50);
+  const RunOptions o = tiny_options("run");
+  for (const int bad : {0, 1, 2}) {
+    ThreadRanks::run(3, [&](Communicator& ranks) {
+      const auto net = tiny_net();
+      data::Loader loader(data.test, eval_loader_options(data, o, ranks));
+      if (ranks.rank() == bad) {
+        for (const NamedTensor& p : net->named_parameters()) {
+          if (p.name == "fc.bias") Tensor(p.tensor).detach().fill_(std::nan(""));
+        }
+      }
+      const Evaluation e = evaluate(*net, loader, 10, {.ranks = ranks});
+      CHECK(std::isnan(e.loss));
+      CHECK(e.nonfinite.find("fc") != std::string::npos);
+      std::stop_source stop;
+      if (ranks.rank() == bad) stop.request_stop();
+      CHECK(evaluate(*net, loader, 10, {.stop = stop.get_token(), .ranks = ranks}).interrupted);
+    });
+  }
 }

@@ -80,6 +80,12 @@ void require_same_settings(const std::vector<Run>& runs, std::int64_t image_size
                         "compare: {}: expected a run with the settings of this comparison, got one "
                         "that differs: {}; without --resume all runs start anew",
                         run.options.output_dir, differences);
+    require<ValueError>(!state || !state->data.empty() || run.options.val_split == 0 ||
+                            run.options.seed == runs.front().options.seed,
+                        "compare: {}: expected a run that held out images by its own seed, got one "
+                        "of an earlier version, which held out those of the first seed; without "
+                        "--resume all runs start anew",
+                        run.options.output_dir);
   }
 }
 
@@ -141,7 +147,7 @@ std::string default_folder(const CompareFlags& flags) {
 // Those that are held out depend on the seed, as in a run by itself: eval --split val finds them.
 class DataOfSeeds {
  public:
-  explicit DataOfSeeds(const RunOptions& first) { load(first); }
+  explicit DataOfSeeds(const RunOptions& first) : path_(first.data_path) { load(first); }
   const data::DataSplits& of(const RunOptions& o) {
     if (o.val_split > 0 && o.seed != seed_) load(o);
     return data_;
@@ -149,9 +155,10 @@ class DataOfSeeds {
 
  private:
   void load(const RunOptions& o) {
-    data_ = data::load_data(load_options(o, o.data_path));
+    data_ = data::load_data(load_options(o, path_));
     seed_ = o.seed;
   }
+  std::string path_;
   data::DataSplits data_;
   std::uint64_t seed_ = 0;
 };

