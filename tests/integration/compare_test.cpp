@@ -292,3 +292,21 @@ TEST_CASE("what one variant sets of the machine does not stay for the next") {
     }
   }
 }
+
+TEST_CASE("a comparison that holds out images finds its data for every seed") {
+  const TemporaryFolder folder;
+  const fs::path data = folder.path() / "cifar";
+  fs::create_directory(data);
+  for (const char* name : {"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4",
+                           "data_batch_5", "test_batch"}) {
+    const fs::path file = data / (std::string(name) + ".bin");
+    std::ofstream(file).put('\0');
+    fs::resize_file(file, 10'000 * 3073);  // black images of the first class
+  }
+  const Result r =
+      run("compare --dataset cifar10 --val-split 100 --blocks 1,1,1 -b 8 --epochs 1 "
+          "--limit-train-batches 1 --quiet --threads 2 --variants pre --seeds 2 --output-dir " +
+              (folder.path() / "c").string(),
+          "RESGRAD_DATA=" + data.string());
+  CHECK_MESSAGE(r.code == 0, r.out);
+}
