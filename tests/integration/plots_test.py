@@ -56,8 +56,8 @@ class Plots(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         svg = out.read_text(encoding="utf-8")
         for text in ("r on d: top-1 87.50 %", "cat", "dog", "75.0", "25.0", "100.0"):
-            self.assertIn(f">{text}<", svg)
-        self.assertNotIn(">0.0<", svg)
+            self.assertIn(f"<!-- {text} -->", svg)
+        self.assertNotIn("<!-- 0.0 -->", svg)
         file.write_text(json.dumps(evaluation | {"confusion": [[3]]}))
         self.check_error(run("plot_confusion.py", file), "2 classes, but a matrix of shape (1, 1)")
         file.write_text('{"classes": []}')
