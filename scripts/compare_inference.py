@@ -26,7 +26,7 @@ import tempfile
 from array import array
 from pathlib import Path
 
-from compare_pytorch import AVX2, ROOT, Failure, cpu_name, run, spread, table
+from compare_pytorch import AVX2, ROOT, Failure, cpu_name, measure_all, run, run_script, spread, table
 
 PACKAGES = ("onnxruntime==1.32.0", "openvino==2026.4.1")
 MODELS = ("resnet18", "resnet20", "resnext29_32x4d")
@@ -200,34 +200,14 @@ def main():
     if args.worker:
         print(json.dumps(work(json.loads(args.worker))))
         return 0
-    if not args.resgrad.is_file():
-        raise Failure(f"--resgrad: expected the program, got {args.resgrad}; scripts/test.sh builds it")
     if args.install:
         install(args)
     elif not args.python.is_file():
         raise Failure(f"--python: expected a Python with onnxruntime and openvino, got {args.python}; "
                       "--install makes it")
-    load, results, status = os.getloadavg()[0], [], 0
-    if load > 0.5:
-        print(f"compare_inference: the machine is busy (load {load:.2f}); figures will be wrong", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
-        try:
-            for model in args.models:
-                results += measure(args, model, Path(folder))
-        except Failure as error:
-            print(f"compare_inference: {error}", file=sys.stderr)
-            status = 1
-        except KeyboardInterrupt:
-            print("compare_inference: interrupted", file=sys.stderr)
-            status = 130
-    if results:  # what was finished is not lost
-        print(report(args, results, load))
-    return status
+        return measure_all(args, lambda model: measure(args, model, Path(folder)), report)
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (Failure, OSError, subprocess.CalledProcessError) as error:
-        print(f"compare_inference: {error}", file=sys.stderr)
-        sys.exit(1)
+    run_script(main)

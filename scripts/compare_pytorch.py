@@ -320,38 +320,48 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def main():
-    args = parse_arguments()
-    if args.worker:
-        print(json.dumps(run_torch(json.loads(args.worker))))
-        return 0
+def measure_all(args, measure, report):
+    """Prints report(args, results, load) of what measure(model) gives for each network, in lists: what was finished
+    is not lost. Returns the exit code."""
+    name = Path(sys.argv[0]).stem
     # an error here costs nothing; after an hour it would
     if not args.resgrad.is_file():
         raise Failure(f"--resgrad: expected the program, got {args.resgrad}; scripts/test.sh builds it")
     if args.json:
         args.json.open("a").close()
-    load, results = os.getloadavg()[0], []
+    load, results, status = os.getloadavg()[0], [], 0
     if load > 0.5:
-        print(f"compare_pytorch: the machine is busy (load {load:.2f}); figures will be wrong",
-              file=sys.stderr)
-    status = 0
+        print(f"{name}: the machine is busy (load {load:.2f}); figures will be wrong", file=sys.stderr)
     try:
         for model in args.models:
-            results.append(measure(args, model))
+            results += measure(model)
     except Failure as error:
-        print(f"compare_pytorch: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         status = 1
     except KeyboardInterrupt:
-        print("compare_pytorch: interrupted", file=sys.stderr)
+        print(f"{name}: interrupted", file=sys.stderr)
         status = 130
-    if results:  # what was finished is not lost
+    if results:
         print(report(args, results, load))
     return status
 
 
-if __name__ == "__main__":
+def run_script(main):
+    """Runs main() as the whole script: an error of the input or the system is one sentence, exit code 1."""
     try:
         sys.exit(main())
-    except (Failure, OSError) as error:
-        print(f"compare_pytorch: {error}", file=sys.stderr)
+    except (Failure, OSError, subprocess.CalledProcessError) as error:
+        print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def main():
+    args = parse_arguments()
+    if args.worker:
+        print(json.dumps(run_torch(json.loads(args.worker))))
+        return 0
+    return measure_all(args, lambda model: [measure(args, model)], report)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "core/check.h"
-#include "tests/train/files.h"
+#include "tests/support/files.h"
 
 namespace resgrad {
 namespace {
@@ -17,14 +17,10 @@ using testing::in_child_with_file_limit;
 using testing::read_text;
 using testing::TemporaryFolder;
 
-void write_text(const fs::path& path, const std::string& text) {
-  write_file_atomically(path, text);
-}
-
 // The message of the IoError that writing `text` to `path` ends with; empty without one.
 std::string failure(const fs::path& path, const std::string& text) {
   try {
-    write_text(path, text);
+    write_file_atomically(path, text);
   } catch (const IoError& e) {
     return e.what();
   }
@@ -34,12 +30,12 @@ std::string failure(const fs::path& path, const std::string& text) {
 TEST_CASE("a file is created and replaced, and nothing else appears") {
   const TemporaryFolder folder;
   const fs::path file = folder.path() / "file";
-  write_text(file, "first");
+  write_file_atomically(file, "first");
   CHECK_EQ(read_text(file), "first");
-  write_text(file, "");
+  write_file_atomically(file, "");
   CHECK_EQ(read_text(file), "");
   const std::string large(3'000'000, 'x');
-  write_text(file, large);
+  write_file_atomically(file, large);
   CHECK_EQ(read_text(file), large);
   CHECK_EQ(folder.names(), std::vector<std::string>{"file"});
 }
@@ -48,7 +44,7 @@ TEST_CASE("a file in the working folder needs no folder in its path") {
   const TemporaryFolder folder;
   const fs::path before = fs::current_path();
   fs::current_path(folder.path());
-  write_text("file", "text");
+  write_file_atomically("file", "text");
   fs::current_path(before);
   CHECK_EQ(read_text(folder.path() / "file"), "text");
 }
@@ -56,7 +52,7 @@ TEST_CASE("a file in the working folder needs no folder in its path") {
 TEST_CASE("the permissions are those of a new file") {
   const TemporaryFolder folder;
   const mode_t mask = ::umask(027);
-  write_text(folder.path() / "file", "text");
+  write_file_atomically(folder.path() / "file", "text");
   ::umask(mask);
   struct stat info {};
   REQUIRE_EQ(::stat((folder.path() / "file").c_str(), &info), 0);
@@ -77,7 +73,7 @@ TEST_CASE("a leftover of a killed process is passed over") {
   for (int i = 0; i < 3; ++i) {
     std::ofstream(folder.path() / (last.substr(0, dash) + std::to_string(next + i))) << "old";
   }
-  write_text(file, "text");
+  write_file_atomically(file, "text");
   CHECK_EQ(read_text(file), "text");
   CHECK_EQ(folder.names().size(), 4);
 }
@@ -85,7 +81,7 @@ TEST_CASE("a leftover of a killed process is passed over") {
 TEST_CASE("without commit the old file stays") {
   const TemporaryFolder folder;
   const fs::path file = folder.path() / "file";
-  write_text(file, "old");
+  write_file_atomically(file, "old");
   {
     AtomicFile unfinished(file);
     unfinished.write(std::as_bytes(std::span(std::string_view("new"))));
@@ -159,7 +155,7 @@ TEST_CASE("no device or pipe is replaced, by its name or by a link to it") {
 TEST_CASE("a full disk leaves the old file and no temporary") {
   const TemporaryFolder folder;
   const fs::path file = folder.path() / "file";
-  write_text(file, "old");
+  write_file_atomically(file, "old");
   // a write over the limit is short first and fails at the limit, as on a full disk
   const std::string result =
       in_child_with_file_limit(4096, [&] { return failure(file, std::string(100'000, 'x')); });

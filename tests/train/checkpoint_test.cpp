@@ -9,7 +9,7 @@
 
 #include "core/check.h"
 #include "core/random.h"
-#include "tests/train/files.h"
+#include "tests/support/files.h"
 #include "tests/train/tiny_run.h"
 #include "train/io/safetensors.h"
 

@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "core/check.h"
-#include "tests/train/files.h"
+#include "tests/support/files.h"
 
 namespace resgrad {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "core/check.h"
 #include "tests/support/event_reader.h"
-#include "tests/train/files.h"
+#include "tests/support/files.h"
 
 namespace resgrad {
 namespace {

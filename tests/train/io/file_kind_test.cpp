@@ -4,7 +4,7 @@
 
 #include <fstream>
 
-#include "tests/train/files.h"
+#include "tests/support/files.h"
 
 using namespace resgrad;
 using std::string_literals::operator""s;

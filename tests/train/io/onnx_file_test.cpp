@@ -4,8 +4,8 @@
 
 #include "core/check.h"
 #include "tests/support/compare.h"
+#include "tests/support/files.h"
 #include "tests/support/onnx_reader.h"
-#include "tests/train/files.h"
 
 namespace resgrad {
 namespace {

@@ -11,7 +11,7 @@
 #include "core/check.h"
 #include "core/random.h"
 #include "tests/support/compare.h"
-#include "tests/train/files.h"
+#include "tests/support/files.h"
 
 namespace resgrad {
 namespace {

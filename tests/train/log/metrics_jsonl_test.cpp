@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "core/check.h"
-#include "tests/train/files.h"
+#include "tests/support/files.h"
 
 namespace resgrad {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "core/check.h"
-#include "tests/train/files.h"
+#include "tests/support/files.h"
 
 namespace resgrad {
 namespace {

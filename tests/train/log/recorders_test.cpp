@@ -10,7 +10,7 @@
 #include "core/check.h"
 #include "nn/loss.h"
 #include "tests/support/event_reader.h"
-#include "tests/train/files.h"
+#include "tests/support/files.h"
 #include "tests/train/tiny_run.h"
 #include "train/trainer.h"
 
