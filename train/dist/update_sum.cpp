@@ -24,9 +24,7 @@ void add(Tensor& sum, const Tensor& x) {
 
 UpdateSum::UpdateSum(const Module& net, std::int64_t shards, std::int64_t numbers,
                      Communicator& communicator)
-    : communicator_(communicator),
-      shards_(shards),
-      own_(shards_of(shards, communicator.rank(), communicator.size())) {
+    : shards_(shards), own_(shards_of(shards, communicator.rank(), communicator.size())) {
   if (shards == 1) return;
   std::int64_t changes = numbers;
   for (const NamedTensor& p : net.named_parameters()) {

@@ -77,7 +77,6 @@ class UpdateSum {
   Tensor changes(double share, const std::vector<double>& numbers) const;
   void apply_changes(const Tensor& total);
 
-  Communicator& communicator_;
   std::int64_t shards_;
   ShardRange own_;
   std::int64_t shard_ = 0;
