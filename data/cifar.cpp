@@ -76,6 +76,8 @@ void append_files(Dataset& dataset, const fs::path& folder, const Source& source
 
 void append_records(Dataset& dataset, std::span<const std::byte> bytes, std::int64_t label_bytes,
                     const std::string& file) {
+  require<ValueError>(label_bytes >= 1, "{}: label_bytes: expected at least 1, got {}", file,
+                      label_bytes);
   const auto labels = static_cast<std::size_t>(label_bytes);
   const std::size_t record = labels + static_cast<std::size_t>(dataset.image_bytes());
   require<IoError>(bytes.size() % record == 0, "{}: expected a multiple of {} bytes, got {}", file,

@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "core/parallel.h"
+#include "core/text.h"
 #include "data/folder_cache.h"
 #include "data/image.h"
 #include "data/md5.h"
@@ -18,7 +19,6 @@ namespace fs = std::filesystem;
 
 constexpr int kLargestSize = 4096;
 constexpr std::size_t kMostClasses = 256;  // a label is a byte
-constexpr std::size_t kMostNames = 5;      // in a warning
 
 struct File {
   fs::path path;
@@ -59,12 +59,19 @@ bool is_folder(const fs::path& path) {
   return fs::is_directory(path, ignored);
 }
 
-void list(const fs::path& folder, std::uint8_t label, Listing& listing) {
+bool is_one_of(const std::vector<fs::path>& folders, const fs::path& path) {
+  std::error_code ignored;
+  return std::ranges::any_of(
+      folders, [&](const fs::path& folder) { return fs::equivalent(folder, path, ignored); });
+}
+
+// `above`: the folders around it. A link to one of them would go round in circles.
+void list(const fs::path& folder, std::uint8_t label, Listing& listing,
+          std::vector<fs::path> above = {}) {
+  above.push_back(folder);
   for (const fs::path& path : contents(folder)) {
     if (is_folder(path)) {
-      // links to folders could go round in circles
-      std::error_code ignored;
-      if (!fs::is_symlink(path, ignored)) list(path, label, listing);
+      if (!is_one_of(above, path)) list(path, label, listing, above);
     } else if (has_name_of_image(path)) {
       listing.images.push_back({path, label});
     } else {
@@ -117,6 +124,26 @@ void write_planes(const Image& image, std::uint8_t* to) {
   }
 }
 
+// Writes the pixels of a file, or says what is wrong with it. `read` tells whether its bytes were
+// read: what they are does not change, but that they cannot be read may.
+std::string decode_file(const fs::path& file, const FolderOptions& options, std::uint8_t* to,
+                        bool& read) {
+  read = false;
+  try {
+    const std::vector<std::byte> bytes = read_image_bytes(file);
+    read = true;
+    const Image image =
+        decode_image(bytes, file.string(), {.exif_transpose = options.exif_transpose});
+    write_planes(centre_crop(resize_shorter_side(image, options.image_size), options.image_size),
+                 to);
+  } catch (const IoError& error) {
+    return error.what();
+  } catch (const ValueError& error) {  // so wide that it cannot be resized
+    return fmt::format("image: {}: {}", file.string(), error.what());
+  }
+  return "";
+}
+
 DecodedFolder decode(const fs::path& part, const std::vector<File>& files,
                      const FolderOptions& options) {
   const int size = options.image_size;
@@ -124,22 +151,20 @@ DecodedFolder decode(const fs::path& part, const std::vector<File>& files,
   DecodedFolder decoded;
   decoded.images.resize(files.size() * bytes);
   std::vector<std::string> errors(files.size());
+  bool all_read = true;
   std::exception_ptr failure;  // nothing may leave a parallel loop
-#pragma omp parallel for schedule(dynamic) num_threads(num_threads())
+#pragma omp parallel for schedule(dynamic) num_threads(num_threads()) reduction(&& : all_read)
   for (std::size_t i = 0; i < files.size(); ++i) {
     try {
-      const Image image = read_image(files[i].path, {.exif_transpose = options.exif_transpose});
-      write_planes(centre_crop(resize_shorter_side(image, size), size),
-                   decoded.images.data() + i * bytes);
-    } catch (const IoError& error) {
-      errors[i] = error.what();
-    } catch (const ValueError& error) {  // so wide that it cannot be resized
-      errors[i] = fmt::format("image: {}: {}", files[i].path.string(), error.what());
+      bool read = false;
+      errors[i] = decode_file(files[i].path, options, decoded.images.data() + i * bytes, read);
+      all_read = all_read && read;
     } catch (...) {
 #pragma omp critical
       failure = std::current_exception();
     }
   }
+  decoded.all_read = all_read;
   if (failure) std::rethrow_exception(failure);
   // closes the gaps of damaged images
   auto to = decoded.images.begin();
@@ -156,14 +181,6 @@ DecodedFolder decode(const fs::path& part, const std::vector<File>& files,
   }
   decoded.images.erase(to, decoded.images.end());
   return decoded;
-}
-
-std::string some(const std::vector<std::string>& names) {
-  const std::size_t shown = std::min(names.size(), kMostNames);
-  std::string text = fmt::format(
-      "{}", fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), "; "));
-  if (shown < names.size()) text += fmt::format("; and {} more", names.size() - shown);
-  return text;
 }
 
 }  // namespace
@@ -200,8 +217,9 @@ Dataset load_folder(const fs::path& part, const FolderOptions& options) {
   std::optional<DecodedFolder> decoded = read_folder_cache(cache, key, dataset.image_bytes());
   if (!decoded) {
     decoded = decode(part, listing.images, options);
-    const std::string error =
-        options.write_cache ? write_folder_cache(cache, key, *decoded) : std::string();
+    const std::string error = options.write_cache && decoded->all_read
+                                  ? write_folder_cache(cache, key, *decoded)
+                                  : std::string();
     if (!error.empty()) dataset.warnings.push_back(error);
   }
   const std::vector<std::string>& damaged = decoded->damaged;
@@ -211,17 +229,17 @@ Dataset load_folder(const fs::path& part, const FolderOptions& options) {
   require<IoError>(!decoded->labels.empty(),
                    "folder: {}: expected an image that is not damaged, "
                    "got {} that are: {}",
-                   part.string(), damaged.size(), some(damaged));
+                   part.string(), damaged.size(), some_of(damaged, "; "));
   if (!damaged.empty()) {
     dataset.warnings.push_back(fmt::format("folder: {}: left out {} damaged images of {}: {}",
                                            part.string(), damaged.size(), listing.images.size(),
-                                           some(damaged)));
+                                           some_of(damaged, "; ")));
   }
   if (!listing.others.empty()) {
     dataset.warnings.push_back(
         fmt::format("folder: {}: left out {} files that are no .png, .jpg or .jpeg in the folder "
                     "of a class: {}",
-                    part.string(), listing.others.size(), some(listing.others)));
+                    part.string(), listing.others.size(), some_of(listing.others, "; ")));
   }
   dataset.images = std::move(decoded->images);
   dataset.labels = std::move(decoded->labels);

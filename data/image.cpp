@@ -66,7 +66,7 @@ Image decode_image(std::span<const std::byte> bytes, const std::string& name,
                             bytes.size()));
 }
 
-Image read_image(const std::filesystem::path& file, const ImageOptions& options) {
+std::vector<std::byte> read_image_bytes(const std::filesystem::path& file) {
   std::error_code error;
   require<IoError>(std::filesystem::is_regular_file(file, error),
                    "image: {}: expected a file, found {}", file.string(),
@@ -81,7 +81,11 @@ Image read_image(const std::filesystem::path& file, const ImageOptions& options)
   in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size));
   require<IoError>(in.good() || size == 0, "image: {}: expected to read {} bytes, got {}",
                    file.string(), size, in.gcount());
-  return decode_image(bytes, file.string(), options);
+  return bytes;
+}
+
+Image read_image(const std::filesystem::path& file, const ImageOptions& options) {
+  return decode_image(read_image_bytes(file), file.string(), options);
 }
 
 }  // namespace resgrad::data

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "data/pixels.h"
 
@@ -22,7 +23,11 @@ struct ImageOptions {
 ///         more than 8 bytes for each of kMaxPixels, or has colours other than grey and RGB (CMYK).
 Image read_image(const std::filesystem::path& file, const ImageOptions& options = {});
 
-/// The same from memory; `name` stands for the file in messages.
+/// The bytes of such a file, which are not looked at.
+/// Throws  IoError when it cannot be read or is larger than an image can be.
+std::vector<std::byte> read_image_bytes(const std::filesystem::path& file);
+
+/// The same as read_image() from memory; `name` stands for the file in messages.
 Image decode_image(std::span<const std::byte> bytes, const std::string& name,
                    const ImageOptions& options = {});
 

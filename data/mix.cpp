@@ -40,6 +40,7 @@ Mix draw_mix(const MixOptions& options, int height, int width, Random& random) {
 }
 
 void mix_images(float* images, std::int64_t n, int height, int width, const Mix& mix) {
+  if (n < 1) return;
   const std::ptrdiff_t row = std::ptrdiff_t{3} * width, image = row * height;
   const auto blend = [&](float* x, const float* other) {
     const float keep = mix.keep, take = 1 - keep;

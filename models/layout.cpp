@@ -7,6 +7,7 @@
 #include <set>
 
 #include "core/check.h"
+#include "core/text.h"
 #include "models/wrapped_names.h"
 #include "nn/layers.h"
 
@@ -118,16 +119,6 @@ void check_network(const Layout& layout, const ResNetConfig& config) {
   check(layout.cifar_stem || config.stem == Stem::imagenet, "the ImageNet stem", "the CIFAR stem");
 }
 
-std::vector<std::string_view> split(std::string_view name) {
-  std::vector<std::string_view> parts;
-  for (std::size_t dot = name.find('.'); dot != name.npos; dot = name.find('.')) {
-    parts.push_back(name.substr(0, dot));
-    name.remove_prefix(dot + 1);
-  }
-  parts.push_back(name);
-  return parts;
-}
-
 std::int64_t number(std::string_view digits) {
   std::int64_t value = 0;
   std::from_chars(digits.data(), digits.data() + digits.size(), value);
@@ -154,7 +145,7 @@ class Renaming {
   }
 
   std::string operator()(std::string_view name) const {
-    const std::vector<std::string_view> parts = split(name);
+    const std::vector<std::string_view> parts = split(name, '.');
     const std::string_view leaf = parts.back();
     if (parts[0] == "fc") return fmt::format("{}.{}", layout_.head, leaf);
     if (parts[0] == "norm") return fmt::format("{}.{}", layout_.norm, leaf);
@@ -202,12 +193,9 @@ std::vector<NamedTensor> renamed_state(const Module& net, const ResNetConfig& co
 
 // Some names of a file, for a message.
 std::string some_names(const std::vector<NamedTensor>& tensors) {
-  constexpr std::size_t kMost = 5;
-  std::vector<std::string_view> names;
-  for (std::size_t i = 0; i < std::min(tensors.size(), kMost); ++i) {
-    names.push_back(tensors[i].name);
-  }
-  return fmt::format("{}{}", fmt::join(names, ", "), tensors.size() > kMost ? ", ..." : "");
+  std::vector<std::string> names;
+  for (const NamedTensor& t : tensors) names.push_back(t.name);
+  return some_of(names, ", ");
 }
 
 }  // namespace

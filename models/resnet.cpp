@@ -196,6 +196,25 @@ void validate(const ResNetConfig& c) {
       "the blocks could not learn");
 }
 
+std::int64_t final_size(const ResNetConfig& config, std::int64_t image_size) {
+  const auto halved = [](std::int64_t size) { return (size + 1) / 2; };  // by stride, with padding
+  std::int64_t size = image_size;
+  if (config.stem == Stem::imagenet) size = halved(halved(size));
+  for (std::size_t s = 0; s < config.channels.size(); ++s) {
+    if (config.transition == Transition::pool) {
+      size /= 2;
+    } else if (s > 0) {
+      size = halved(size);
+    }
+  }
+  require<ValueError>(size >= 1,
+                      "network: images: expected enough pixels for stem={} and {} stages with "
+                      "transition={}, got {} a side",
+                      name(config.stem), config.channels.size(), name(config.transition),
+                      image_size);
+  return size;
+}
+
 ResNet::ResNet(const ResNetConfig& config) {
   validate(config);
   make_stem(config);

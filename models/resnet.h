@@ -89,6 +89,10 @@ struct ResNetConfig {
 /// Throws  ValueError that names field and values for a network that is impossible.
 void validate(const ResNetConfig& config);
 
+/// Height or width of the maps before the final pooling, of images with so many pixels a side.
+/// Throws  ValueError for images so small that a 2x2 pooling meets a single pixel.
+std::int64_t final_size(const ResNetConfig& config, std::int64_t image_size);
+
 /// Children: stem, stage1, stage2, ..., norm (pre-activation with final_norm), pool, flatten, fc,
 /// scale (with a logit_scale). A stage holds its blocks, before them the transition that pools.
 /// Shapes   x [n, 3, h, w]; returns logits [n, num_classes].

@@ -80,7 +80,8 @@ Tensor whitening_filters(const Tensor& images, std::int64_t filters, double eps)
 
 void whiten_stem(ResNet& net, const Tensor& images, double eps) {
   Tensor weight = net.first_conv().weight().detach();
-  require<StateError>(!net.first_conv().weight().requires_grad() && weight.dim(2) == kSide,
+  // other stems have a norm in place of the bias
+  require<StateError>(net.first_conv().bias().defined() && weight.dim(2) == kSide,
                       "whiten_stem: expected a network with whiten_stem=on, got one whose stem is "
                       "trained");
   weight.copy_(whitening_filters(images, weight.dim(0), eps).to(weight.dtype()));

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "core/check.h"
+#include "core/text.h"
 
 namespace resgrad::models {
 namespace {
@@ -30,14 +31,10 @@ std::vector<NamedTensor> without_wrappers(const std::vector<NamedTensor>& state)
   for (const auto& [name, names] : found) {
     if (names.size() > 1) several.push_back(fmt::format("{}", fmt::join(names, " and ")));
   }
-  constexpr std::size_t kMostNamed = 5;
-  const std::size_t named = std::min(several.size(), kMostNamed);
   require<ValueError>(
       several.empty(),
-      "weights: expected each tensor once, with or without module. and _orig_mod. in front, got "
-      "{}{}",
-      fmt::join(several.begin(), several.begin() + static_cast<std::ptrdiff_t>(named), ", "),
-      named == several.size() ? "" : fmt::format(" and {} more", several.size() - named));
+      "weights: expected each tensor once, with or without module. and _orig_mod. in front, got {}",
+      some_of(several, ", "));
   return plain;
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/autograd/grad_mode.h"
 #include "core/onnx_graph.h"
+#include "core/text.h"
 
 namespace resgrad {
 namespace {
@@ -32,10 +33,9 @@ void copy_state(std::string_view op, const std::vector<NamedTensor>& own,
                 const std::vector<NamedTensor>& state) {
   std::map<std::string, Tensor> given;
   for (const NamedTensor& t : state) given[t.name] = t.tensor;
-  constexpr std::size_t kMostNamed = 5;  // another network differs in hundreds
   std::vector<std::string> problems;
   const auto report = [&problems](std::string_view what, const std::string& name) {
-    problems.push_back(fmt::format("\n  {}: {}", what, name));
+    problems.push_back(fmt::format("{}: {}", what, name));
   };
   std::set<std::string> known;
   for (const NamedTensor& t : own) {
@@ -53,11 +53,9 @@ void copy_state(std::string_view op, const std::vector<NamedTensor>& own,
   for (const auto& [name, tensor] : given) {
     if (!known.contains(name)) report("unexpected", name);
   }
-  const std::size_t named = std::min(problems.size(), kMostNamed);
-  require<ValueError>(
-      problems.empty(), "{}: expected the tensors of the network, got a state that differs in:{}{}",
-      op, fmt::join(problems.begin(), problems.begin() + static_cast<std::ptrdiff_t>(named), ""),
-      named == problems.size() ? "" : fmt::format("\n  and {} more", problems.size() - named));
+  require<ValueError>(problems.empty(),
+                      "{}: expected the tensors of the network, got a state that differs in:\n  {}",
+                      op, some_of(problems, "\n  "));
   const NoGradGuard no_grad;
   for (const NamedTensor& t : own) {
     Tensor to = t.tensor;

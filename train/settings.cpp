@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "core/check.h"
+#include "core/text.h"
 
 namespace resgrad {
 namespace {
@@ -114,15 +115,6 @@ bool read(const Setting& setting, const std::string& word, std::string& value) {
 
 // ---- all words
 
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> parts;
-  for (std::size_t begin = 0, end = 0; end != std::string::npos; begin = end + 1) {
-    end = text.find(',', begin);
-    parts.push_back(text.substr(begin, end - begin));
-  }
-  return parts;
-}
-
 std::string quoted(const std::string& word) {
   return word.empty() ? "\"\"" : word;
 }
@@ -132,7 +124,10 @@ T read_all(const Setting& setting, const std::vector<std::string>& words) {
   T value{};
   if constexpr (kIsList<T>) {
     for (const std::string& word : words) {
-      for (const std::string& part : setting.positional ? std::vector{word} : split(word)) {
+      const auto parts =
+          setting.positional ? std::vector{std::string_view(word)} : split(word, ',');
+      for (const std::string_view view : parts) {
+        const std::string part(view);
         typename T::value_type item{};
         if (!read(setting, part, item)) fail(expected_value<T>(setting), quoted(part));
         value.push_back(item);

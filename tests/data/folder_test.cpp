@@ -6,6 +6,7 @@
 
 #include "data/resize.h"
 #include "tests/data/image_files.h"
+#include "tests/support/as_nobody.h"
 #include "tests/support/temporary_folder.h"
 
 using namespace resgrad;
@@ -157,6 +158,38 @@ TEST_CASE("damaged images are all named, or left out and counted") {
   CHECK(error_of(part, {.skip_damaged = true})
             .starts_with("folder: " + part.string() +
                          ": expected an image that is not damaged, got 2 that are: "));
+}
+
+TEST_CASE("a file that could not be read is read the next time, though nothing of it has changed") {
+  const TemporaryFolder folder;
+  const fs::path part = folder.path() / "train", cache = folder.path() / "cache";
+  fill(part);
+  fs::create_directory(cache);
+  fs::permissions(folder.path(), fs::perms::all);
+  fs::permissions(cache, fs::perms::all);
+  fs::permissions(part / "dog/1.png", fs::perms::none);
+  const auto images = [&](bool skip) {
+    const testing::AsNobody nobody;
+    return load_folder(part, {.skip_damaged = skip, .cache_folder = cache}).size();
+  };
+  CHECK_THROWS_WITH_AS(images(false), doctest::Contains("1.png"), IoError);
+  CHECK(images(true) == 2);
+  fs::permissions(part / "dog/1.png", fs::perms::all);
+  CHECK(images(false) == 3);
+  CHECK(std::distance(fs::directory_iterator(cache), {}) == 1);
+}
+
+TEST_CASE("links to folders are followed, but not in circles") {
+  const TemporaryFolder folder;
+  const fs::path part = folder.path() / "train";
+  fill(part);
+  put(folder.path() / "elsewhere/c.png", picture(20, 20, 1, 2));
+  fs::create_directory_symlink(folder.path() / "elsewhere", part / "cat/more");
+  fs::create_directory_symlink(part / "cat", part / "cat/deep/round");
+  const Dataset d = load_folder(part, {});
+  CHECK(d.files == Names{"cat/b.JPG", "cat/deep/a.png", "cat/more/c.png", "dog/1.png"});
+  CHECK(d.labels == std::vector<std::uint8_t>{0, 0, 0, 1});
+  CHECK(d.warnings.empty());
 }
 
 TEST_CASE("photographs are turned as their EXIF orientation says, unless asked not to") {

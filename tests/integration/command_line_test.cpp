@@ -129,6 +129,35 @@ TEST_CASE("paths that the record of a run cannot hold are an error before anythi
   CHECK(fs::exists(out / "run" / "last.safetensors"));
 }
 
+TEST_CASE("images that do not fit the network are an error before earlier results are deleted") {
+  const TemporaryFolder folder;
+  for (const std::string& command :
+       {std::string("train --activation pre"), std::string("compare --seeds 1 --variants pre")}) {
+    CAPTURE(command);
+    const fs::path out = folder.path() / command.substr(0, 5);
+    const std::string common = command +
+                               " --dataset synthetic --max-steps 1 --limit-eval-batches 1 "
+                               "--quiet --output-dir " +
+                               out.string();
+    REQUIRE(run(common + " -b 2 --blocks 1,1,1").code == 0);
+    const fs::path last =
+        (command.starts_with("train") ? out : out / "pre" / "seed1") / "last.safetensors";
+    const std::string weights = text_of(last);
+    // six times halved by pooling, 32 pixels are none; with the stem of ImageNet one
+    const std::string deep = " --blocks 1,1,1,1,1,1 --channels 16,16,16,16,16,16";
+    Result r = run(common + " -b 2 --overwrite --transition pool" + deep);
+    CHECK(r.code == 1);
+    CHECK_MESSAGE(contains(r.out,
+                           "network: images: expected enough pixels for stem=cifar and 6 "
+                           "stages with transition=pool, got 32 a side"),
+                  r.out);
+    r = run(common + " -b 1 --overwrite --stem imagenet" + deep);
+    CHECK(r.code == 1);
+    CHECK_MESSAGE(contains(r.out, "--batch-size: expected more than one value per channel"), r.out);
+    CHECK(text_of(last) == weights);
+  }
+}
+
 TEST_CASE("summary, models, info and gradcheck print their tables") {
   CHECK(run("summary --block resnext --in-channels 128 --out-channels 32 --stride 3 --groups 4 "
             "--bottleneck-ratio 4 --input-size 4,128,64,64")

@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "tests/support/guards.h"
 #include "train/cli/block_gradcheck_cases.h"
 
 using namespace resgrad;
@@ -10,6 +11,8 @@ using namespace resgrad;
 namespace {
 
 void check_all(const std::string& op, const GradcheckOptions& options) {
+  const testing::ThreadsGuard one(
+      1);  // small tensors, over which threads would wait for each other
   int checked = 0;
   for (const GradcheckCase& c : block_gradcheck_cases()) {
     if (c.op != op) continue;

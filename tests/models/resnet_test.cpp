@@ -60,6 +60,33 @@ std::string shapes_of(const ResNetConfig& config, const Shape& input) {
 
 }  // namespace
 
+TEST_CASE(
+    "final_size is the size of the last stage's maps, or says that the images are too small") {
+  for (const Stem stem : {Stem::cifar, Stem::imagenet}) {
+    for (const Transition transition : {Transition::stride, Transition::pool}) {
+      ResNetConfig config = small();
+      config.stem = stem, config.transition = transition;
+      for (const std::int64_t size : {1, 4, 7, 8, 15, 29, 32, 33}) {
+        CAPTURE(size);
+        ResNet net(config);
+        net.eval();
+        const ShapeLog log(net);
+        std::int64_t final = 0;
+        try {
+          final = final_size(config, size);
+        } catch (const ValueError& error) {
+          CHECK(std::string(error.what()).starts_with("network: images: expected enough pixels"));
+          CHECK_THROWS_AS(net(images({2, 3, size, size})), ShapeError);
+          continue;
+        }
+        net(images({2, 3, size, size}));
+        CHECK(log.text.find(fmt::format("stage3[2, 12, {}, {}] ", final, final)) !=
+              std::string::npos);
+      }
+    }
+  }
+}
+
 TEST_CASE("each stage but the first halves the size") {
   CHECK(shapes_of(small(), {2, 3, 8, 12}) ==
         "stem[2, 4, 8, 12] stage1[2, 4, 8, 12] stage2[2, 8, 4, 6] stage3[2, 12, 2, 3] "

@@ -121,6 +121,9 @@ TEST_CASE("whiten_stem fills the frozen stem of any network with a CIFAR stem") 
     CHECK_FALSE(weight.grad().defined());
     CHECK(bias.grad().defined());
   }
+  const auto frozen = models::make("resnet20");  // which does not make it a stem that whitens
+  for (const NamedTensor& p : frozen->named_parameters()) Tensor(p.tensor).set_requires_grad(false);
+  CHECK_THROWS_AS(whiten_stem(*frozen, images), StateError);
   const auto trained = models::make("resnet20");
   CHECK_THROWS_WITH_AS(whiten_stem(*trained, images),
                        "whiten_stem: expected a network with whiten_stem=on, got one whose stem is "

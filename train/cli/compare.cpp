@@ -190,6 +190,11 @@ int run_compare(CompareFlags flags) {
   const bool go_on = !flags.run.resume.empty();
   const data::Dataset& images = *data.of(flags.run).train;
   if (go_on) require_same_settings(runs, images.height);
+  std::vector<Sizes> sizes;
+  for (std::size_t v = 0; v < flags.variants.size(); ++v) {
+    require_fitting(runs[v].options, images);
+    sizes.push_back(sizes_of(runs[v].options, images));
+  }
   for (const std::string_view file : {kLastFile, kBestFile}) {
     require<ValueError>(!fs::exists(folder / file),
                         "compare: --output-dir: expected a folder for a comparison, got {} with {}",
@@ -206,11 +211,7 @@ int run_compare(CompareFlags flags) {
   write_file_atomically(folder / "args.json", settings);
 
   std::vector<VariantRuns> results;
-  std::vector<Sizes> sizes;
-  for (std::size_t v = 0; v < flags.variants.size(); ++v) {
-    results.push_back({flags.variants[v].name, {}});
-    sizes.push_back(sizes_of(runs[v].options, images));
-  }
+  for (const Variant& variant : flags.variants) results.push_back({variant.name, {}});
   std::string without_result;
   for (std::size_t i = 0; i < runs.size(); ++i) {
     Run& run = runs[i];

@@ -57,6 +57,11 @@ std::vector<std::string> names_for_files(const std::vector<std::string>& names) 
         "folder: {}: expected a class with a name in UTF-8, as weights files have it, "
         "got this one",
         name);
+    require<ValueError>(
+        std::ranges::none_of(name, [](unsigned char c) { return c < 32 || c == 127; }),
+        "folder: {:?}: expected a class with a name without control characters, "
+        "which would break tables",
+        name);
   }
   return names;
 }
@@ -64,7 +69,11 @@ std::vector<std::string> names_for_files(const std::vector<std::string>& names) 
 // By a sample of the training images as evaluation takes them.
 void whiten_stem_for(ResNet& net, const data::DataSplits& data, const RunOptions& o) {
   data::LoaderOptions sample = eval_loader_options(data, o);
-  sample.batch_size = std::min<std::int64_t>(data.train->size(), 5000);
+  // as many pixels as 5000 images of CIFAR have
+  constexpr std::int64_t kPixels = std::int64_t{5000} * 32 * 32;
+  const std::int64_t pixels = std::int64_t{data.train->height} * data.train->width;
+  sample.batch_size =
+      std::clamp<std::int64_t>(kPixels / pixels, 1, std::max<std::int64_t>(1, data.train->size()));
   sample.shuffle = true;
   sample.workers = 0;
   data::Loader loader(data.train, sample);
@@ -74,8 +83,22 @@ void whiten_stem_for(ResNet& net, const data::DataSplits& data, const RunOptions
 
 }  // namespace
 
+void require_fitting(const RunOptions& o, const data::Dataset& images) {
+  const models::Options model = model_options(o, images.height, images.num_classes);
+  const ResNetConfig config = models::configure(o.model, model);
+  const std::int64_t pixels = final_size(config, images.height) * final_size(config, images.width);
+  const std::int64_t batch = std::min<std::int64_t>(o.batch_size, images.size());
+  const std::int64_t images_of_norm =
+      o.bn == "local" ? batch / std::max<std::int64_t>(1, o.shards) : batch;
+  require<ValueError>(pixels * images_of_norm > 1,
+                      "--batch-size: expected more than one value per channel for the last batch "
+                      "norms, got {} image with one pixel there",
+                      images_of_norm);
+}
+
 BuiltNetwork build_network(const RunOptions& o, const data::DataSplits& data, Communicator& ranks) {
   const data::Dataset& images = *data.train;
+  require_fitting(o, images);
   const models::Options model = model_options(o, images.height, images.num_classes, o.seed);
   const ResNetConfig config = models::configure(o.model, model);
   const auto net = models::make(o.model, model);

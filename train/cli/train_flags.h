@@ -19,6 +19,11 @@ void set_optimizer_defaults(Settings& given, RunOptions& options);
 ///         name of the `variant`, if there is one.
 void check_settings(const RunOptions& options, const std::string& variant = "");
 
+/// Found out before earlier results are moved or deleted, not by the first step.
+/// Throws  ValueError for images that are too small for the network, and for a batch of which the
+///         last batch norms see a single value per channel.
+void require_fitting(const RunOptions& options, const data::Dataset& images);
+
 struct BuiltNetwork {
   std::shared_ptr<ResNet> net;
   CheckpointInfo info;
@@ -26,7 +31,7 @@ struct BuiltNetwork {
 
 /// The network that `options` name, as its training begins: with its initial weights or those of
 /// options.weights, and its frozen parts. All of `ranks` call it.
-/// Throws  what models::make(), start_from() and freeze() throw.
+/// Throws  what require_fitting(), models::make(), start_from() and freeze() throw.
 BuiltNetwork build_network(const RunOptions& options, const data::DataSplits& data,
                            Communicator& ranks = Communicator::alone());
 

@@ -22,7 +22,7 @@ class OrderedSum {
   OrderedSum(Communicator& communicator, std::int64_t shards, std::int64_t n, DType dtype);
 
   /// Sets values [offset, offset + x.numel()) of the block-th block of this rank, for the next
-  /// start(). They are 0 at first and stay what they were.
+  /// start(). Those that are not set since the last take() have no meaning, nor have their sums.
   void put(std::size_t block, std::int64_t offset, const Tensor& x);
   void start();
   bool started() const { return phase_ != Phase::idle; }

@@ -26,10 +26,10 @@ UpdateSum::UpdateSum(const Module& net, std::int64_t shards, std::int64_t number
                      Communicator& communicator)
     : shards_(shards), own_(shards_of(shards, communicator.rank(), communicator.size())) {
   if (shards == 1) return;
-  std::int64_t changes = numbers;
   for (const NamedTensor& p : net.named_parameters()) {
     if (p.tensor.requires_grad()) parameters_.push_back({p.name, p.tensor});
   }
+  std::int64_t changes = numbers + std::ssize(parameters_);
   for (const NamedTensor& buffer : net.named_buffers()) {
     buffers_.push_back(buffer.tensor);
     at_start_.push_back(Tensor::empty_like(buffer.tensor));
@@ -53,8 +53,8 @@ void UpdateSum::send_early() {
     p.hook = p.tensor.register_hook([this, i, &p](const Tensor& gradient) {
       if (shard_ + 1 == own_.end) {
         take_gradient(p, gradient);
-        require_all_shards(p);
-        exchange_->put(i, p.sum);
+        // else finish() finds, at all ranks, that some shards had none
+        if (p.shards == own_.size()) exchange_->put(i, p.sum);
       }
       return Tensor();
     });
@@ -90,18 +90,15 @@ void UpdateSum::take_gradient(Parameter& p, const Tensor& gradient) {
   ++p.shards;
 }
 
-void UpdateSum::require_all_shards(const Parameter& p) const {
-  require<StateError>(p.shards == own_.size(),
-                      "train: {}: expected {} gradients, one from each of the shards here, got {}",
-                      p.name, own_.size(), p.shards);
-}
-
-// Of this shard: the numbers, and share * change of each floating buffer.
+// Of this shard: the numbers; of the last one how many gradients each parameter had here; and share
+// * change of each floating buffer.
 Tensor UpdateSum::changes(double share, const std::vector<double>& numbers) const {
-  std::int64_t n = std::ssize(numbers);
+  std::int64_t n = std::ssize(numbers) + std::ssize(parameters_);
   for (const Tensor& buffer : buffers_) n += is_floating(buffer.dtype()) ? buffer.numel() : 0;
   Tensor all = Tensor::empty({n}, DType::float64);
   double* to = std::ranges::copy(numbers, all.data<double>()).out;
+  const bool last = shard_ + 1 == own_.end;
+  for (const Parameter& p : parameters_) *to++ = last ? static_cast<double>(p.shards) : 0;
   for (std::size_t i = 0; i < buffers_.size(); ++i) {
     if (!is_floating(buffers_[i].dtype())) continue;
     visit_floating(buffers_[i].dtype(), "sum over shards", [&]<class T>() {
@@ -118,18 +115,22 @@ Tensor UpdateSum::changes(double share, const std::vector<double>& numbers) cons
 std::vector<double> UpdateSum::finish() {
   if (shards_ == 1) return numbers_;
   const NoGradGuard no_grad;
+  const Tensor total = exchange_ ? exchange_->finish(changes_) : changes_.total(add);
+  const double* from = total.data<double>();
+  for (double& number : numbers_) number = *from++;
   for (Parameter& p : parameters_) {
-    if (p.shards > 0) require_all_shards(p);
+    const auto gradients = static_cast<std::int64_t>(*from++);
+    require<StateError>(gradients == 0 || gradients == shards_,
+                        "train: {}: expected {} gradients, one from each shard, or none, got {}",
+                        p.name, shards_, gradients);
     if (!p.sum.empty()) p.tensor.set_grad(p.sum.total(add));
     p.shards = 0;
   }
-  apply_changes(exchange_ ? exchange_->finish(changes_) : changes_.total(add));
+  apply_changes(from);
   return std::move(numbers_);
 }
 
-void UpdateSum::apply_changes(const Tensor& total) {
-  const double* from = total.data<double>();
-  for (double& number : numbers_) number = *from++;
+void UpdateSum::apply_changes(const double* from) {
   for (std::size_t i = 0; i < buffers_.size(); ++i) {
     if (!is_floating(buffers_[i].dtype())) continue;
     visit_floating(buffers_[i].dtype(), "sum over shards", [&]<class T>() {

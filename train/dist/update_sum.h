@@ -57,9 +57,8 @@ class UpdateSum {
   /// Drops the gradients of the shard before.
   void begin_shard(std::int64_t shard);
   void end_shard(double share, std::vector<double> numbers);
-  /// Throws  StateError, as backward between begin_shard() and end_shard(), when a parameter has
-  ///         gradients from some of the shards alone, or two from one, which can be told with
-  ///         several ranks only.
+  /// Throws  StateError, at all ranks, when a parameter has gradients from some of the shards
+  ///         alone, or two from one, which can be told with several ranks only.
   std::vector<double> finish();
 
  private:
@@ -73,16 +72,15 @@ class UpdateSum {
 
   void send_early();
   void take_gradient(Parameter& parameter, const Tensor& gradient);
-  void require_all_shards(const Parameter& parameter) const;
   Tensor changes(double share, const std::vector<double>& numbers) const;
-  void apply_changes(const Tensor& total);
+  void apply_changes(const double* from);
 
   std::int64_t shards_;
   ShardRange own_;
   std::int64_t shard_ = 0;
   std::vector<Parameter> parameters_;       // that are trained
   std::vector<Tensor> buffers_, at_start_;  // and their values before the update
-  ShardSum<Tensor> changes_;                // the numbers, then those of floating buffers
+  ShardSum<Tensor> changes_;                // numbers, gradients, then floating buffers
   std::vector<double> numbers_;             // of the last shard
   std::optional<GradientExchange> exchange_;
 };

@@ -407,7 +407,7 @@ TensorFile read(std::uint64_t file_bytes, std::string_view file, const ReadNext&
   if (contents.checksum) {
     require<IoError>(crc.digits() == expected,
                      "safetensors: {}: expected the checksum {} that it states, got {}: the file "
-                     "is damaged",
+                     "is damaged, or was written anew with the metadata of another",
                      file, expected, crc.digits());
     contents.metadata.erase(std::string(kChecksum));
   }

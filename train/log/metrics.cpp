@@ -15,6 +15,7 @@
 
 #include "core/atomic_file.h"
 #include "core/check.h"
+#include "core/text.h"
 
 namespace resgrad {
 namespace {
@@ -59,16 +60,6 @@ std::string format_row(const EpochMetrics& metrics, const std::vector<Column>& c
                                : fmt::format("{:.{}f}", value, column.decimals);
   }
   return row + '\n';
-}
-
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  for (std::size_t end = text.find(separator); end != text.npos; end = text.find(separator)) {
-    parts.push_back(text.substr(0, end));
-    text.remove_prefix(end + 1);
-  }
-  parts.push_back(text);
-  return parts;
 }
 
 struct Position {

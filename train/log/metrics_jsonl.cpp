@@ -35,12 +35,19 @@ std::optional<std::int64_t> step_of(const nlohmann::json& record) {
 
 std::string lines_of_file(const fs::path& path, std::int64_t last_step,
                           MetricsJsonl::Unreadable& unreadable) {
+  if (last_step <= 0) return "";
   std::error_code error;
-  if (last_step <= 0 || !fs::exists(path, error)) return "";
+  const bool there = fs::exists(path, error);
+  require<IoError>(!error, "metrics: {}: expected a file that can be read, got: {}", path.string(),
+                   error.message());
+  if (!there) return "";
   std::ifstream file(path, std::ios::binary);
   require<IoError>(file.is_open(), "metrics: {}: expected a file that can be read, got: {}",
                    path.string(), strerror(errno));
-  return lines_up_to(file, last_step, unreadable);
+  const std::string lines = lines_up_to(file, last_step, unreadable);
+  require<IoError>(!file.bad(), "metrics: {}: expected a file that can be read to its end, got: {}",
+                   path.string(), strerror(errno));
+  return lines;
 }
 
 fs::path started(const fs::path& path, std::int64_t last_step,

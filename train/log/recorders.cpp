@@ -30,6 +30,12 @@ void add_norms(std::vector<Scalar>& scalars, const Module& net) {
   scalars.push_back({"grad_norm/total", std::sqrt(gradients)});
 }
 
+// From which on events of earlier files count no more; 0 where there are none.
+std::int64_t first_step(std::optional<std::int64_t> last_step, bool drop_evaluation) {
+  if (!last_step) return 0;
+  return *last_step + (drop_evaluation && *last_step > 0 ? 0 : 1);
+}
+
 }  // namespace
 
 double seconds_left(const RunLength& length, std::int64_t epoch, std::int64_t step, double per_step,
@@ -41,12 +47,6 @@ double seconds_left(const RunLength& length, std::int64_t epoch, std::int64_t st
                                    (epochs_reached % length.eval_every != 0 ? 1 : 0);
   return per_step * static_cast<double>(length.total_steps - step) +
          per_evaluation * static_cast<double>(evaluations);
-}
-
-// From which on events of earlier files count no more; 0 where there are none.
-std::int64_t first_step(std::optional<std::int64_t> last_step, bool drop_evaluation) {
-  if (!last_step) return 0;
-  return *last_step + (drop_evaluation && *last_step > 0 ? 0 : 1);
 }
 
 Recorders::Recorders(RecorderOptions options, RunLength length,

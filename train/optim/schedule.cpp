@@ -92,6 +92,10 @@ void check_warmup(const ScheduleOptions& o) {
       "schedule: warmup_epochs: expected 0 with {}, which has a warm-up of its own, "
       "got {}",
       o.name, o.warmup_epochs);
+  require<ValueError>(
+      o.warmup_epochs * static_cast<double>(o.steps_per_epoch) < 0x1p53,
+      "schedule: warmup_epochs: expected fewer than 2^53 updates of warm-up, got {} epochs of {}",
+      o.warmup_epochs, o.steps_per_epoch);
   require<ValueError>(o.warmup_method == "linear" || o.warmup_method == "constant",
                       "schedule: warmup_method: expected linear or constant, got {}",
                       o.warmup_method);

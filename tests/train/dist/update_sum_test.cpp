@@ -156,21 +156,46 @@ TEST_CASE("gradients of some shards alone, or two of one, are errors; so are idl
   sum.end_shard(0.5, {});
   sum.begin_shard(1);
   sum.end_shard(0.5, {});
-  CHECK_THROWS_WITH_AS(
-      sum.finish(),
-      "train: 0.weight: expected 2 gradients, one from each of the shards here, got 1", StateError);
+  CHECK_THROWS_WITH_AS(sum.finish(),
+                       "train: 0.weight: expected 2 gradients, one from each shard, or none, got 1",
+                       StateError);
   ThreadRanks::run(2, [](Communicator& ranks) {
     const auto other = small_net();
     UpdateSum twice(*other, 2, 0, ranks);
     twice.begin_shard(ranks.rank());
     pass(*other, 0, 0.5);
+    pass(*other, 0, 0.5);
+    twice.end_shard(0.5, {});
     CHECK_THROWS_WITH_AS(
-        pass(*other, 0, 0.5),
-        "train: 5.bias: expected 1 gradients, one from each of the shards here, got 2", StateError);
+        twice.finish(),
+        "train: 0.weight: expected 2 gradients, one from each shard, or none, got 4", StateError);
     CHECK_THROWS_WITH_AS(
         UpdateSum(*other, 1, 0, ranks),
         "train: shards of an update: expected at least 2, one for each rank, got 1", ValueError);
   });
+}
+
+TEST_CASE("a parameter with gradients at some ranks alone is an error at all of them") {
+  for (const std::int64_t shards : {2, 5}) {
+    ThreadRanks::run(2, [shards](Communicator& ranks) {
+      const auto net = small_net();
+      UpdateSum sum(*net, shards, 1, ranks);
+      const auto update = [&](bool everywhere) {
+        net->zero_grad();
+        for (std::int64_t s = sum.own().begin; s < sum.own().end; ++s) {
+          sum.begin_shard(s);
+          if (everywhere || s != 0) pass(*net, s, 0.5);
+          sum.end_shard(0.5, {1});
+        }
+        return sum.finish()[0];
+      };
+      CHECK(update(true) == static_cast<double>(shards));
+      const std::string error = fmt::format(
+          "train: 0.weight: expected {} gradients, one from each shard, or none, got {}", shards,
+          shards - 1);
+      CHECK_THROWS_WITH_AS(update(false), error.c_str(), StateError);
+    });
+  }
 }
 
 TEST_CASE("its hooks end with it") {

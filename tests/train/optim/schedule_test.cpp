@@ -233,6 +233,14 @@ TEST_CASE("unknown names are reported with the known ones") {
                        "schedule: warmup_method: expected linear or constant, got exp", ValueError);
 }
 
+TEST_CASE("a warm-up of more updates than there are numbers is an error") {
+  CHECK_THROWS_WITH_AS(
+      validate({.name = "cosine", .total_steps = 10, .steps_per_epoch = 5, .warmup_epochs = 1e300}),
+      "schedule: warmup_epochs: expected fewer than 2^53 updates of warm-up, got 1e+300 epochs of "
+      "5",
+      ValueError);
+}
+
 TEST_CASE("settings out of range are errors") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const auto rejects = [](const ScheduleOptions& options) {
