@@ -1,5 +1,4 @@
 # cmake --install: the program, the libraries with their headers, and the package for find_package.
-include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/resgrad)
 

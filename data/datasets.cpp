@@ -49,7 +49,9 @@ Dataset load_part(const LoadOptions& options, const std::string& part,
 
 Dataset load_test_folder(const LoadOptions& options) {
   const std::string part = find_part(options.path, {"test", "val"});
-  require<IoError>(!part.empty(), "folder: {}: expected a folder test or val in it, found none",
+  require<IoError>(!part.empty(),
+                   "folder: {}: expected a folder test or val in it, found none; images that "
+                   "a run held out are its --split val",
                    options.path);
   std::vector<std::string> classes = options.folder.classes;
   if (classes.empty() && !find_part(options.path, {"train"}).empty()) {

@@ -325,14 +325,18 @@ def checks_of(args, program):
     return checks | onnx
 
 
-def without_onnx(checks):
-    """Leaves out what this Python cannot do, with a sentence."""
+def without_onnx(checks, asked):
+    """Leaves out what this Python cannot do, with a sentence; ends the program if it was asked for by name."""
     missing = [m for m in ("onnx", "onnxruntime") if importlib.util.find_spec(m) is None]
     skipped = [name for name in checks if name.startswith("onnx ")]
     if not missing or not skipped:
         return checks
-    print(f"skipped: {', '.join(skipped)}: need {' and '.join(missing)}, which {sys.executable} does not have: "
-          f"{sys.executable} -m pip install onnx onnxruntime gives them", flush=True)
+    reason = (f"{', '.join(skipped)}: need {' and '.join(missing)}, which {sys.executable} does not have: "
+              "python3 -m venv --system-site-packages ENV && ENV/bin/pip install onnx onnxruntime, "
+              "then ENV/bin/python3 in its place")
+    if asked:
+        sys.exit(f"check_interop: {reason}")
+    print(f"skipped: {reason}", flush=True)
     return {name: check for name, check in checks.items() if name not in skipped}
 
 
@@ -347,7 +351,8 @@ def main():
     torch.manual_seed(1)
     failed = 0
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
-        for name, check in without_onnx(checks_of(args, Program(args.resgrad, Path(folder)))).items():
+        checks = checks_of(args, Program(args.resgrad, Path(folder)))
+        for name, check in without_onnx(checks, args.only or args.onnx).items():
             try:
                 print(f"{name:<34} {check()}", flush=True)
             except Exception as error:  # of whatever kind the libraries throw; the other checks go on

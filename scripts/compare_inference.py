@@ -165,8 +165,11 @@ def report(args, results, load):
 
 def install(args):
     environment = args.python.parent.parent
-    if not args.python.is_file():
-        subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    # one that was left without pip, for want of Debian's python3-venv, is made anew
+    has_pip = args.python.is_file() and subprocess.run([args.python, "-m", "pip", "--version"],
+                                                       capture_output=True).returncode == 0
+    if not has_pip:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", environment], check=True)
     subprocess.run([args.python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
 
 

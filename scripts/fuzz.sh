@@ -41,10 +41,10 @@ run() {
     awk -v target="$target" '/number_of_executed_units/ { runs = $2 } /average_exec_per_sec/ { rate = $2 }
       /peak_rss_mb/ { peak = $2 }
       END { printf "fuzz: %-12s %12d executions, %7d a second, peak %d MB\n", target, runs, rate, peak }' "$log"
+    touch "$logs/$target.passed"
   else
     tail -n 60 "$log"
     echo "fuzz: $target: FAILED; the input is in build-asan/found" >&2
-    touch "$logs/failed"
   fi
 }
 
@@ -53,4 +53,6 @@ for target in "${targets[@]}"; do
   run "$target" &
 done
 wait
-[[ ! -e $logs/failed ]]
+for target in "${targets[@]}"; do
+  [[ -e $logs/$target.passed ]] || { echo "fuzz: $target: not passed" >&2 && exit 1; }
+done

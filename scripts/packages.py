@@ -13,6 +13,7 @@ def need(*modules):
     for module in modules:
         if importlib.util.find_spec(module) is None:
             command = (f"apt-get install {DEBIAN[module]} gives it to /usr/bin/python3"
-                       if module in DEBIAN else f"{sys.executable} -m pip install {PYPI[module]}")
+                       if module in DEBIAN else
+                       f"python3 -m venv --system-site-packages ENV && ENV/bin/pip install {PYPI[module]}")
             sys.exit(f"{Path(sys.argv[0]).stem}: needs {module}, which {sys.executable} does not have: "
                      f"{command}")

@@ -325,13 +325,18 @@ def main():
                                      epilog="The file begins with how it is done.")
     parser.add_argument("--data-path", type=Path, required=True, help="the folder of CIFAR-10")
     parser.add_argument("--check", action="store_true", help="compare the first losses with resgrad's")
-    parser.add_argument("--steps", type=int, default=10, help="of --check (default: 10)")
+    parser.add_argument("--steps", type=int, default=10, choices=range(1, 98), metavar="N",
+                        help="of --check, 1 to 97, those of an epoch (default: 10)")
     parser.add_argument("--output-dir", type=Path, default=ROOT / "runs" / "pytorch_fastresnet8")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--format", choices=("contiguous", "channels_last"), default="channels_last")
     parser.add_argument("--resgrad", type=Path, default=ROOT / "build" / "resgrad")
     args = parser.parse_args()
+    if (args.data_path / "cifar-10-batches-bin").is_dir():
+        args.data_path /= "cifar-10-batches-bin"
+    if not (args.data_path / "test_batch.bin").is_file():
+        parser.error(f"--data-path: expected the folder of CIFAR-10, got {args.data_path}")
     if MALLOC.items() - os.environ.items():  # read by the C library when the process starts
         os.execve(sys.executable, [sys.executable, *sys.argv], dict(os.environ) | MALLOC)
     return check(args) if args.check else train(args)

@@ -3,7 +3,7 @@
 #   scripts/quickstart.sh [--download] [flags of resgrad train]      e.g. --epochs 5
 # Trains on CIFAR-10 when it is found in --data-path, $RESGRAD_DATA or data-cache/, or with --download,
 # which gets it into data-cache/ first; else on the synthetic data set, which is part of the program.
-# --dataset says which, and then CIFAR-10 has to be there.
+# --dataset says which, and then CIFAR-10 has to be there; so does a file of settings after --config.
 set -euo pipefail
 
 # What is trained unless the flags say otherwise: minutes on two cores.
@@ -45,6 +45,13 @@ value_of() {
 # add_default NAME VALUE: passes a flag on unless the user gave it.
 add_default() { given "$1" || flags+=("$1" "$2"); }
 
+# quoted WORD...: a line that can be pasted.
+quoted() {
+  local line=""
+  (($# == 0)) || line=$(printf '%q ' "$@")
+  echo "${line% }"
+}
+
 if given -h --help; then
   echo "usage: scripts/quickstart.sh [--download] [flags of resgrad train]"
   echo "  Installs what is missing, builds build/resgrad, trains a small residual network and draws its"
@@ -55,9 +62,13 @@ fi
 
 # Where the data is, before minutes go into the build.
 dataset=cifar10
-given --dataset && dataset=$(value_of --dataset)
+if given --dataset; then
+  dataset=$(value_of --dataset)
+elif given --config; then
+  dataset="that of $(value_of --config)"
+fi
 if [[ $dataset != cifar10 && $download == true ]]; then
-  echo "quickstart: --download: gets CIFAR-10, expected it without --dataset $dataset" >&2
+  echo "quickstart: --download: gets CIFAR-10, expected it with cifar10, not $dataset" >&2
   exit 2
 fi
 if [[ $dataset != cifar10 ]] || given --data-path; then
@@ -70,12 +81,12 @@ elif [[ -n ${RESGRAD_DATA:-} ]]; then
   flags+=(--data-path "$RESGRAD_DATA")
 else
   if [[ ! -d $root/$cached && $download == false && -t 0 ]] && ! given --dataset; then
-    read -r -p "quickstart: CIFAR-10 is not here. Download it now (170 MB)? [y/N] " answer
+    read -r -p "quickstart: CIFAR-10 is not here. Download it now (170 MB)? [y/N] " answer || answer=n
     [[ $answer == [yY]* ]] && download=true
   fi
   if [[ ! -d $root/$cached && $download == true ]]; then
     bash "$root/scripts/setup.sh"
-    bash "$root/scripts/download_cifar10.sh"
+    bash "$root/scripts/download_cifar10.sh" "$root/data-cache"
   fi
   if [[ -d $root/$cached ]]; then
     flags+=(--data-path "$root/$cached")
@@ -108,21 +119,28 @@ echo "quickstart: 2 of 4: build (a few minutes the first time)"
 
 echo "quickstart: 3 of 4: training"
 train=("$root/build/resgrad" train "${flags[@]}" "${user_flags[@]}")
-echo "  ${train[*]}"
+echo "  $(quoted "${train[@]}")"
 "${train[@]}"
+given --dry-run && exit 0
 
 echo "quickstart: 4 of 4: pictures"
+# setting NAME: of the training that was.
+setting() { /usr/bin/python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$output_dir/args.json" "$1"; }
+dataset=$(setting dataset)
+data_path=$(setting data_path)
 data=()
-for ((i = 0; i < ${#train[@]}; ++i)); do
-  case "${train[i]}" in
-    --data-path) data=(--data-path "${train[i + 1]}") ;;
-    --data-path=*) data=("${train[i]}") ;;
-  esac
-done
+[[ -z $data_path ]] || data=(--data-path "$data_path")
+# Own images may have no test images but those that the training held out.
+images=("${data[@]}")
+if [[ $dataset == folder && ! -d $data_path/test && ! -d $data_path/val ]]; then images+=(--split val); fi
 # Debian's Python is the one that has Debian's matplotlib.
 /usr/bin/python3 -B "$root/scripts/plot_run.py" "$output_dir" -o "$output_dir/curves"
-"$root/build/resgrad" predict --checkpoint "$output_dir/last.safetensors" "${data[@]}" \
-  --index 0,1,2,3,4,5,6,7,8,9 --save-images "$output_dir/images" --json >"$output_dir/predictions.json"
+of_weights=(--checkpoint "$output_dir/last.safetensors" "${images[@]}")
+"$root/build/resgrad" eval "${of_weights[@]}" --limit-eval-batches 1 --predictions "$output_dir/some.csv" >/dev/null
+ten=$(awk -F, 'NR > 1 && NR < 12 { printf "%s%s", NR > 2 ? "," : "", $1 }' "$output_dir/some.csv")
+rm "$output_dir/some.csv"
+"$root/build/resgrad" predict "${of_weights[@]}" --index "$ten" --save-images "$output_dir/images" --json \
+  >"$output_dir/predictions.json"
 /usr/bin/python3 -B "$root/scripts/plot_predictions.py" "$output_dir/predictions.json"
 
 # The last row's test_top1, by the name of its column.
@@ -134,15 +152,15 @@ echo "quickstart: test accuracy: $accuracy %"
 if [[ $dataset == cifar10 ]] && ! given --config; then
   echo "quickstart: that is after $cifar_epochs epochs, unless you said otherwise; the whole recipe takes"
   echo "  14 epochs and reaches 93.5 % (docs/results.md):"
-  echo "  build/resgrad train --config $cifar_recipe ${data[*]}"
+  echo "  build/resgrad train --config $cifar_recipe $(quoted "${data[@]}")"
 fi
 echo "quickstart: curves: $output_dir/curves.png"
-echo "quickstart: ten test images with their predictions: $output_dir/predictions.png"
+echo "quickstart: some test images with their predictions: $output_dir/predictions.png"
 echo "quickstart: next, in $root:"
+if [[ $dataset != cifar10 ]]; then data=(--dataset "$dataset" "${data[@]}"); fi
 if [[ $dataset == synthetic ]]; then
-  data=(--dataset synthetic)
   echo "  bash scripts/quickstart.sh --download"
 fi
 echo "  build/resgrad train --help"
 echo "  build/resgrad summary --model resnet20"
-echo "  build/resgrad compare --model resnet20 --variants post,pre --seeds 3 --epochs 3 ${data[*]}"
+echo "  build/resgrad compare --model resnet20 --variants post,pre --seeds 3 --epochs 3 $(quoted "${data[@]}")"

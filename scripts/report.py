@@ -95,26 +95,34 @@ def program(args, *command):
         raise InputError(f"{args.resgrad}: {error.strerror}; --resgrad says where the program is, "
                          "--no-evaluation does without it") from error
     if done.returncode != 0:
-        raise InputError(f"{args.resgrad} {command[0]}: {done.stderr.strip().splitlines()[-1]}")
+        messages = done.stderr.strip().splitlines() or [f"ended with exit code {done.returncode}, without a message"]
+        raise InputError(f"{args.resgrad} {command[0]}: {messages[-1]}")
     return done.stdout
+
+
+def evaluated_split(settings, data_path):
+    """The test images; of own images without any those that the training held out."""
+    has_test = any((Path(data_path) / part).is_dir() for part in ("test", "val"))
+    return "val" if settings["dataset"] == "folder" and settings.get("val_split") and not has_test else "test"
 
 
 def evaluation(args, settings, weights):
     """Accuracy of the classes, the confusion matrix and the most wrong images of one weights file."""
     if settings.get("data_path") and not args.data_path and settings["dataset"] != "synthetic":
         args = argparse.Namespace(**vars(args) | {"data_path": settings["data_path"]})
+    of_weights = ["--checkpoint", str(weights), "--json", "--split",
+                  evaluated_split(settings, args.data_path or "")]
     with tempfile.TemporaryDirectory() as folder:
         predictions = Path(folder) / "predictions.csv"
-        result = json.loads(program(args, "eval", "--checkpoint", str(weights), "--json",
-                                    "--predictions", str(predictions)))
+        result = json.loads(program(args, "eval", *of_weights, "--predictions", str(predictions)))
         with predictions.open(newline="", encoding="utf-8") as file:
             wrong = [row for row in csv.DictReader(file) if row["label"] != row["predicted"]]
         wrong = sorted(wrong, key=lambda row: -float(row["loss"]))[:MOST_WRONG]
         pictures = []
         if wrong:
             shown = json.loads(program(
-                args, "predict", "--checkpoint", str(weights), "--index",
-                ",".join(row["index"] for row in wrong), "--json", "--save-images", folder))
+                args, "predict", *of_weights, "--index", ",".join(row["index"] for row in wrong),
+                "--save-images", folder))
             pictures = [Path(p["image"]).read_bytes() for p in shown["predictions"]]
     return result, list(zip(wrong, pictures))
 
@@ -189,10 +197,18 @@ def run_part(args, name, folder):
     weights = folder / "best.safetensors"
     if not args.no_evaluation and weights.is_file():
         result, wrong = evaluation(args, settings, weights)
-        parts += [f"<p>best.safetensors on {result['images']} images of {text(result['dataset'])}: "
+        parts += [f"<p>best.safetensors on {result['images']} {result['split']} images of {text(result['dataset'])}: "
                   f"loss {result['loss']:.4f}, top-1 {result['top1']:.2f} %.</p>",
                   classes_part(result), confusion_part(result), wrong_part(wrong)]
     return "".join(parts) + time_part(folder)
+
+
+def network_of(settings):
+    """The name of the network, and the fields of its description that were given."""
+    names = list(settings)
+    fields = names[names.index("model") + 1:names.index("recompute")] if "recompute" in names else []
+    given = [f"{name}={settings[name]}" for name in fields if settings[name] != ""]
+    return " ".join([settings["model"], *(["with"] if given else []), *given])
 
 
 def runs_page(args):
@@ -202,7 +218,7 @@ def runs_page(args):
         settings = read_json(folder / "args.json")
         measured = run["test_top1"][~plots.np.isnan(run["test_top1"])]
         last, best = (f"{v:.2f}" for v in (measured[-1], measured.max())) if len(measured) else ("", "")
-        rows.append([name, settings["model"], settings["dataset"], f"{run['epoch'][-1]:.0f}",
+        rows.append([name, network_of(settings), settings["dataset"], f"{run['epoch'][-1]:.0f}",
                      f"{run['train_loss'][-1]:.4f}", last, best])
     title = "Training of " + ", ".join(runs)
     parts = [table(["run", "network", "data", "epochs", "train loss", "last top-1 %", "best top-1 %"], rows),

@@ -221,6 +221,7 @@ def add(args):
 
 def add_comparison(args):
     folder = RESULTS / args.name
+    read_json(folder / "comparison.json")  # by hand: target_loss, command, timed
     for row in read_rows(args.folder / "runs.csv"):
         path = Path(row["variant"]) / f"seed{row['seed']}"
         (folder / path).mkdir(parents=True, exist_ok=True)

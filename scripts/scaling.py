@@ -40,10 +40,17 @@ class Network:
 NETWORKS = [Network("1 Gbit/s", 1e9 / 8 * 1448 / 1538, 50e-6), Network("10 Gbit/s", 1e10 / 8 * 1448 / 1538, 30e-6)]
 
 
+def output_of(command, **environment):
+    """What a program prints; ends this one with its last message when it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
+    if done.returncode != 0:
+        raise SystemExit(f"scaling: {command[0]}: exit code {done.returncode}: {done.stderr.strip()}")
+    return done.stdout
+
+
 def layers(resgrad, model):
     """(parameters, multiply-adds of an image) of the layers in the order of forward."""
-    text = subprocess.run([resgrad, "summary", "--model", model, "--depth", "99"], capture_output=True, text=True,
-                          check=True).stdout
+    text = output_of([resgrad, "summary", "--model", model, "--depth", "99"])
     found = []
     for line in text.splitlines():
         row = re.match(r"\W*(\w+): [\d-]+ +\[([\d, ]+)\] +([\d,]+)$", line)
@@ -121,8 +128,7 @@ def measure(resgrad, hosts, rate, model, batch):
                "", "--overwrite"]
     with tempfile.TemporaryDirectory() as folder:
         command[-2] = folder + "/run"
-        out = subprocess.run(command, capture_output=True, text=True, check=True,
-                             env={**os.environ, "OMP_WAIT_POLICY": "passive"}).stdout
+        out = output_of(command, OMP_WAIT_POLICY="passive")
     step = float(re.search(r"all of \d+ steps +([\d.]+)", out)[1]) / 1e3
     waited = float(re.search(r"sum over shards +[\d.]+ +([\d.]+)", out)[1]) / 1e3
     said = waiting(network, hosts, layers(resgrad, model), step - waited)

@@ -32,23 +32,24 @@ sources() {
 }
 
 named=false
+list=$(mktemp)
+trap 'rm -f "$list"' EXIT
 case "${1:-}" in
   -h | --help)
     sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit 0
     ;;
   --changed)
-    mapfile -t files < <({
-      git diff --name-only --diff-filter=d HEAD~1 -- '*.cpp' '*.h'
-      git ls-files --others --exclude-standard -- '*.cpp' '*.h'
-    } | sources)
+    git diff --name-only --diff-filter=d HEAD~1 -- '*.cpp' '*.h' >"$list"
+    git ls-files --others --exclude-standard -- '*.cpp' '*.h' >>"$list"
     ;;
-  "") mapfile -t files < <(git ls-files '*.cpp') ;;
+  "") git ls-files '*.cpp' >"$list" ;;
   *)
     named=true
-    mapfile -t files < <(printf '%s\n' "$@" | sources)
+    printf '%s\n' "$@" >"$list"
     ;;
 esac
+mapfile -t files < <(sources <"$list")
 
 command -v clang-tidy >/dev/null || {
   echo "tidy: clang-tidy is not installed: scripts/setup.sh --with-dev" >&2

@@ -509,7 +509,8 @@ Settings network_settings(NetworkOptions& o, const NetworkWords& words) {
          .value = &(o.*field.value),
          .default_text = field.value == &NetworkOptions::stem ? "by the size of the images"
                                                               : "that of the model",
-         .placeholder = words.placeholder != nullptr ? words.placeholder(field.name) : ""});
+         .placeholder = words.placeholder != nullptr ? words.placeholder(field.name) : "",
+         .of_any_type = true});
   }
   append(rows, {{.name = "recompute",
                  .group = Group::machine,

@@ -145,7 +145,8 @@ T read_all(const Setting& setting, const std::vector<std::string>& words) {
 template <class T>
 bool is_of_type(const Json& json) {
   if constexpr (kIsList<T>) {
-    return json.is_array() && std::ranges::all_of(json, is_of_type<typename T::value_type>);
+    return json.is_string() ||
+           (json.is_array() && std::ranges::all_of(json, is_of_type<typename T::value_type>));
   } else if constexpr (std::is_same_v<T, bool>) {
     return json.is_boolean();
   } else if constexpr (std::is_same_v<T, std::string>) {
@@ -170,6 +171,17 @@ std::string to_text(const T& value) {
 
 std::string word_of(const Json& json) {
   return json.is_string() ? json.get<std::string>() : json.dump();
+}
+
+// As a command line has it: on or off, a number, or words with commas between them.
+Json as_text(const Json& json) {
+  if (json.is_boolean()) return json.get<bool>() ? "on" : "off";
+  if (json.is_number()) return json.dump();
+  const auto is_word = [](const Json& item) { return item.is_number() || item.is_string(); };
+  if (!json.is_array() || !std::ranges::all_of(json, is_word)) return json;
+  std::vector<std::string> words;
+  std::ranges::transform(json, std::back_inserter(words), word_of);
+  return fmt::format("{}", fmt::join(words, ","));
 }
 
 }  // namespace
@@ -207,7 +219,8 @@ void assign(Setting& setting, const std::vector<std::string>& words) {
       setting.value);
 }
 
-void assign(Setting& setting, const Json& json) {
+void assign(Setting& setting, const Json& given) {
+  const Json json = setting.of_any_type ? as_text(given) : given;
   if (auto* const* value = std::get_if<std::optional<double>*>(&setting.value);
       value != nullptr && json.is_null()) {
     **value = std::nullopt;  // as json_value() writes it

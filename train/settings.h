@@ -67,6 +67,8 @@ struct Setting {
   std::string_view also = {};         ///< another name of the flag, with its dashes: "-b"
   std::string_view placeholder = {};  ///< of the value in --help; by the type where there is none
   bool required = false;
+  /// Text that a file may also give as a number, as true or false for on and off, or as a list.
+  bool of_any_type = false;
   bool positional = false;  ///< words without a flag in front of them, with commas of their own
   bool given = false;       ///< set by assign()
   bool from_flag = false;   ///< given, and last by words of a command line
@@ -88,8 +90,8 @@ Settings without(Settings settings, const std::vector<std::string_view>& names);
 /// Throws  ValueError "expected <what>, got <words>" when they do not fit, and sets nothing.
 void assign(Setting& setting, const std::vector<std::string>& words);
 
-/// Sets the value from JSON of the same type: true or false, number, text, or a list. Null is no
-/// number, where there may be none.
+/// Sets the value from JSON of the same type: true or false, number, text, or a list, which may
+/// also be text with commas. Null is no number, where there may be none.
 /// Throws  ValueError as above.
 void assign(Setting& setting, const nlohmann::ordered_json& json);
 

@@ -122,6 +122,21 @@ class Report(unittest.TestCase):
             self.assertIn(f"<td>{name}</td><td>resnet20</td><td>synthetic</td><td>2</td>"
                           f"<td>{float(last[3]):.4f}</td><td>{float(last[6]):.2f}</td>", text)
 
+    def test_own_images_that_a_run_held_out(self):
+        images = self.root / "images"
+        for name in ("a", "b"):
+            (images / "train" / name).mkdir(parents=True)
+        shown = json.loads(self.resgrad("predict", "--checkpoint", self.root / "a/best.safetensors", "--index",
+                                        ",".join(map(str, range(20))), "--json", "--save-images", self.root / "png"))
+        for i, row in enumerate(shown["predictions"]):
+            shutil.move(row["image"], images / "train" / "ab"[i % 2])
+        folder = ["folder" if word == "synthetic" else word for word in RUN]
+        self.resgrad("train", *folder, "--data-path", images, "--val-split", "6", "--blocks", "1,1",
+                     "--channels", "8,16", "--stem-channels", "8", "--output-dir", self.root / "own")
+        text = self.page(self.root / "own")
+        self.assertIn("best.safetensors on 6 val images of folder", text)
+        self.assertIn("resnet20 with blocks=1,1 channels=8,16 stem_channels=8", text)
+
     def test_comparison(self):
         text = self.page(self.root / "both")
         for line in (self.root / "both" / "compare.csv").read_text().splitlines()[1:]:
@@ -133,7 +148,8 @@ class Report(unittest.TestCase):
     def test_errors_are_one_sentence(self):
         for arguments, message in (([self.root / "none"], "no such folder"),
                                    ([self.root / "a", self.root / "both"], "or one comparison alone"),
-                                   ([self.root / "a", "--resgrad", "/none"], "/none: No such file")):
+                                   ([self.root / "a", "--resgrad", "/none"], "/none: No such file"),
+                                   ([self.root / "a", "--resgrad", "/bin/false"], "exit code 1, without a message")):
             done = report(*arguments, "-o", self.root / "x.html")
             self.assertEqual((done.returncode, done.stdout), (1, ""))
             self.assertIn(message, done.stderr)

@@ -166,10 +166,11 @@ def main():
             while time.monotonic() - start < seconds:
                 with tempfile.TemporaryDirectory(dir=scratch) as folder:
                     compare(resgrad, Path(folder), rng, count)
+            check(count["trainings"] > 0, f"no training was compared, {count['refused']} were refused")
         except Failure as failure:
             print(f"soak: FAILED with seed {seed}: {failure}", file=sys.stderr)
             return 1
-    print(f"soak: {time.monotonic() - start:.0f} s: {count['trainings']} trainings, {count['kill']} kills, "
+    print(f"soak: {time.monotonic() - start:.0f} s: {count['trainings']} trainings ({count['refused']} more refused), {count['kill']} kills, "
           f"{count['stop']} stops, {count['full disk']} full disks, {count['clock']} clock jumps, "
           f"{count['bytes']} bytes of weights compared: no difference")
     return 0

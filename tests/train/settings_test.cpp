@@ -193,6 +193,28 @@ TEST_CASE("values from JSON have the type of the setting") {
   CHECK(n == 5);
 }
 
+TEST_CASE("a file may write a field of the network and a list in the way that is natural for it") {
+  std::string blocks;
+  Setting field = {.name = "f", .group = Group::run, .help = "h", .value = &blocks};
+  field.of_any_type = true;
+  for (const auto& [json, text] :
+       std::vector<std::pair<nlohmann::ordered_json, std::string>>{{8, "8"},
+                                                                   {0.1, "0.1"},
+                                                                   {true, "on"},
+                                                                   {false, "off"},
+                                                                   {{1, 2, 3}, "1,2,3"},
+                                                                   {"1,2", "1,2"}}) {
+    assign(field, json);
+    CHECK(blocks == text);
+  }
+  CHECK(refusal(field, nlohmann::ordered_json::array()) == "expected text, got \"\"");
+  CHECK(refusal(field, nlohmann::ordered_json::object()) == "expected text, got {}");
+  std::vector<std::string> parts;
+  Setting list = {.name = "l", .group = Group::run, .help = "h", .value = &parts};
+  assign(list, nlohmann::ordered_json("stem,stage1"));
+  CHECK(parts == std::vector<std::string>{"stem", "stage1"});
+}
+
 TEST_CASE("help says what a setting takes and what it is without") {
   double momentum = 0.9;
   std::string order = "stop", folder;

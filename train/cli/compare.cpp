@@ -18,6 +18,7 @@
 #include "train/cli/flags.h"
 #include "train/cli/network.h"
 #include "train/cli/output.h"
+#include "train/cli/run.h"
 #include "train/cli/train_flags.h"
 #include "train/cli/variants.h"
 #include "train/compare.h"
@@ -234,7 +235,8 @@ int run_compare(CompareFlags flags) {
     spent.push_back(costs(results[v], sizes[v].parameters, sizes[v].multiply_adds));
   }
   print_out("\n{}\n{}{}written to {}; curves: scripts/plot_compare.py {}\n", to_table(comparison),
-            to_table(spent), without_result, (folder / "compare.csv").string(), folder.string());
+            to_table(spent), without_result, (folder / "compare.csv").string(),
+            shell_quoted(folder.string()));
   return without_result.empty() ? 0 : 1;
 }
 

@@ -129,9 +129,8 @@ int run_eval(const EvalFlags& flags) {
   require_not_read("eval", "--predictions", flags.predictions,
                    {flags.checkpoint, settings_file(flags.checkpoint).string(),
                     find_data(name, flags.data_path)});
-  const auto dataset = flags.split == "test" ? load_test_set(info, flags.dataset, flags.data_path)
-                                             : load_part(flags.checkpoint, info, flags.split,
-                                                         flags.dataset, flags.data_path);
+  const auto dataset =
+      load_split(flags.checkpoint, info, flags.split, flags.dataset, flags.data_path);
   require<ValueError>(dataset->num_classes == info.num_classes,
                       "eval: dataset: expected {} classes as in {}, got {} with {}",
                       info.num_classes, flags.checkpoint, dataset->name, dataset->num_classes);
@@ -167,15 +166,7 @@ int run_eval(const EvalFlags& flags) {
 Settings settings(EvalFlags& flags) {
   Settings rows = {checkpoint_setting(flags.checkpoint)};
   append(rows, checkpoint_data_settings(flags.dataset, flags.data_path));
-  append(rows, {{.name = "split",
-                 .group = Group::data,
-                 .help = "images to evaluate: the test set, or those that the run held out or "
-                         "trained on",
-                 .value = &flags.split,
-                 .limits =
-                     [] {
-                       return std::vector<std::string>{"test", "val", "train"};
-                     }},
+  append(rows, {split_setting(flags.split),
                 tta_setting(flags.tta),
                 batch_size_setting(flags.batch_size),
                 {.name = "limit-eval-batches",

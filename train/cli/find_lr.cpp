@@ -11,6 +11,7 @@
 #include "train/cli/flags.h"
 #include "train/cli/network.h"
 #include "train/cli/output.h"
+#include "train/cli/run.h"
 #include "train/cli/train_flags.h"
 #include "train/lr_range.h"
 #include "train/run_data.h"
@@ -39,7 +40,7 @@ void print_range(const LrRange& range, const std::string& output) {
   } else {
     print_out("no suggestion: the smoothed loss did not fall\n");
   }
-  print_out("written to {}; curve: scripts/plot_find_lr.py {}\n", output, output);
+  print_out("written to {}; curve: scripts/plot_find_lr.py {}\n", output, shell_quoted(output));
 }
 
 int run_find_lr(FindLrFlags flags) {

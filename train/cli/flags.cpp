@@ -88,6 +88,16 @@ Settings checkpoint_data_settings(std::string& dataset, std::string& data_path) 
   return rows;
 }
 
+Setting split_setting(std::string& split) {
+  return {.name = "split",
+          .group = Group::data,
+          .help = "the images of the test set, or those that the run held out or trained on",
+          .value = &split,
+          .limits = [] {
+            return std::vector<std::string>{"test", "val", "train"};
+          }};
+}
+
 Setting checkpoint_setting(std::string& checkpoint) {
   return {.name = "checkpoint",
           .group = Group::network,

@@ -47,6 +47,9 @@ Setting json_setting(bool& json);
 /// --dataset and --data-path of a subcommand that uses a weights file.
 Settings checkpoint_data_settings(std::string& dataset, std::string& data_path);
 
+/// --split: which images of a data set a subcommand with a weights file takes; see load_split().
+Setting split_setting(std::string& split);
+
 /// The weights file that a subcommand reads.
 Setting checkpoint_setting(std::string& checkpoint);
 

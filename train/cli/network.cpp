@@ -118,22 +118,6 @@ std::int64_t image_size(const CheckpointInfo& info) {
   return small ? 32 : kImageNetSize;
 }
 
-std::shared_ptr<const data::Dataset> load_test_set(const CheckpointInfo& info,
-                                                   const std::string& dataset,
-                                                   const std::string& data_path) {
-  const std::string name = dataset.empty() ? info.dataset : dataset;
-  data::LoadOptions options{.name = name, .path = find_data(name, data_path)};
-  if (name == "folder") {
-    options.folder.classes = info.class_names;
-    options.folder.exif_transpose = info.exif_transpose;
-    options.folder.skip_damaged = info.skip_damaged;
-    if (info.image_size > 0) options.folder.image_size = static_cast<int>(info.image_size);
-  }
-  auto images = data::load_test_set(options);
-  for (const std::string& warning : images->warnings) print_error("resgrad: {}\n", warning);
-  return images;
-}
-
 std::filesystem::path settings_file(const std::filesystem::path& checkpoint) {
   return checkpoint.parent_path() / "args.json";
 }
@@ -157,7 +141,21 @@ std::optional<RunOptions> settings_of_run(const std::filesystem::path& checkpoin
   }
 }
 
-}  // namespace
+std::shared_ptr<const data::Dataset> load_test_set(const CheckpointInfo& info,
+                                                   const std::string& dataset,
+                                                   const std::string& data_path) {
+  const std::string name = dataset.empty() ? info.dataset : dataset;
+  data::LoadOptions options{.name = name, .path = find_data(name, data_path)};
+  if (name == "folder") {
+    options.folder.classes = info.class_names;
+    options.folder.exif_transpose = info.exif_transpose;
+    options.folder.skip_damaged = info.skip_damaged;
+    if (info.image_size > 0) options.folder.image_size = static_cast<int>(info.image_size);
+  }
+  auto images = data::load_test_set(options);
+  for (const std::string& warning : images->warnings) print_error("resgrad: {}\n", warning);
+  return images;
+}
 
 std::shared_ptr<const data::Dataset> load_part(const std::filesystem::path& checkpoint,
                                                const CheckpointInfo& info, std::string_view part,
@@ -182,6 +180,16 @@ std::shared_ptr<const data::Dataset> load_part(const std::filesystem::path& chec
                       "evaluated on the {} set; --val-split of train holds some out",
                       checkpoint.string(), data.test_name);
   return data.test;
+}
+
+}  // namespace
+
+std::shared_ptr<const data::Dataset> load_split(const std::filesystem::path& checkpoint,
+                                                const CheckpointInfo& info, std::string_view split,
+                                                const std::string& dataset,
+                                                const std::string& data_path) {
+  return split == "test" ? load_test_set(info, dataset, data_path)
+                         : load_part(checkpoint, info, split, dataset, data_path);
 }
 
 std::vector<std::string> class_names(const CheckpointInfo& info) {

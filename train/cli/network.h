@@ -48,24 +48,21 @@ LoadedNetwork load_network(const std::filesystem::path& checkpoint);
 std::int64_t image_size(const CheckpointInfo& info);
 constexpr std::int64_t kImageNetSize = 224;
 
-/// The test set that `dataset` and `data_path` name, by default that of the training: own images as
-/// the network takes them, with its classes. Prints the warnings about it on standard error.
-std::shared_ptr<const data::Dataset> load_test_set(const CheckpointInfo& info,
-                                                   const std::string& dataset,
-                                                   const std::string& data_path);
-
 /// Where a run keeps its settings, beside its weights.
 std::filesystem::path settings_file(const std::filesystem::path& checkpoint);
 
-/// The images that a run trained on ("train"), or those that it evaluated in their place ("val"):
-/// held out by --val-split, or of a folder its part val. The settings of the run are those in the
-/// file, else those in an args.json beside it.
-/// Throws  ValueError when there are none, when they are of another data set than `dataset` (empty:
-///         that of the weights), and for "val" of a run that held nothing out; as load_data().
-std::shared_ptr<const data::Dataset> load_part(const std::filesystem::path& checkpoint,
-                                               const CheckpointInfo& info, std::string_view part,
-                                               const std::string& dataset,
-                                               const std::string& data_path);
+/// The images that `split` names. "test": the test set of `dataset` and `data_path` (empty: those
+/// of the training), own images as the network takes them, with its classes. "train": those that
+/// the run trained on; "val": those that it evaluated in their place, held out by --val-split, or
+/// of a folder its part val. The settings of the run are those in the file, else those in an
+/// args.json beside it. Prints the warnings about them on standard error.
+/// Throws  as load_data(); for "train" and "val" ValueError when there are no settings, when the
+///         images are of another data set than `dataset`, and for "val" of a run that held nothing
+///         out.
+std::shared_ptr<const data::Dataset> load_split(const std::filesystem::path& checkpoint,
+                                                const CheckpointInfo& info, std::string_view split,
+                                                const std::string& dataset,
+                                                const std::string& data_path);
 
 /// The names of the classes of the network's outputs.
 std::vector<std::string> class_names(const CheckpointInfo& info);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -31,7 +32,7 @@ struct PredictFlags : MachineOptions {
   std::int64_t top_k = 5;
   int resize_size = 0, crop_size = 0;  // 0: by the network
   std::int64_t batch_size = 128;
-  std::string tta = "none";
+  std::string tta = "none", split = "test";
   bool json = false;
 };
 
@@ -145,17 +146,36 @@ Predictions predict_images(const LoadedNetwork& loaded, const PredictFlags& flag
   return result;
 }
 
+// Where the images with these numbers stand in a part of a data set.
+std::vector<std::int64_t> positions_in(const data::Dataset& part, const PredictFlags& flags) {
+  std::map<std::int64_t, std::int64_t> position_of;
+  for (std::int64_t i = 0; i < part.size(); ++i) position_of[part.place(i)] = i;
+  std::vector<std::int64_t> positions;
+  for (const std::int64_t number : flags.indices) {
+    const auto found = position_of.find(number);
+    require<ValueError>(found != position_of.end(),
+                        "predict: --index: expected numbers of {} images of {} to {}, as eval "
+                        "--predictions gives them, got {}",
+                        flags.split, position_of.begin()->first, position_of.rbegin()->first,
+                        number);
+    positions.push_back(found->second);
+  }
+  return positions;
+}
+
 Predictions predict_indices(const LoadedNetwork& loaded, const PredictFlags& flags) {
   const std::string name = flags.dataset.empty() ? loaded.info.dataset : flags.dataset;
   const std::string data = find_data(name, flags.data_path);
   require_not_read("predict", "--logits-output", flags.logits_output, {data});
-  const auto all = load_test_set(loaded.info, name, flags.data_path);
-  data::Dataset chosen = subset(*all, flags.indices);
+  const auto all =
+      load_split(flags.checkpoint, loaded.info, flags.split, flags.dataset, flags.data_path);
+  data::Dataset chosen = subset(*all, positions_in(*all, flags));
   Predictions result;
-  for (const std::int64_t index : flags.indices) {
-    const auto label = all->labels[static_cast<std::size_t>(index)];
+  for (std::int64_t i = 0; i < chosen.size(); ++i) {
+    const auto label = chosen.labels[static_cast<std::size_t>(i)];
     result.inputs.push_back(
-        {.name = fmt::format("{} test image {}", name, index), .label = all->class_names[label]});
+        {.name = fmt::format("{} {} image {}", name, flags.split, chosen.place(i)),
+         .label = all->class_names[label]});
   }
   save_images(chosen, flags, result.inputs, data);
   result.logits = logits_of(loaded, flags, std::move(chosen));
@@ -258,9 +278,11 @@ Settings settings(PredictFlags& flags) {
     row.only_with = index;
     rows.push_back(row);
   }
+  rows.push_back(split_setting(flags.split));
+  rows.back().only_with = index;
   append(rows, {{.name = "index",
                  .group = Group::data,
-                 .help = "numbers of test images, from 0",
+                 .help = "numbers of images, from 0, as eval --predictions gives them",
                  .value = &flags.indices},
                 {.name = "input",
                  .group = Group::data,

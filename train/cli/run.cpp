@@ -82,15 +82,6 @@ std::vector<std::string> with_empty_values(const std::vector<std::string>& words
   return reversed;
 }
 
-std::string shell_quoted(const std::string& argument) {
-  constexpr const char* kPlain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
-  if (!argument.empty() && argument.find_first_not_of(kPlain) == std::string::npos) return argument;
-  std::string text = "'";
-  for (const char c : argument) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return text + "'";
-}
-
 int parse_and_act() {
   CLI::App app("Trains residual networks on CIFAR-10: autograd, layers and models in C++20.",
                "resgrad");
@@ -150,6 +141,15 @@ TerminalStyle style_from_environment() {
 }
 
 }  // namespace
+
+std::string shell_quoted(const std::string& word) {
+  constexpr const char* kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
 
 const char* const* program_arguments() {
   static std::vector<const char*> words;

@@ -14,6 +14,9 @@ int run(int argc, const char* const* argv);
 /// The words of run(), with a null pointer behind them.
 const char* const* program_arguments();
 
+/// A word of a command line as a shell takes it, in quotes where it must be.
+std::string shell_quoted(const std::string& word);
+
 /// The command line of this run() as it goes on, quoted for a shell: with the folders of `options`,
 /// wherever they came from, and `--resume auto` in the place of its own.
 std::string resume_command(const RunOptions& options);
