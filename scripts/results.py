@@ -11,8 +11,8 @@ docs/results/NAME/result.json says what was trained, by which command and on whi
 each seed holds the metrics.csv of the run, its settings, and eval.json, the accuracy of its last weights
 with and without test-time augmentation. `add` makes the latter three; result.json is written by hand.
 
-Of a comparison, docs/results/NAME holds comparison.json, written by hand ("timed" when nothing else ran on the
-machine, so that the table has speeds), and what `add-comparison` copies:
+Of a comparison, docs/results/NAME holds comparison.json, written by hand (with "images_per_s" of each variant, as
+measured apart by "speed_command", the table has speeds), and what `add-comparison` copies:
 runs.csv, compare.csv, the settings, and metrics.csv of every variant and seed.
 
 A table stands in a document between <!-- results: KIND --> and <!-- end of results -->, where KIND is
@@ -140,7 +140,8 @@ def with_interval(row, digits, spread):
 def comparison_table(name):
     runs, table = read_comparison(name)
     about = read_json(RESULTS / name / "comparison.json")
-    columns = ["", "parameters", "multiply-adds, millions", *(["images/s"] if about["timed"] else []),
+    speeds = about.get("images_per_s")
+    columns = ["", "parameters", "multiply-adds, millions", *(["images/s"] if speeds else []),
                "training loss", "test accuracy, %", f"epochs to a training loss of {about['target_loss']}"]
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     for (kind, variant, measure) in table:
@@ -149,10 +150,10 @@ def comparison_table(name):
         if kind == "variant":
             row = runs[variant][0]
             cells = [variant, f"{int(row['parameters']):,}", f"{int(row['multiply_adds']) / 1e6:.1f}"]
-            if about["timed"]:
-                cells.append(f"{statistics.median(float(r['images_per_s']) for r in runs[variant]):.0f}")
+            if speeds:
+                cells.append(f"{speeds[variant]:.0f}")
         else:
-            cells = [variant.replace(" - ", " − ")] + [""] * (3 if about["timed"] else 2)
+            cells = [variant.replace(" - ", " − ")] + [""] * (3 if speeds else 2)
         for column, digits in (("train_loss", 4), ("test_top1", 2), ("epochs_to_loss", 1)):
             row = table[kind, variant, column]
             cells.append(with_interval(row, digits, "std" if kind == "variant" else "interval"))
@@ -221,7 +222,7 @@ def add(args):
 
 def add_comparison(args):
     folder = RESULTS / args.name
-    read_json(folder / "comparison.json")  # by hand: target_loss, command, timed
+    read_json(folder / "comparison.json")  # written by hand
     for row in read_rows(args.folder / "runs.csv"):
         path = Path(row["variant"]) / f"seed{row['seed']}"
         (folder / path).mkdir(parents=True, exist_ok=True)
