@@ -247,6 +247,7 @@ TEST_CASE("wrong settings in a file exit with 2 and say what is wrong") {
   fails("nesterov = 1", "nesterov: expected true or false, got 1");
   fails("lr-milestones = [1, \"two\"]", "lr-milestones: expected a list, each to be an integer");
   fails("lr-milestones = [1, 2", "line 1: expected TOML");
+  fails("lr-milestones = [1,\n}", "line 2: expected TOML");
   fails("lr = 1979-05-27", "line 1: expected text, a finite decimal number, true, false or a list");
   fails("model = \"resnet21\"", "model: expected one of resnet20, ");
   fails("[tain]\nlr = 0.1", "tain: expected a setting of train, got an unknown one");
