@@ -137,7 +137,7 @@ if [[ $dataset == folder && ! -d $data_path/test && ! -d $data_path/val ]]; then
 /usr/bin/python3 -B "$root/scripts/plot_run.py" "$output_dir" -o "$output_dir/curves"
 of_weights=(--checkpoint "$output_dir/last.safetensors" "${images[@]}")
 "$root/build/resgrad" eval "${of_weights[@]}" --limit-eval-batches 1 --predictions "$output_dir/some.csv" >/dev/null
-ten=$(awk -F, 'NR > 1 && NR < 12 { printf "%s%s", NR > 2 ? "," : "", $1 }' "$output_dir/some.csv")
+ten=$(awk -F, 'NR > 1 && NR < 12 { printf "%s%s", (NR > 2 ? "," : ""), $1 }' "$output_dir/some.csv")
 rm "$output_dir/some.csv"
 "$root/build/resgrad" predict "${of_weights[@]}" --index "$ten" --save-images "$output_dir/images" --json \
   >"$output_dir/predictions.json"
