@@ -21,6 +21,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kMark = ".tmp-";
+// What the name of a temporary keeps of the file's own, so that it is not too long for one.
+constexpr std::size_t kMostOfName = 200;
 
 // Repeats a call that a signal interrupted.
 template <class F>
@@ -60,8 +62,9 @@ AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
   require<IoError>(!fs::exists(there) || fs::is_regular_file(there),
                    "write: {}: expected the name of a file, got a device or pipe", path_.string());
   do {
-    temporary_ = folder_of(path_) /
-                 fmt::format(".{}{}{}-{}", path_.filename().string(), kMark, ::getpid(), count++);
+    temporary_ = folder_of(path_) / fmt::format(".{}{}{}-{}",
+                                                path_.filename().string().substr(0, kMostOfName),
+                                                kMark, ::getpid(), count++);
     fd_ = retry(
         [&] { return ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666); });
     // a process of this number that was killed may have left one

@@ -10,8 +10,8 @@ namespace resgrad {
 
 /// A file under construction: a hidden temporary beside `path` that takes its place on commit().
 /// Until then, and when anything fails, a file at `path` stays as it was. The temporary is removed
-/// by the destructor; only a killed process leaves it behind, as `.NAME.tmp-PID-COUNT`, for
-/// remove_stale_temporaries().
+/// by the destructor; only a killed process leaves it behind, as `.NAME.tmp-PID-COUNT` (of a
+/// long NAME 200 bytes), for remove_stale_temporaries().
 /// Permissions are those of a new file; a symbolic link at `path` is replaced, not followed.
 class AtomicFile {
  public:

@@ -28,16 +28,24 @@ Tensor& constant(OnnxGraph& graph, const std::string& name) {
   return std::ranges::find(graph.initialisers, name, &NamedTensor::name)->tensor;
 }
 
-// The convolution whose output a norm alone takes, with weights of its own; null: there is none.
-OnnxNode* folding_conv(const OnnxNode& norm, const Uses& uses) {
+// The convolution whose output a norm alone takes, with weights of its own; null: there is none, or
+// something is computed that folding needs as a constant.
+OnnxNode* folding_conv(const OnnxGraph& graph, const OnnxNode& norm, const Uses& uses) {
   if (norm.op != "BatchNormalization") return nullptr;
   const auto maker = uses.maker.find(norm.inputs[0]);
   if (maker == uses.maker.end() || maker->second->op != "Conv") return nullptr;
   OnnxNode& conv = *maker->second;
+  const auto is_constant = [&](const std::string& value) {
+    return std::ranges::find(graph.initialisers, value, &NamedTensor::name) !=
+           graph.initialisers.end();
+  };
   const auto is_its_own = [&](const std::string& value) { return uses.takers.at(value) == 1; };
-  const bool own = is_its_own(conv.output) &&
-                   std::all_of(conv.inputs.begin() + 1, conv.inputs.end(), is_its_own);
-  return own ? &conv : nullptr;
+  const bool folds =
+      is_its_own(conv.output) &&
+      std::all_of(norm.inputs.begin() + 1, norm.inputs.end(), is_constant) &&
+      std::all_of(conv.inputs.begin() + 1, conv.inputs.end(),
+                  [&](const auto& value) { return is_constant(value) && is_its_own(value); });
+  return folds ? &conv : nullptr;
 }
 
 void fold(OnnxGraph& graph, const OnnxNode& norm, OnnxNode& conv) {
@@ -45,7 +53,8 @@ void fold(OnnxGraph& graph, const OnnxNode& norm, OnnxNode& conv) {
     return constant(graph, norm.inputs[input]).to_vector<double>();
   };
   const std::vector<double> scale = values(1), shift = values(2), mean = values(3), var = values(4);
-  const double epsilon = std::get<float>(norm.attributes.at(0).value);
+  const auto given = std::ranges::find(norm.attributes, "epsilon", &OnnxAttribute::name);
+  const double epsilon = given == norm.attributes.end() ? 1e-5 : std::get<float>(given->value);
   Tensor& weight = constant(graph, conv.inputs[1]);
   const bool has_bias = conv.inputs.size() > 2;
   const std::size_t channels = scale.size();
@@ -101,7 +110,7 @@ void fold_norms(OnnxGraph& graph) {
   const Uses uses(graph);
   std::set<std::string> folded;  // outputs of norms that are gone
   for (const OnnxNode& norm : graph.nodes) {
-    OnnxNode* conv = folding_conv(norm, uses);
+    OnnxNode* conv = folding_conv(graph, norm, uses);
     if (conv == nullptr) continue;
     fold(graph, norm, *conv);
     conv->output = norm.output;

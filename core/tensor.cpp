@@ -1,6 +1,7 @@
 #include "core/tensor.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -84,8 +85,10 @@ Tensor Tensor::rand(Shape shape, Random& random, double low, double high, DType 
                     MemoryFormat format) {
   Tensor t = empty(std::move(shape), dtype, format);
   visit_floating(dtype, "rand", [&]<class T>() {
-    std::generate_n(t.data<T>(), t.numel(),
-                    [&] { return static_cast<T>(random.uniform(low, high)); });
+    const T below_high = std::nextafter(static_cast<T>(high), static_cast<T>(low));
+    std::generate_n(t.data<T>(), t.numel(), [&] {
+      return std::min(static_cast<T>(random.uniform(low, high)), below_high);  // after rounding
+    });
   });
   return t;
 }
@@ -174,7 +177,7 @@ std::vector<T> Tensor::to_vector() const {
   out.reserve(static_cast<std::size_t>(numel()));
   visit_dtype(dtype(), [&]<class From>() {
     const From* values = data<From>();
-    for_each_logical(*this, [&](std::int64_t i) { out.push_back(static_cast<T>(values[i])); });
+    for_each_logical(*this, [&](std::int64_t i) { out.push_back(converted_value<T>(values[i])); });
   });
   return out;
 }

@@ -152,7 +152,8 @@ class Tensor {
   void backward(const Tensor& dy, BackwardOptions options = {}) const;
   /// Calls `hook` with the gradient of this tensor when it is complete, in each backward(), until
   /// it is removed; a defined result replaces the gradient. Hooks are called in the order in which
-  /// they were registered; one that a hook adds or removes counts from the next backward() on.
+  /// they were registered; one that a hook of the same tensor adds or removes counts from the next
+  /// backward() on.
   /// Throws  StateError when the tensor does not require a gradient.
   HookHandle register_hook(Hook hook) const;
 

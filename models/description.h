@@ -30,9 +30,10 @@ const std::vector<FieldInfo>& field_infos();
 /// are none.
 Fields to_fields(const ResNetConfig& config);
 
-/// `base` with some fields replaced: with_fields(any, to_fields(config)) is `config`. What belongs
-/// to a replaced field goes with it: another `block` than bottleneck drops the fields of
-/// bottlenecks, `activation=post` those of pre-activation, bottleneck_ratio drops mid_channels.
+/// `base` with some fields replaced: with_fields(any, to_fields(config)) is the network of
+/// `config`. What belongs to a replaced field goes with it: another `block` than bottleneck drops
+/// the fields of bottlenecks, `activation=post` those of pre-activation, bottleneck_ratio drops
+/// mid_channels.
 /// Throws  ValueError that names field and text for an unknown field, a text that the field does
 ///         not take, fields of bottlenecks without them, both of bottleneck_ratio and mid_channels;
 ///         and as validate() for a network that is impossible.

@@ -12,18 +12,11 @@ inline XShape to_xshape(const Shape& shape) {
   return XShape(shape.begin(), shape.end());
 }
 
-/// A view of `t` as an expression of its rank. It must not outlive the storage of `t`.
-template <class T>
-auto adapt(const Tensor& t) {
+/// A view of `t`, a Tensor, as an expression of its rank. It must not outlive the storage of `t`.
+template <class T, class AnyTensor>
+auto adapt(AnyTensor&& t) {
   const auto strides = t.strides();
-  return xt::adapt(t.data<T>(), static_cast<std::size_t>(t.numel()), xt::no_ownership(),
-                   to_xshape(t.shape()),
-                   xt::dynamic_shape<std::ptrdiff_t>(strides.begin(), strides.end()));
-}
-template <class T>
-auto adapt(Tensor& t) {
-  const auto strides = t.strides();
-  return xt::adapt(t.data<T>(), static_cast<std::size_t>(t.numel()), xt::no_ownership(),
+  return xt::adapt(t.template data<T>(), static_cast<std::size_t>(t.numel()), xt::no_ownership(),
                    to_xshape(t.shape()),
                    xt::dynamic_shape<std::ptrdiff_t>(strides.begin(), strides.end()));
 }

@@ -45,7 +45,8 @@ double join_moments(T* mean, T* var, std::int64_t rows, std::int64_t channels) {
   for (std::size_t c = 0; c < n; ++c) {
     const double m = sums[c] / count;
     mean[c] = static_cast<T>(m);
-    var[c] = static_cast<T>(std::max(0.0, sums[n + c] / count - m * m));
+    const double v = sums[n + c] / count - m * m;
+    var[c] = static_cast<T>(v > 0 || v != v ? v : 0);  // NaN stays, as in a batch by itself
   }
   return count;
 }

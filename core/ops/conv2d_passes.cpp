@@ -1,6 +1,8 @@
 #include "core/ops/conv2d_passes.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 
 #include "core/autograd/observer.h"
 #include "core/kernels/batch_norm.h"
@@ -86,6 +88,11 @@ void check_conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias,
       "conv2d: x: expected height and width of at least the kernel {} with dilation "
       "({}, {}), got {} with padding ({}, {})",
       weight.shape(), o.dilation.h, o.dilation.w, x.shape(), o.padding.h, o.padding.w);
+  // A gradient of the weights multiplies matrices as long as a line, and BLAS counts with 32 bits.
+  const std::int64_t w_out = conv2d_dims(x, weight, o).w_out();
+  require<ShapeError>(w_out <= std::numeric_limits<std::int32_t>::max(),
+                      "conv2d: x: expected an output of less than 2^31 columns, got {} of {}",
+                      w_out, x.shape());
   if (bias.defined()) {
     require_shape("conv2d", "bias", bias, {c_out});
     require_dtype("conv2d", "bias", bias, x.dtype());

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <string>
+#include <vector>
 
 #include "core/check.h"
 #include "tests/support/files.h"
@@ -57,6 +58,13 @@ TEST_CASE("the permissions are those of a new file") {
   struct stat info {};
   REQUIRE_EQ(::stat((folder.path() / "file").c_str(), &info), 0);
   CHECK_EQ(info.st_mode & 0777, 0640);
+}
+
+TEST_CASE("a name as long as the file system takes can be written") {
+  const TemporaryFolder folder;
+  const std::string name(255, 'x');
+  write_file_atomically(folder.path() / name, "all");
+  CHECK(folder.names() == std::vector<std::string>{name});
 }
 
 TEST_CASE("a leftover of a killed process is passed over") {

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <utility>
+
 #include "core/random.h"
 #include "tests/support/compare.h"
 #include "tests/support/onnx_run.h"
@@ -120,10 +122,31 @@ TEST_CASE("norms that no convolution can take stay") {
     maker.graph.nodes.back().inputs[1] = "0.weight";
     CHECK(onnx_ops(maker.folded(z)) == Ops{"Conv", "BatchNormalization", "Conv", "Identity"});
   }
+  SUBCASE("behind one whose weight is computed") {
+    Maker maker;
+    const std::string factor = maker.constant("factor", {2, 2, 3, 3}, 0.5);
+    const std::string y = maker.conv("0", "input", false);
+    const std::string weight = maker.graph.add("Add", "w", {"0.weight", factor});
+    std::swap(maker.graph.nodes[0], maker.graph.nodes[1]);
+    maker.graph.nodes[1].inputs[1] = weight;
+    CHECK(onnx_ops(maker.folded(maker.norm("1", y))) ==
+          Ops{"Add", "Conv", "BatchNormalization", "Identity"});
+  }
   SUBCASE("a second norm") {
     Maker maker;
     const std::string y = maker.norm("1", maker.conv("0", "input", false));
     CHECK(onnx_ops(maker.folded(maker.norm("2", y))) ==
           Ops{"Conv", "BatchNormalization", "Identity"});
+  }
+}
+
+TEST_CASE("epsilon is found by its name, and has ONNX's default") {
+  for (const bool given : {true, false}) {
+    Maker maker;
+    const std::string y = maker.norm("1", maker.conv("0", "input", false));
+    std::vector<OnnxAttribute>& attributes = maker.graph.nodes.back().attributes;
+    attributes = {{"momentum", 0.9F}};
+    if (given) attributes.push_back({"epsilon", 0.01F});
+    CHECK(onnx_ops(maker.folded(y)) == Ops{"Conv", "Identity"});
   }
 }

@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <limits>
+
 #include "core/autograd/grad_mode.h"
 #include "core/ops/arithmetic.h"
 #include "tests/support/compare.h"
@@ -60,7 +63,16 @@ TEST_CASE("random tensors draw in memory order") {
   const Tensor t = Tensor::randn({2, 3, 2, 2}, a, DType::float64, kChannelsLast);
   for (std::int64_t i = 0; i < t.numel(); ++i) CHECK(t.data<double>()[i] == b.normal());
   const Tensor u = Tensor::rand({100}, a, -2, -1);
-  for (float v : u.to_vector<float>()) CHECK((v >= -2 && v <= -1));
+  for (float v : u.to_vector<float>()) CHECK((v >= -2 && v < -1));
+  // half of these doubles are nearer to the upper end, which float32 would round them to
+  const float above_1 = std::nextafter(1.0F, 2.0F);
+  for (float v : Tensor::rand({100}, a, 1, above_1).to_vector<float>()) CHECK(v == 1);
+}
+
+TEST_CASE("numbers that int64 cannot hold are no int64") {
+  for (const float value : {std::numeric_limits<float>::quiet_NaN(), 1e19F}) {
+    CHECK_THROWS_AS(Tensor::full({1}, value).to_vector<std::int64_t>(), ValueError);
+  }
 }
 
 TEST_CASE("properties describe the tensor") {

@@ -30,6 +30,14 @@ T onnx_attribute(const OnnxNode& node, const std::string& name) {
   return std::get<T>(found->value);
 }
 
+/// The same with a default for a node without it.
+template <class T>
+T onnx_attribute(const OnnxNode& node, const std::string& name, T missing) {
+  const bool found =
+      std::ranges::find(node.attributes, name, &OnnxAttribute::name) != node.attributes.end();
+  return found ? onnx_attribute<T>(node, name) : missing;
+}
+
 namespace onnx_run {
 
 using Numbers = std::vector<std::int64_t>;
@@ -91,7 +99,7 @@ inline Tensor run_node(const OnnxNode& node, std::vector<Tensor> in) {
   if (is("BatchNormalization")) {
     REQUIRE(in.size() == 5);
     return batch_norm(x, in[1], in[2], in[3], in[4],
-                      {.training = false, .eps = onnx_attribute<float>(node, "epsilon")});
+                      {.training = false, .eps = onnx_attribute(node, "epsilon", 1e-5F)});
   }
   if (is("Relu")) return relu(x);
   if (is("Identity")) return x;

@@ -22,6 +22,7 @@
 #include "core/ops/fused/batch_norm_relu.h"
 #include "core/ops/matmul.h"
 #include "core/ops/pool.h"
+#include "core/ops/prepared_conv2d.h"
 #include "core/ops/relu.h"
 #include "core/ops/shaping.h"
 #include "core/parallel.h"
@@ -267,6 +268,19 @@ TEST_CASE("a smaller team: every convolution engine gives the same bits") {
     kernels::Conv2dDims d = square_conv2d(5, 64, 64, 9, 12, 3, group == 4 ? 2 : 1);
     d.groups = d.c_in / group;
     check_engine_within_a_region(kernels::grouped_conv2d(), d);
+  }
+}
+
+TEST_CASE("a smaller team: prepared convolutions give the same bits") {
+  const ThreadsGuard guard(3);
+  for (const std::int64_t kernel : {1, 3}) {  // direct and winograd
+    const Tensor x = random_tensor({2, 64, 9, 12}, 1, DType::float32, MemoryFormat::channels_last);
+    const Conv2dWeights weights{random_tensor({96, 64, kernel, kernel}, 2, DType::float32), {}};
+    const Conv2dOptions options{.padding = kernel / 2};
+    const Tensor want = conv2d(x, weights.weight, options);
+    Tensor got;
+    within_a_region([&] { got = PreparedConv2d(weights, options)({x}, {}, false); });
+    CHECK(bit_equal(got, want));
   }
 }
 

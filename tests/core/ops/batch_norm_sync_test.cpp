@@ -4,7 +4,9 @@
 
 #include <array>
 #include <barrier>
+#include <cmath>
 #include <functional>
+#include <limits>
 #include <thread>
 
 #include "core/ops/batch_norm.h"
@@ -145,4 +147,28 @@ TEST_CASE("batch norms over two uneven parts of a batch are those of the whole, 
     }
   }
   CHECK(BatchNormSync::current() == nullptr);
+}
+
+TEST_CASE("an infinity on one side makes the channel NaN on both, as in one batch") {
+  Pair pair;
+  std::array<std::vector<double>, 2> y, var;
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 0; i < 2; ++i) {
+      threads.emplace_back([&, i] {
+        Pair::Half half(pair, i);
+        const BatchNormSyncScope scope(&half);
+        Tensor x = Tensor::ones({1, kChannels, 1, 2}, DType::float64);
+        if (i == 0) x.data<double>()[0] = std::numeric_limits<double>::infinity();
+        Norm norm = make_norm();
+        y[i] = batch_norm(x, norm.weight, norm.bias, norm.mean, norm.var, {}).to_vector<double>();
+        var[i] = norm.var.to_vector<double>();
+      });
+    }
+  }
+  for (std::size_t i = 0; i < 2; ++i) {
+    CHECK(std::isnan(y[i][0]));
+    CHECK(std::isnan(var[i][0]));
+    CHECK(std::isfinite(y[i][2]));
+  }
 }

@@ -206,6 +206,10 @@ TEST_CASE("conv2d rejects ranks, groups, kernels and biases that do not fit") {
                        ShapeError);
   CHECK_THROWS_WITH_AS(conv2d(x, w, Tensor::zeros({4})), "conv2d: bias: expected [6], got [4]",
                        ShapeError);
+  CHECK_THROWS_WITH_AS(conv2d(x, w, {.padding = {0, std::int64_t{1} << 30}}),
+                       "conv2d: x: expected an output of less than 2^31 columns, got 2147483652 of "
+                       "[1, 4, 5, 6]",
+                       ShapeError);
 }
 
 TEST_CASE("conv2d rejects paddings and dilations whose sums would overflow") {

@@ -18,10 +18,6 @@ constexpr std::int64_t kGradientRows = 240;
 constexpr std::int64_t kUnitDepth = 256;  // of packed pixels, which stay in the L2 cache
 constexpr std::int64_t kLineDepth = 512;  // lines of taps are gathered together up to here
 
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
-  return (a + b - 1) / b;
-}
-
 // Threads share the units of a gradient, and shares of the rows with a sum each. A sum costs that
 // it is written and read once more, which counts where its rows are few. Where units are few, and
 // sums thus small, they may be shorter, until there are some parts to share.

@@ -294,6 +294,8 @@ void convolve(float* y, const Conv2dInput<float>& x, const float* w, const Direc
 }
 
 void prepare(float* weights, const float* w, const DirectPlan& plan) {
+  const int threads = static_cast<int>(plan.parts);
+#pragma omp parallel num_threads(threads)
   pack_weights(weights, w, plan);
 }
 

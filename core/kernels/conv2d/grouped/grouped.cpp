@@ -17,10 +17,6 @@ constexpr std::int64_t kBandFloats = 5 * 1024;  // of a copied band: most of an 
 // memory faster where it takes all channels of a pixel.
 constexpr std::int64_t kGradientParts = 16, kLeastSums = 2;
 
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
-  return (a + b - 1) / b;
-}
-
 // Lines or columns of the source that `results` lines or columns of the result read.
 std::int64_t reach(const GroupedPlan& p, std::int64_t results) {
   return p.transposed ? ceil_div(results, p.stride) + 1 : (results - 1) * p.stride + 3;

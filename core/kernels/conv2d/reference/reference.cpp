@@ -7,6 +7,7 @@
 
 #include "core/kernels/batch_norm.h"
 #include "core/kernels/conv2d.h"
+#include "core/kernels/conv2d/workspace.h"
 #include "core/kernels/gemm.h"
 #include "core/kernels/threads.h"
 
@@ -19,10 +20,6 @@ constexpr std::int64_t kColumnBytes = 512 * 1024;
 // in backward_weight threads share the groups, and shares of the chunks with a sum each. By the
 // shape alone: the bits do not depend on the threads.
 constexpr std::int64_t kParts = 16;
-
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
-  return (a + b - 1) / b;
-}
 
 std::size_t align64(std::size_t bytes) {
   return (bytes + 63) / 64 * 64;
