@@ -1,8 +1,10 @@
 #include "data/folder.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <exception>
+#include <utility>
 
 #include "core/check.h"
 #include "core/parallel.h"
@@ -103,6 +105,20 @@ Listing list_classes(const fs::path& part, const std::vector<std::string>& class
                    "found none",
                    part.string());
   return listing;
+}
+
+// Each class spread evenly over all images, of which classes came one after the other: the first
+// images, as short evaluations see them, have all classes with their shares.
+void mix_classes(std::vector<File>& files) {
+  std::array<double, kMostClasses> of_class{}, before{};
+  for (const File& file : files) ++of_class[file.label];
+  std::vector<std::pair<double, File>> placed;
+  for (File& file : files) {
+    const double place = (before[file.label]++ + 0.5) / of_class[file.label];
+    placed.emplace_back(place, std::move(file));
+  }
+  std::ranges::stable_sort(placed, {}, &std::pair<double, File>::first);
+  std::ranges::transform(placed, files.begin(), [](auto& p) { return std::move(p.second); });
 }
 
 // Differs whenever the decoded images may differ.
@@ -208,7 +224,8 @@ Dataset load_folder(const fs::path& part, const FolderOptions& options) {
                       "folder: {}: expected 1 to {} folders, one for each class, found {}",
                       part.string(), kMostClasses, classes);
   dataset.num_classes = static_cast<int>(classes);
-  const Listing listing = list_classes(part, dataset.class_names, options.classes.empty());
+  Listing listing = list_classes(part, dataset.class_names, options.classes.empty());
+  mix_classes(listing.images);
   const std::string key = key_of(listing, options);
   const fs::path whole = fs::absolute(part / "").parent_path();
   const fs::path cache =

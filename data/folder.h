@@ -20,7 +20,8 @@ struct FolderOptions {
   std::vector<std::string> classes = {};
 };
 
-/// Reads `part`/CLASS/**/*.png, .jpg and .jpeg (small or capital letters), sorted by name. Each
+/// Reads `part`/CLASS/**/*.png, .jpg and .jpeg (small or capital letters): those of a class sorted
+/// by name, and each class spread evenly over all images, so that the first have all classes. Each
 /// image is resized so that its shorter side has image_size pixels and cropped to the square in the
 /// middle, value for value as torchvision's Resize and CenterCrop, by all threads of OpenMP. Links
 /// are followed, but for those to a folder around them. If every file could be read, the result is

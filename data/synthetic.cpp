@@ -18,9 +18,11 @@ constexpr double kPi = std::numbers::pi;
 
 using Colour = std::array<double, 3>;
 
-// Whether the point (u, v) lies in the figure of a class, drawn around the origin to about 1.
+// Whether the point (u, v) lies in the figure of a class, drawn around the origin to 1.1 at most.
 bool inside_figure(int label, double u, double v) {
-  const double r = std::hypot(u, v), box = std::max(std::abs(u), std::abs(v));
+  const double box = std::max(std::abs(u), std::abs(v));
+  if (box > 1.1) return false;
+  const double r = std::sqrt(u * u + v * v);
   const auto band = [](double t) { return std::sin(2.5 * kPi * t) > 0; };
   switch (label) {
     case 0:
@@ -148,7 +150,7 @@ void draw(std::uint8_t* image, int label, Random& random) {
       for (std::size_t c = 0; c < 3; ++c) {
         const double value = std::clamp(sum[c] + kNoise * noise(random), 0.0, 1.0);
         image[static_cast<int>(c) * kSize * kSize + y * kSize + x] =
-            static_cast<std::uint8_t>(std::lround(255 * value));
+            static_cast<std::uint8_t>(255 * value + 0.5);
       }
     }
   }

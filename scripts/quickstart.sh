@@ -4,6 +4,7 @@
 # Trains on CIFAR-10 when it is found in --data-path, $RESGRAD_DATA or data-cache/, or with --download,
 # which gets it into data-cache/ first; else on the synthetic data set, which is part of the program.
 # --dataset says which, and then CIFAR-10 has to be there; so does a file of settings after --config.
+# Results go to runs/quickstart unless --output-dir is given, as a flag.
 set -euo pipefail
 
 # What is trained unless the flags say otherwise: minutes on two cores.
@@ -107,7 +108,6 @@ if ! given --config; then
     add_default --epochs "$cifar_epochs"
   fi
 fi
-add_default --print-freq 50
 add_default --output-dir "$root/runs/quickstart"
 output_dir=$(given --output-dir && value_of --output-dir || echo "$root/runs/quickstart")
 

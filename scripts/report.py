@@ -115,7 +115,7 @@ def evaluation(args, settings, weights):
     with tempfile.TemporaryDirectory() as folder:
         predictions = Path(folder) / "predictions.csv"
         result = json.loads(program(args, "eval", *of_weights, "--predictions", str(predictions)))
-        with predictions.open(newline="", encoding="utf-8") as file:
+        with predictions.open(newline="", encoding="utf-8", errors="replace") as file:
             wrong = [row for row in csv.DictReader(file) if row["label"] != row["predicted"]]
         wrong = sorted(wrong, key=lambda row: -float(row["loss"]))[:MOST_WRONG]
         pictures = []

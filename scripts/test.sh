@@ -11,4 +11,4 @@ cmake --preset release "${cmake_args[@]}"
 cmake --build build
 # Tests run side by side, each on all cores: a thread that waits must leave its core to others.
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
-ctest --test-dir build --output-on-failure -j "$(nproc)" "$@"
+ctest --test-dir build --no-tests=error --output-on-failure -j "$(nproc)" "$@"

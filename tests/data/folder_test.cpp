@@ -62,12 +62,12 @@ TEST_CASE("images of any size are read with their classes in the order of names"
   CHECK(d.name == "folder");
   CHECK(d.class_names == Names{"cat", "dog"});
   CHECK(d.num_classes == 2);
-  CHECK(d.labels == std::vector<std::uint8_t>{0, 0, 1});
+  CHECK(d.labels == std::vector<std::uint8_t>{0, 1, 0});
   CHECK(d.height == 16);
   CHECK(d.image_bytes() == 3 * 16 * 16);
   REQUIRE(std::ssize(d.images) == 3 * d.image_bytes());
   CHECK(d.warnings.empty());
-  const Names files = {"cat/b.JPG", "cat/deep/a.png", "dog/1.png"};
+  const Names files = {"cat/b.JPG", "dog/1.png", "cat/deep/a.png"};
   CHECK(d.files == files);
   for (std::size_t i = 0; i < 3; ++i) {
     const Image image = centre_crop(resize_shorter_side(read_image(part / files[i]), 16), 16);
@@ -144,9 +144,9 @@ TEST_CASE("damaged images are all named, or left out and counted") {
                             ": expected images without damage, got 2 of 5 with:\n" + cat));
     CHECK(error.ends_with("\n" + dog + ": expected a PNG or JPEG file, got a GIF file"));
     const Dataset d = load_folder(part, {.skip_damaged = true});
-    CHECK(d.labels == std::vector<std::uint8_t>{0, 0, 1});
+    CHECK(d.labels == std::vector<std::uint8_t>{0, 1, 0});
     CHECK(std::ssize(d.images) == 3 * d.image_bytes());
-    CHECK(d.files == Names{"cat/b.JPG", "cat/deep/a.png", "dog/1.png"});
+    CHECK(d.files == Names{"cat/b.JPG", "dog/1.png", "cat/deep/a.png"});
     REQUIRE(d.warnings.size() == 1);
     CHECK(d.warnings[0].starts_with("folder: " + part.string() +
                                     ": left out 2 damaged images of 5: " + cat));
@@ -187,8 +187,8 @@ TEST_CASE("links to folders are followed, but not in circles") {
   fs::create_directory_symlink(folder.path() / "elsewhere", part / "cat/more");
   fs::create_directory_symlink(part / "cat", part / "cat/deep/round");
   const Dataset d = load_folder(part, {});
-  CHECK(d.files == Names{"cat/b.JPG", "cat/deep/a.png", "cat/more/c.png", "dog/1.png"});
-  CHECK(d.labels == std::vector<std::uint8_t>{0, 0, 0, 1});
+  CHECK(d.files == Names{"cat/b.JPG", "cat/deep/a.png", "dog/1.png", "cat/more/c.png"});
+  CHECK(d.labels == std::vector<std::uint8_t>{0, 0, 1, 0});
   CHECK(d.warnings.empty());
 }
 
@@ -225,9 +225,20 @@ TEST_CASE("classes that are given set the labels; one that is missing is no erro
   fill(part);
   const Dataset d = load_folder(part, {.classes = {"bird", "dog", "cat"}});
   CHECK(d.num_classes == 3);
-  CHECK(d.labels == std::vector<std::uint8_t>{2, 2, 1});
+  CHECK(d.labels == std::vector<std::uint8_t>{2, 1, 2});
   CHECK(error_of(part, {.classes = {"bird", "dog"}}) ==
         "folder: " + part.string() + ": expected one of the classes bird, dog, got cat");
+}
+
+TEST_CASE("the first images have all classes, each with its share") {
+  const TemporaryFolder folder;
+  const fs::path part = folder.path() / "train";
+  for (int i = 0; i < 20; ++i) put(part / fmt::format("many/{:02}.png", i), picture(8, 8, 1, 2));
+  for (int i = 0; i < 5; ++i) put(part / fmt::format("few/{}.png", i), picture(8, 8, 3, 4));
+  const Dataset d = load_folder(part, {.image_size = 8});
+  for (int first = 5; first <= 25; first += 5) {
+    CHECK(std::count(d.labels.begin(), d.labels.begin() + first, 0) == first / 5);
+  }
 }
 
 TEST_CASE("folders without images and sizes out of range are errors") {
