@@ -32,13 +32,15 @@ constexpr std::array<Measure, 3> kMeasures = {{
      }},
 }};
 
-// NaN without a run that has epochs.
-double mean_final_loss(const VariantRuns& variant) {
-  std::vector<double> losses;
-  for (const auto& run : variant.runs) {
-    if (!run.empty()) losses.push_back(run.back().train_loss);
+// That every run with epochs reaches; 0 without one.
+double largest_final_loss(const std::vector<VariantRuns>& variants) {
+  double largest = 0;
+  for (const VariantRuns& variant : variants) {
+    for (const auto& run : variant.runs) {
+      if (!run.empty()) largest = std::fmax(largest, run.back().train_loss);
+    }
   }
-  return describe(losses).mean;
+  return largest;
 }
 
 // Of those that are not NaN.
@@ -95,10 +97,7 @@ Comparison compare(const std::vector<VariantRuns>& variants, std::optional<doubl
                         variants.front().runs.size(), v.runs.size());
   }
   Comparison result;
-  for (const VariantRuns& v : variants) {
-    result.target_loss = std::fmax(result.target_loss, mean_final_loss(v));
-  }
-  result.target_loss = target_loss.value_or(result.target_loss);
+  result.target_loss = target_loss.value_or(largest_final_loss(variants));
 
   const auto value = [&](const Measure& m, const VariantRuns& v, std::size_t seed) {
     return v.runs[seed].empty() ? std::nullopt : m.of(v.runs[seed], result.target_loss);

@@ -10,7 +10,7 @@
 namespace resgrad {
 
 /// The runs of one variant, one per seed, in the same order of seeds for all variants. A run
-/// without epochs has come to no result: it is left out, and so is its pair.
+/// without epochs has come to no result: it is left out, and its pair of the differences.
 struct VariantRuns {
   std::string name;
   std::vector<std::vector<EpochMetrics>> runs;
@@ -50,8 +50,8 @@ struct Comparison {
 
 /// Compares final training loss, final test accuracy (percent, by the decisive_evaluation()) and
 /// epochs to reach `target_loss`
-/// (default: the largest mean final training loss of the variants). Differences are to the first
-/// variant, paired by seed; runs that do not reach the loss are left out of that measure.
+/// (default: the largest final training loss of a run, which all reach). Differences are to the
+/// first variant, paired by seed; runs that do not reach the loss are left out of that measure.
 /// Throws  ValueError unless all variants have the same, positive number of runs.
 Comparison compare(const std::vector<VariantRuns>& variants,
                    std::optional<double> target_loss = std::nullopt);

@@ -27,6 +27,13 @@ TEST_CASE("wrong usage exits with 2 and lists what is known") {
   CHECK(run("train --nesterov=maybe").code == 2);
   CHECK(run("train --lr 0").out ==
         "resgrad: --lr: expected a finite number above 0, got 0\nsee: resgrad train --help\n");
+  CHECK(
+      run("train --dataset synthetic -b 16 --shards 32").out ==
+      "resgrad: --shards: expected at most one for each of the 16 images of a batch, got 32\nsee: "
+      "resgrad train --help\n");
+  CHECK(run("train --dataset synthetic --bn sync --shards 2").out ==
+        "resgrad: --bn: expected local, or sync with a process for each of the 2 shards of an "
+        "update, got sync with 1\nsee: resgrad train --help\n");
   CHECK(run("--help").code == 0);
   CHECK(contains(run("train --help").out, "--weight-decay"));
 }
@@ -106,6 +113,37 @@ TEST_CASE("quiet prints nothing, and the seed decides on the result") {
   const std::string first = loss(1, "a");
   CHECK(first == loss(1, "b"));
   CHECK(first != loss(2, "c"));
+}
+
+TEST_CASE("a table that cannot be written is found out before the work that fills it") {
+  const TemporaryFolder folder;
+  const std::string table = (folder.path() / "missing" / "t.csv").string();
+  const Result r =
+      run("find-lr --dataset synthetic -b 2 --blocks 1 --channels 16 --output " + table);
+  CHECK(r.code == 1);
+  CHECK(r.out == "resgrad: write: " + table +
+                     ": expected to create a file in the folder, got: No such file or directory\n");
+}
+
+TEST_CASE("weights that a run begins with are none that it clears away") {
+  const TemporaryFolder folder;
+  const std::string out = (folder.path() / "run").string(), weights = out + "/best.safetensors";
+  const std::string common =
+      "train --dataset synthetic --blocks 1,1 --channels 16,16 --max-steps 1 -b 2 "
+      "--limit-eval-batches 1 --quiet --output-dir ";
+  REQUIRE(run(common + out).code == 0);
+  const std::string before = text_of(weights);
+  for (const char* flag : {"", " --overwrite"}) {
+    const Result r = run(common + out + flag + " --weights " + weights);
+    CHECK(r.code == 1);
+    CHECK_MESSAGE(
+        contains(r.out, "train: --weights: expected a file outside of the output folder " + out +
+                            ", which is cleared of an earlier run, got " + weights),
+        r.out);
+    CHECK(text_of(weights) == before);
+  }
+  const std::string other = (folder.path() / "other").string();
+  CHECK(run(common + other + " --weights " + weights).code == 0);
 }
 
 TEST_CASE("paths that the record of a run cannot hold are an error before anything is moved") {

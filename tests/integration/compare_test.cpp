@@ -11,6 +11,14 @@
 using namespace resgrad;
 namespace fs = std::filesystem;
 
+// A comparison of one epoch in `folder`, and what came of it.
+static Result run_comparison(const fs::path& folder, const std::string& flags) {
+  return run(
+      "compare --dataset synthetic -b 8 --epochs 1 --limit-train-batches 2 --limit-eval-batches 1 "
+      "--quiet --threads 1 --output-dir " +
+      folder.string() + ' ' + flags);
+}
+
 TEST_CASE("compare takes settings from a file") {
   const TemporaryFolder folder;
   const fs::path file = folder.path() / "config.toml", out = folder.path() / "compare";
@@ -23,17 +31,41 @@ TEST_CASE("compare takes settings from a file") {
   REQUIRE_MESSAGE(r.code == 0, r.out);
   CHECK(nlohmann::json::parse(text_of(out / "pre" / "seed1" / "args.json"))["lr"] == 0.01);
   CHECK(contains(r.out, "post - pre"));
-  // the order belongs to the variants
-  CHECK(run("compare --config " + (out / "pre" / "seed1" / "args.json").string() + flags).code ==
-        2);
+  // the settings of a run: its order is that of all variants, unless the variants are orders
+  const std::string of_run = (folder.path() / "run.json").string();
+  fs::copy_file(out / "pre" / "seed1" / "args.json", of_run);
+  REQUIRE(run("compare --config " + of_run + flags + " --seeds 1 --vary lr=0.1,0.2").code == 0);
+  CHECK(nlohmann::json::parse(text_of(out / "lr=0.2" / "seed1" / "args.json"))["activation"] ==
+        "pre");
+  CHECK(nlohmann::json::parse(text_of(out / "args.json"))["activation"] == "pre");
+  REQUIRE(run("compare --config " + of_run + flags + " --seeds 1").code == 0);
+  CHECK(nlohmann::json::parse(text_of(out / "post" / "seed1" / "args.json"))["activation"] ==
+        "post");
+  CHECK_FALSE(contains(text_of(out / "args.json"), "activation"));
+  const Result both = run("compare --activation pre" + flags);
+  CHECK(both.code == 2);
+  CHECK_MESSAGE(contains(both.out,
+                         "compare: --activation: expected the order of all variants, of "
+                         "FILE and --vary without --variants, got pre with the variants "
+                         "post,pre"),
+                both.out);
 }
 
-// A comparison of one epoch in `folder`, and what came of it.
-static Result run_comparison(const fs::path& folder, const std::string& flags) {
-  return run(
-      "compare --dataset synthetic -b 8 --epochs 1 --limit-train-batches 2 --limit-eval-batches 1 "
-      "--quiet --threads 1 --output-dir " +
-      folder.string() + ' ' + flags);
+TEST_CASE("weights that a comparison begins with are none that it clears away") {
+  const TemporaryFolder folder;
+  const fs::path out = folder.path() / "c";
+  const std::string flags = " --blocks 1,1 --channels 16,16 --seeds 1 ";
+  REQUIRE(run_comparison(out, flags).code == 0);
+  const fs::path weights = out / "post" / "seed1" / "best.safetensors";
+  const std::string before = text_of(weights);
+  const Result r =
+      run_comparison(out, "--vary lr=0.1,0.2 --seeds 1 --overwrite --weights " + weights.string());
+  CHECK(r.code == 1);
+  CHECK_MESSAGE(
+      contains(r.out,
+               "compare: --weights: expected a file outside of the output folder " + out.string()),
+      r.out);
+  CHECK(text_of(weights) == before);
 }
 
 TEST_CASE("a comparison has the runs of its settings alone") {

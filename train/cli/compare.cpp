@@ -37,7 +37,7 @@ struct CompareFlags {
   std::int64_t seeds = 3;
   std::optional<double> target_loss;
   std::vector<Variant> variants;
-  bool lr_given = false, weight_decay_given = false;
+  bool activation_given = false, lr_given = false, weight_decay_given = false;
 };
 
 namespace fs = std::filesystem;
@@ -94,7 +94,7 @@ void require_same_settings(const std::vector<Run>& runs, std::int64_t image_size
 // left to it, which may vary.
 std::string to_json(const CompareFlags& flags) {
   auto json = nlohmann::ordered_json::parse(resgrad::to_json(flags.run));
-  json.erase("activation");
+  if (!flags.activation_given) json.erase("activation");
   if (!flags.lr_given) json.erase("lr");
   if (!flags.weight_decay_given) json.erase("weight_decay");
   if (!flags.files.empty()) json["files"] = flags.files;
@@ -194,6 +194,12 @@ int run_compare(CompareFlags flags) {
   std::vector<Sizes> sizes;
   for (std::size_t v = 0; v < flags.variants.size(); ++v) {
     require_fitting(runs[v].options, images);
+    const std::string& weights = runs[v].options.weights;
+    require<ValueError>(
+        go_on || weights.empty() || !is_below(weights, folder),
+        "compare: --weights: expected a file outside of the output folder {}, which "
+        "is cleared of an earlier comparison, got {}",
+        folder.string(), weights);
     sizes.push_back(sizes_of(runs[v].options, images));
   }
   for (const std::string_view file : {kLastFile, kBestFile}) {
@@ -242,7 +248,7 @@ int run_compare(CompareFlags flags) {
 
 Settings settings(CompareFlags& flags) {
   const NetworkWords words = network_words();
-  Settings rows = without(resgrad::settings(flags.run, words), {"activation", "resume", "dry-run"});
+  Settings rows = without(resgrad::settings(flags.run, words), {"resume", "dry-run"});
   find(rows, "output-dir")->default_text = "runs/compare-MODEL, of files runs/compare-NAME-NAME";
   find(rows, "overwrite")->help =
       "delete the results of an earlier comparison in the folder instead of moving them aside";
@@ -275,7 +281,7 @@ Settings settings(CompareFlags& flags) {
            .group = Group::run,
            .help = "training loss of which the table says after how many epochs it was reached",
            .value = &flags.target_loss,
-           .default_text = "the largest mean final training loss"},
+           .default_text = "the largest final training loss of a run"},
           {.name = "resume",
            .group = Group::run,
            .help = "go on with the runs of the output folder that are missing or unfinished",
@@ -297,6 +303,14 @@ void add_compare(CLI::App& app, Action& action) {
   on_chosen(command, [given, flags, &command, &action] {
     const bool by_default = flags->files.empty() && flags->vary.empty();
     if (!by_default && !find(*given, "variants")->given) flags->orders.clear();
+    const Setting& activation = *find(*given, "activation");
+    if (activation.from_flag && !flags->orders.empty()) {
+      validation_error(fmt::format(
+          "compare: --activation: expected the order of all variants, of FILE and --vary without "
+          "--variants, got {} with the variants {}",
+          flags->run.activation, fmt::join(flags->orders, ",")));
+    }
+    flags->activation_given = activation.given && flags->orders.empty();
     flags->lr_given = find(*given, "lr")->given;
     flags->weight_decay_given = find(*given, "weight-decay")->given;
     RunOptions& base = flags->run;

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 
 #include "core/atomic_file.h"
@@ -129,6 +130,9 @@ int run_eval(const EvalFlags& flags) {
   require_not_read("eval", "--predictions", flags.predictions,
                    {flags.checkpoint, settings_file(flags.checkpoint).string(),
                     find_data(name, flags.data_path)});
+  std::optional<AtomicFile>
+      table;  // before the evaluation: a folder that is not there is found now
+  if (!flags.predictions.empty()) table.emplace(flags.predictions);
   const auto dataset =
       load_split(flags.checkpoint, info, flags.split, flags.dataset, flags.data_path);
   require<ValueError>(dataset->num_classes == info.num_classes,
@@ -154,12 +158,13 @@ int run_eval(const EvalFlags& flags) {
                 dataset->size());
     return 128 + StopSignals::received();
   }
-  if (!flags.predictions.empty()) {
-    const std::string csv = predictions_csv(predictions, *dataset);
-    write_file_atomically(flags.predictions, csv);
-  }
   (flags.json ? print_as_json : print_as_text)(
       {loaded, *dataset, flags.split, evaluation, top_losses(predictions, flags.top_losses)});
+  if (table) {
+    const std::string csv = predictions_csv(predictions, *dataset);
+    table->write(std::as_bytes(std::span(csv)));
+    table->commit();
+  }
   return 0;
 }
 

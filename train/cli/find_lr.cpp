@@ -27,7 +27,7 @@ struct FindLrFlags {
   std::vector<std::string> inputs = {};  // files of settings
 };
 
-void print_range(const LrRange& range, const std::string& output) {
+void print_range(const LrRange& range) {
   const std::vector<LrPoint>& points = range.points();
   print_out("{} updates at learning rates from {:.3g} to {:.3g}{}\n", points.size(),
             points.front().lr, points.back().lr,
@@ -40,7 +40,6 @@ void print_range(const LrRange& range, const std::string& output) {
   } else {
     print_out("no suggestion: the smoothed loss did not fall\n");
   }
-  print_out("written to {}; curve: scripts/plot_find_lr.py {}\n", output, shell_quoted(output));
 }
 
 int run_find_lr(FindLrFlags flags) {
@@ -50,6 +49,7 @@ int run_find_lr(FindLrFlags flags) {
   o.data_path = find_data(o.dataset, o.data_path);
   flags.inputs.insert(flags.inputs.end(), {o.weights, o.data_path});
   require_not_read("find-lr", "--output", flags.output, flags.inputs);
+  AtomicFile table(flags.output);  // before the updates: a folder that is not there is found now
   const StopSignals signals;
   data::LoadOptions load = load_options(o, o.data_path);
   load.folder.write_cache = false;
@@ -65,9 +65,12 @@ int run_find_lr(FindLrFlags flags) {
   require<StateError>(!range.points().empty(),
                       "find-lr: expected a finite loss at the rate {}, the first, got none",
                       flags.range.start);
+  print_range(range);
   const std::string csv = to_csv(range);
-  write_file_atomically(flags.output, csv);
-  print_range(range, flags.output);
+  table.write(std::as_bytes(std::span(csv)));
+  table.commit();
+  print_out("written to {}; curve: scripts/plot_find_lr.py {}\n", flags.output,
+            shell_quoted(flags.output));
   return 0;
 }
 

@@ -61,13 +61,18 @@ void require_not_read(std::string_view op, std::string_view flag, const std::str
   for (const std::string& input : inputs) {
     std::error_code error;  // what is not there is no other file
     bool same = fs::equivalent(input, file, error);
-    if (of_data && fs::is_directory(input, error) && fs::exists(file, error)) {
-      const fs::path folder = fs::canonical(input, error), within = fs::canonical(file, error);
-      same = std::ranges::mismatch(folder, within).in1 == folder.end();
-    }
+    if (of_data && fs::is_directory(input, error)) same = is_below(file, input);
     require<ValueError>(!same, "{}: {}: expected another file than {}, which is read, got {}", op,
                         flag, input, output);
   }
+}
+
+bool is_below(const std::filesystem::path& file, const std::filesystem::path& folder) {
+  namespace fs = std::filesystem;
+  std::error_code file_error, folder_error;
+  const fs::path within = fs::canonical(file, file_error);
+  const fs::path above = fs::canonical(folder, folder_error);
+  return !file_error && !folder_error && std::ranges::mismatch(above, within).in1 == above.end();
 }
 
 }  // namespace resgrad::cli

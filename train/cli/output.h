@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -45,5 +46,8 @@ std::optional<std::string> output_error();
 ///         folder: `op` would write over what it reads.
 void require_not_read(std::string_view op, std::string_view flag, const std::string& output,
                       const std::vector<std::string>& inputs);
+
+/// Whether `file` is there and lies in `folder` or in a folder below it, links followed.
+bool is_below(const std::filesystem::path& file, const std::filesystem::path& folder);
 
 }  // namespace resgrad::cli

@@ -42,6 +42,15 @@ void check_settings(const RunOptions& o, const std::string& variant) {
     make_schedule(o, 1);
     freeze(*net, o.freeze);
     make_optimizer(net->named_parameters(), o);
+    const std::int64_t processes = launch().value_or(Launch()).size;
+    require<ValueError>(o.bn != "sync" || shards_per_update(o) <= processes,
+                        "--bn: expected local, or sync with a process for each of the {} shards of "
+                        "an update, got sync with {}",
+                        shards_per_update(o), processes);
+    require<ValueError>(
+        o.shards <= o.batch_size,
+        "--shards: expected at most one for each of the {} images of a batch, got {}", o.batch_size,
+        o.shards);
   } catch (const ValueError& error) {
     validation_error((variant.empty() ? "" : variant + ": ") + error.what());
   }
@@ -92,8 +101,8 @@ void require_fitting(const RunOptions& o, const data::Dataset& images) {
       o.bn == "local" ? batch / std::max<std::int64_t>(1, o.shards) : batch;
   require<ValueError>(pixels * images_of_norm > 1,
                       "--batch-size: expected more than one value per channel for the last batch "
-                      "norms, got {} image with one pixel there",
-                      images_of_norm);
+                      "norms, got images={} with pixels={} there",
+                      images_of_norm, pixels);
 }
 
 BuiltNetwork build_network(const RunOptions& o, const data::DataSplits& data, Communicator& ranks) {
@@ -127,8 +136,27 @@ BuiltNetwork build_network(const RunOptions& o, const data::DataSplits& data, Co
        .skip_damaged = own_images && o.skip_damaged}};
 }
 
+namespace {
+
+// A run that begins anew moves or deletes what an earlier one left in its folder: with the weights
+// there, no one could begin the same run again.
+void require_weights_elsewhere(const RunOptions& o, Communicator& ranks) {
+  std::error_code ignored;
+  const bool inside = ranks.leads() && !o.weights.empty() &&
+                      std::filesystem::equivalent(
+                          std::filesystem::weakly_canonical(o.weights, ignored).parent_path(),
+                          o.output_dir, ignored);
+  require<ValueError>(!ranks.any(inside && !find_checkpoint(o.resume, o.output_dir)),
+                      "train: --weights: expected a file outside of the output folder {}, which is "
+                      "cleared of an earlier run, got {}",
+                      o.output_dir, o.weights);
+}
+
+}  // namespace
+
 TrainResult train_one(const RunOptions& o, const data::DataSplits& data, std::stop_token stop,
                       Communicator& ranks) {
+  require_weights_elsewhere(o, ranks);
   const BuiltNetwork built = build_network(o, data, ranks);
   return run_training(
       *built.net, data, o, built.info, std::move(stop),
