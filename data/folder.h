@@ -20,14 +20,15 @@ struct FolderOptions {
   std::vector<std::string> classes = {};
 };
 
-/// Reads `part`/CLASS/**/*.png, .jpg and .jpeg (small or capital letters): those of a class sorted
-/// by name, and each class spread evenly over all images, so that the first have all classes. Each
-/// image is resized so that its shorter side has image_size pixels and cropped to the square in the
-/// middle, value for value as torchvision's Resize and CenterCrop, by all threads of OpenMP. Links
-/// are followed, but for those to a folder around them. If every file could be read, the result is
-/// kept in a file of the cache folder and read from there as long as options and the names, sizes
-/// and times of the files are the same. Warnings: images that were left out, files
-/// that are no images by name (other than hidden ones), and a cache that could not be written.
+/// Reads the .png, .jpg and .jpeg files (small or capital letters) in `part`/CLASS and the folders
+/// below it: those of a class sorted by name, and each class spread evenly over all images, so that
+/// the first have all classes. Each image is resized so that its shorter side has image_size pixels
+/// and cropped to the square in the middle, value for value as torchvision's Resize and CenterCrop,
+/// by all threads of OpenMP. Links are followed, but for those to a folder around them. If every
+/// file could be read, the result is kept in a file of the cache folder and read from there as long
+/// as options and the names, sizes and times of the files are the same. Warnings: images that were
+/// left out, files that are no images by name (other than hidden ones), and a cache that could not
+/// be written.
 /// Throws  IoError for a folder that is missing or cannot be read, for a folder that is none of the
 ///         classes, for one without images where `classes` is empty, and for damaged images, all of
 ///         which it names; ValueError for less than 1 or more than 256 classes and an image_size
