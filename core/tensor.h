@@ -59,6 +59,7 @@ class Tensor {
     return from(std::span<const T>(values.begin(), values.size()), std::move(shape));
   }
   /// Standard normal values drawn from `random` in memory order.
+  /// Throws  ValueError for int64, here and below.
   static Tensor randn(Shape shape, Random& random, DType dtype = DType::float32,
                       MemoryFormat format = MemoryFormat::contiguous);
   /// Uniform values in [low, high), in memory order.
@@ -105,7 +106,8 @@ class Tensor {
   //      are recorded) --------------------------------------------------------------
   void fill_(double value);
   void zero_() { fill_(0); }
-  /// Copies the values of `source` (same shape and dtype, any memory format).
+  /// Copies the values of `source`, in any memory format.
+  /// Throws  ShapeError or ValueError for another shape or dtype.
   void copy_(const Tensor& source);
   void bump_version();
   /// Makes this tensor, for all its handles, hold the data of `other`: shape, dtype and format may
@@ -123,16 +125,19 @@ class Tensor {
   Tensor detach(MemoryFormat format) const;
 
   // ---- views and copies (recorded) -------------------------------------------------------------
-  /// The same data under another shape; contiguous tensors only.
+  /// The same data under another shape.
+  /// Throws  ShapeError for a channels_last tensor or another number of elements.
   Tensor view(Shape shape) const;
   /// Rows [begin, end) of the outermost axis as a view on the same data.
+  /// Throws  ShapeError for rank 0 or a range outside the axis.
   Tensor narrow(std::int64_t begin, std::int64_t end) const;
   /// A deep copy.
   Tensor clone() const;
 
   // ---- autograd --------------------------------------------------------------------------------
   bool requires_grad() const;
-  /// Makes a leaf (a parameter, an input) collect its gradient; floating dtypes only.
+  /// Makes a leaf (a parameter, an input) collect its gradient.
+  /// Throws  ValueError for int64, StateError unless it is a leaf.
   Tensor& set_requires_grad(bool value = true);
   bool is_leaf() const;
   /// The gradient accumulated by backward(), or an undefined tensor.
@@ -145,10 +150,12 @@ class Tensor {
   const std::shared_ptr<Node>& grad_fn() const;
   /// Computes d(this)/d(leaf) for all leaves and adds it to their grad(). The tensor must have one
   /// element.
-  /// Throws  StateError when there is no graph or its saved tensors were freed.
+  /// Throws  ShapeError unless it has one element; StateError when there is no graph, its saved
+  ///         tensors were freed, or one of them was changed in place since.
   void backward(BackwardOptions options = {}) const;
   /// The same for any shape, from the gradient `dy` of this tensor.
-  /// Throws  ValueError without one.
+  /// Throws  ValueError for an undefined `dy`, ShapeError or ValueError for one of another shape or
+  ///         dtype; StateError as above.
   void backward(const Tensor& dy, BackwardOptions options = {}) const;
   /// Calls `hook` with the gradient of this tensor when it is complete, in each backward(), until
   /// it is removed; a defined result replaces the gradient. Hooks are called in the order in which

@@ -26,7 +26,8 @@ Dataset load_cifar100(const std::filesystem::path& folder, Split split);
 
 /// Appends the records in `bytes` to `dataset`: `label_bytes` labels each, of which the last counts
 /// and must be below dataset.num_classes, and the image. `file` names them in errors.
-/// Throws  IoError for a part of a record or a label out of range, with the number of the record.
+/// Throws  ValueError for label_bytes below 1; IoError for a part of a record or a label out of range
+///         (of two also a coarse one of 20 and more), with the number of the record.
 void append_records(Dataset& dataset, std::span<const std::byte> bytes, std::int64_t label_bytes,
                     const std::string& file);
 

@@ -14,9 +14,9 @@ using ModuleSpan = std::span<const std::pair<std::string, ModulePtr>>;
 
 /// modules[n - 1](... modules[0](x)). A BatchNorm2d with a ReLU right behind it runs as one
 /// operation, with the Conv2d behind both if there is one: the same bits, with a convolution the
-/// same up to rounding. While a CallObserver is active, each is called by itself; so is at any time
-/// one with Module::call_through(). In a call of an InferenceNet (nn/inference.h), what that says
-/// joins.
+/// same up to rounding. While a CallObserver is active, each module is called by itself; one with
+/// Module::call_through() always is. In a call of an InferenceNet more is joined: see
+/// nn/inference.h.
 Tensor apply_in_turn(ModuleSpan modules, const Tensor& x);
 
 /// path(x) + shortcut(x), the end of a pre-activation block. A path that is a Sequential may join

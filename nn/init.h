@@ -33,6 +33,7 @@ class InitScope {
 std::uint64_t draw_seed();
 
 /// Number of inputs that meet in one output of a weight [out, in, k_h, k_w] or [out, in].
+/// Throws  ShapeError for rank below 2.
 std::int64_t fan_in(const Tensor& weight);
 
 /// Normal with mean 0 and the given standard deviation.

@@ -25,8 +25,8 @@ using ModulePtr = std::shared_ptr<Module>;
 void copy_state(std::string_view op, const std::vector<NamedTensor>& own,
                 const std::vector<NamedTensor>& state);
 
-/// Sees the calls of modules in this thread while it is alive, innermost observer first out. Used
-/// by the summary and by profiling.
+/// Sees the calls of modules in this thread while it is alive; of several, the latest alone. They
+/// end in the reverse order of their beginnings. The summary and the search for NaN use it.
 class CallObserver {
  public:
   CallObserver();
@@ -81,8 +81,8 @@ class Module : public std::enable_shared_from_this<Module> {
   std::int64_t parameter_count() const;
   void zero_grad();
 
-  /// Train or evaluation mode, here and below. It changes batch norm and dropout only; whether
-  /// gradients are recorded is NoGradGuard's business.
+  /// Train or evaluation mode, here and below. It changes batch norms and layers that drop alone;
+  /// whether gradients are recorded is NoGradGuard's business.
   void train() { set_training(true); }
   void eval() { set_training(false); }
   void set_training(bool training);
@@ -122,7 +122,8 @@ class Module : public std::enable_shared_from_this<Module> {
   /// and returns it; the returned handle shares the data.
   /// Throws  ValueError for a name that is empty, has a dot or is taken by another parameter,
   ///         buffer or child of this module; for an undefined tensor, a null child or one that
-  ///         holds this module; StateError for a tensor that an operation made.
+  ///         holds this module; for a parameter of int64. StateError for a parameter that an
+  ///         operation made, and a buffer that requires a gradient.
   Tensor register_parameter(std::string name, Tensor tensor);
   Tensor register_buffer(std::string name, Tensor tensor);
   template <class M>

@@ -68,7 +68,7 @@ constexpr NetworkField kNetworkFields[] = {
 
 /// What computes, and how.
 struct MachineOptions {
-  int threads = 0;  ///< 0: all cores
+  int threads = 0;  ///< 0: $OMP_NUM_THREADS, else one per core
   std::string conv_engine = "auto";
   std::string isa = "auto";
 };

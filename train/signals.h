@@ -1,4 +1,4 @@
-// SIGINT, SIGTERM and SIGHUP as a wish to stop, not as a death; SIGUSR1 as a wish to save.
+// SIGINT, SIGTERM, SIGHUP and SIGUSR2 as a wish to stop, not as a death; SIGUSR1 as a wish to save.
 #pragma once
 
 #include <stop_token>

@@ -13,7 +13,8 @@ namespace resgrad {
 /// as soon as they were used, unless options.retain_graph. Nothing is recursive; a node may run a
 /// backward of its own on another graph.
 /// Throws  ShapeError or ValueError for a gradient of wrong shape or dtype, StateError when `root`
-///         requires no gradient or its graph was freed by an earlier call.
+///         requires no gradient, its graph was freed by an earlier call, or a saved tensor was
+///         changed in place since.
 void run_backward(const Tensor& root, const Tensor& dy, BackwardOptions options);
 
 }  // namespace resgrad

@@ -8,9 +8,10 @@
 
 namespace resgrad {
 
-/// The axes of `shape` in the order in which `y` of that shape lies in memory, those joined along
-/// which two tensors a and b, whose elements lie so far apart along each axis, are passed as one.
-/// The first axis has size 1, and there are two at least.
+/// The axes for a pass over `shape` in the order in which `y` lies in memory, the innermost last.
+/// strides_a and strides_b say how far apart neighbours lie in two tensors a and b, 0 where an
+/// element is repeated. Axes of size 1 are left out; neighbouring ones that both tensors pass as
+/// one are joined. In front stands one of size 1, and there are at least two.
 std::vector<kernels::StridedAxis> joined_axes(const Tensor& y, const Shape& shape,
                                               const std::vector<std::int64_t>& strides_a,
                                               const std::vector<std::int64_t>& strides_b);

@@ -10,7 +10,8 @@ namespace resgrad {
 /// Element i, in the order of memory, takes word i of `random` from its next block on, and is 0
 /// when word * 2^-32 < p.
 /// Grad    dx = dy * mask.  Saves the mask.
-/// Throws  ValueError unless 0 <= p < 1; for more than the 2^30 - 4 elements that a sequence has words for.
+/// Throws  ValueError unless 0 <= p < 1, for int64, and for more than 2^30 - 4 elements, the words
+///         of a whole sequence.
 /// Source  Srivastava et al. 2014, "Dropout".
 /// Differs  scales in training ("inverted dropout"), as every framework does.
 Tensor dropout(const Tensor& x, double p, Random& random);

@@ -8,7 +8,8 @@ namespace resgrad {
 /// Matrix product y = a b.
 /// Shapes  a [m, k], b [k, n]; returns [m, n].
 /// Grad    da = dy b', db = a' dy.  Saves a and b.
-/// Throws  ShapeError unless both have rank 2 and the inner sizes agree; ValueError for dtypes that
+/// Throws  ShapeError unless both have rank 2 and the inner sizes agree, and for columns or an inner
+///         size above 2^31 - 1; ValueError for dtypes that
 ///         differ or are int64.
 Tensor matmul(const Tensor& a, const Tensor& b);
 

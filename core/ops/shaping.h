@@ -11,10 +11,11 @@ namespace resgrad {
 
 /// The same elements in logical order under another shape; one size may be -1 and is inferred.
 /// A contiguous tensor is not copied: the result shares its data.
-/// Throws  ShapeError when the number of elements differs.
+/// Throws  ShapeError when the number of elements differs or more than one size is -1.
 Tensor reshape(const Tensor& x, const Shape& shape);
 
 /// Merges axes start_axis .. end_axis (inclusive) into one. Default: all but the first.
+/// Throws  ShapeError for an axis out of range or a start after the end.
 Tensor flatten(const Tensor& x, std::int64_t start_axis = 1, std::int64_t end_axis = -1);
 
 /// y's axis i is x's axis order[i]; a contiguous copy.
@@ -22,6 +23,7 @@ Tensor flatten(const Tensor& x, std::int64_t start_axis = 1, std::int64_t end_ax
 Tensor permute(const Tensor& x, const std::vector<std::int64_t>& order);
 
 /// Swaps two axes.
+/// Throws  ShapeError for an axis out of range.
 Tensor transpose(const Tensor& x, std::int64_t axis_a = 0, std::int64_t axis_b = 1);
 
 /// The half-open range [begin, end) of an axis, every step-th element; negative bounds count from
@@ -33,6 +35,7 @@ Tensor slice(const Tensor& x, std::int64_t axis, std::int64_t begin, std::int64_
 
 /// Joins tensors along an existing axis. All other sizes, dtypes and ranks agree.
 /// Keeps the memory format of the first.
+/// Throws  ShapeError for no tensors or sizes that differ, ValueError for another dtype.
 Tensor concatenate(const std::vector<Tensor>& tensors, std::int64_t axis = 0);
 
 /// Adds (before, after) zeros per axis; axes beyond the list are not padded.
@@ -40,10 +43,12 @@ Tensor concatenate(const std::vector<Tensor>& tensors, std::int64_t axis = 0);
 Tensor zero_pad(const Tensor& x, const std::vector<std::pair<std::int64_t, std::int64_t>>& padding);
 
 /// The same values in another memory format; `x` itself when it has it.
+/// Throws  ShapeError for channels_last with rank other than 4.
 Tensor to_memory_format(const Tensor& x, MemoryFormat format);
 
 /// The values converted to another dtype; `x` itself when it has it. A gradient flows only between
 /// floating dtypes.
+/// Throws  ValueError for a value that int64 cannot hold.
 Tensor to_dtype(const Tensor& x, DType dtype);
 
 }  // namespace resgrad

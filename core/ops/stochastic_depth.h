@@ -13,7 +13,7 @@ namespace resgrad {
 /// Throws  ValueError unless 0 <= p < 1 and x has a floating dtype, ShapeError for rank 0.
 /// Source  Huang et al. 2016, arXiv:1603.09382, as torchvision's stochastic_depth in mode "row" and
 ///         timm's DropPath.
-/// Differs  they scale in evaluation, this in training.
+/// Differs  Huang et al. scale in evaluation; this, as torchvision and timm, in training.
 Tensor stochastic_depth(const Tensor& x, double p, Random& random);
 
 }  // namespace resgrad

@@ -9,6 +9,7 @@ namespace resgrad {
 /// Grad    dx, dweight, dbias, with g = dy where y > 0, else 0, in place of dy.  Saves what
 ///         batch_norm saves, and y, which the next operation mostly saves anyway; the normalised x
 ///         in between is never stored.
+/// Throws  as batch_norm, in its own name.
 Tensor batch_norm_relu(const Tensor& x, const Tensor& weight, const Tensor& bias,
                        Tensor& running_mean, Tensor& running_var,
                        const BatchNormOptions& options = {});
@@ -16,6 +17,8 @@ Tensor batch_norm_relu(const Tensor& x, const Tensor& weight, const Tensor& bias
 /// relu(batch_norm(x, ...) + residual) in one pass over both: the end of a post-activation block.
 /// Shapes  residual [N, C, H, W] as x, in any memory format.
 /// Grad    dx, dweight, dbias as batch_norm_relu; dresidual = g.  Saves the same.
+/// Throws  as batch_norm_relu; also ShapeError or ValueError for a residual of another shape or
+///         dtype, StateError for an undefined one.
 Tensor batch_norm_add_relu(const Tensor& x, const Tensor& residual, const Tensor& weight,
                            const Tensor& bias, Tensor& running_mean, Tensor& running_var,
                            const BatchNormOptions& options = {});
