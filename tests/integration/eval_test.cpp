@@ -142,8 +142,8 @@ TEST_CASE("predictions of own images have their files, by the part that is asked
     }
     return all;
   };
-  CHECK(files("test") == "dark/test0.png dark/test1.png light/test0.png light/test1.png ");
+  CHECK(files("test") == "dark/test0.png light/test0.png dark/test1.png light/test1.png ");
   CHECK(files("val") ==
-        "dark/val0.png dark/val1.png dark/val2.png light/val0.png light/val1.png light/val2.png ");
-  CHECK(contains(files("train"), "dark/train0.png dark/train1.png "));
+        "dark/val0.png light/val0.png dark/val1.png light/val1.png dark/val2.png light/val2.png ");
+  CHECK(contains(files("train"), "dark/train0.png light/train0.png dark/train1.png "));
 }
