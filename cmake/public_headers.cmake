@@ -5,7 +5,7 @@ file(GLOB_RECURSE RESGRAD_PUBLIC_HEADERS CONFIGURE_DEPENDS RELATIVE ${PROJECT_SO
      core/*.h nn/*.h models/*.h data/*.h train/*.h)
 # Not for users: the command line, vector code, and what needs xtensor.
 list(FILTER RESGRAD_PUBLIC_HEADERS EXCLUDE
-     REGEX "^train/cli/|_isa\\.h$|^core/xtensor\\.h$|^core/ops/adapt\\.h$")
+     REGEX "^train/cli/|_isa\\.h$|^core/xtensor\\.h$")
 
 set(public_headers ${RESGRAD_PUBLIC_HEADERS})
 list(TRANSFORM public_headers PREPEND ${PROJECT_BINARY_DIR}/include/resgrad/)

@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <cerrno>
-#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -14,6 +13,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/text.h"
 
 namespace resgrad {
 namespace {
@@ -40,14 +40,10 @@ fs::path folder_of(const fs::path& path) {
 std::optional<pid_t> owner_of(const std::string& name) {
   const std::size_t mark = name.rfind(kMark);
   if (!name.starts_with('.') || mark == std::string::npos) return std::nullopt;
-  const char* const end = name.data() + name.size();
-  pid_t pid = 0;
-  unsigned count = 0;
-  const auto [dash, error] = std::from_chars(name.data() + mark + kMark.size(), end, pid);
-  if (error != std::errc() || pid <= 0 || dash == end || *dash != '-') return std::nullopt;
-  const auto [last, count_error] = std::from_chars(dash + 1, end, count);
-  if (count_error != std::errc() || last != end) return std::nullopt;
-  return pid;
+  const auto numbers = split(std::string_view(name).substr(mark + kMark.size()), '-');
+  if (numbers.size() != 2 || !number_in<unsigned>(numbers[1])) return std::nullopt;
+  const auto pid = number_in<pid_t>(numbers[0]);
+  return pid && *pid > 0 ? pid : std::nullopt;
 }
 
 }  // namespace

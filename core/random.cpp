@@ -8,9 +8,10 @@
 
 namespace resgrad {
 
-std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> x,
+std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
                                         std::array<std::uint32_t, 2> key) {
-  const auto y = kernels::philox4x32({x[0], x[1], x[2], x[3]}, {key[0], key[1]});
+  const auto y =
+      kernels::philox4x32({counter[0], counter[1], counter[2], counter[3]}, {key[0], key[1]});
   return {y.x0, y.x1, y.x2, y.x3};
 }
 

@@ -217,7 +217,7 @@ void Tensor::copy_(const Tensor& source) {
 
 Tensor Tensor::detach() const {
   auto impl = std::make_shared<TensorImpl>();
-  static_cast<TensorData&>(*impl) = checked();
+  static_cast<TensorData&>(*impl) = static_cast<const TensorData&>(checked());
   return Tensor(std::move(impl));
 }
 

@@ -89,7 +89,7 @@ void Tensor::set_data(const Tensor& other) {
                       "gradient, got {}",
                       name(other.dtype()));
   set_requires_grad(false);
-  static_cast<TensorData&>(*impl_) = other.checked();
+  static_cast<TensorData&>(*impl_) = static_cast<const TensorData&>(other.checked());
   zero_grad();
   set_requires_grad(wants_grad);  // with an accumulator that knows shape and dtype
 }

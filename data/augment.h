@@ -73,7 +73,7 @@ class PixelTable {
   }
 
  private:
-  std::array<std::array<float, 256>, 3> values_;
+  std::array<std::array<float, 256>, 3> values_{};
 };
 
 /// Writes image `index` of `dataset`, augmented and normalised, to out [height, width, 3]. Pixels

@@ -31,7 +31,7 @@ std::vector<std::byte> read_exactly(const std::string& op, const fs::path& file,
 }
 
 // The lines of a file of names, or `fallback` unless there are as many as classes.
-std::vector<std::string> names_in(const fs::path& file, std::vector<std::string> fallback) {
+std::vector<std::string> names_in(const fs::path& file, const std::vector<std::string>& fallback) {
   std::ifstream in(file);
   std::vector<std::string> names;
   for (std::string line; std::getline(in, line);) {

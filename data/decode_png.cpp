@@ -112,7 +112,7 @@ Image decode_png(std::span<const std::byte> bytes, const std::string& name) {
   const bool clip = is_grey_of_16_bits(reader);
   check(read_rows(reader, rows.data()));
   if (clip) {
-    for (const png_bytep row : rows) clip_to_8_bits(row, width);
+    for (unsigned char* row : rows) clip_to_8_bits(row, width);
   }
   return image;
 }

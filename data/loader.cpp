@@ -1,7 +1,6 @@
 #include "data/loader.h"
 
 #include <algorithm>
-#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <limits>
@@ -12,6 +11,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/clock.h"
 #include "core/start_thread.h"
 
 namespace resgrad::data {
@@ -227,7 +227,7 @@ std::optional<Batch> Loader::next() {
   State& s = *state_;
   std::unique_lock lock(s.mutex);
   if (s.next_to_give == s.end) return std::nullopt;
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   std::optional<Batch> batch;
   if (s.threads.empty()) {
     const std::int64_t number = s.number_at(s.next_to_give);
@@ -239,7 +239,7 @@ std::optional<Batch> Loader::next() {
     batch = std::move(found->second.batch);
     s.ready.erase(found);
   }
-  s.waited += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  s.waited += seconds_since(start);
   ++s.next_to_give;
   s.wanted.notify_one();
   return batch;

@@ -1,11 +1,11 @@
 #include "data/normalise.h"
 
-#include <charconv>
 #include <cmath>
 #include <vector>
 
 #include "core/check.h"
 #include "core/parallel.h"
+#include "core/text.h"
 
 namespace resgrad::data {
 namespace {
@@ -13,16 +13,12 @@ namespace {
 // "1,2.5" as its finite numbers; nothing when a part is no number.
 std::vector<double> numbers(std::string_view text) {
   std::vector<double> values;
-  const char *at = text.data(), *const end = at + text.size();
-  while (true) {
-    double value = 0;
-    const auto [stop, error] = std::from_chars(at, end, value);
-    if (error != std::errc() || !std::isfinite(value)) return {};
-    values.push_back(value);
-    if (stop == end) return values;
-    if (*stop != ',') return {};
-    at = stop + 1;
+  for (const std::string_view part : resgrad::split(text, ',')) {
+    const auto value = number_in<double>(part);
+    if (!value || !std::isfinite(*value)) return {};
+    values.push_back(*value);
   }
+  return values;
 }
 
 }  // namespace

@@ -124,7 +124,7 @@ Colour colour_at(const Scene& s, int label, double px, double py) {
     if (d.covers(px, py)) return d.colour;
   }
   const double share =
-      0.5 + s.gradient.along(px - kSize / 2, py - kSize / 2) / (std::numbers::sqrt2 * kSize);
+      0.5 + s.gradient.along(px - kSize / 2.0, py - kSize / 2.0) / (std::numbers::sqrt2 * kSize);
   Colour colour;
   for (std::size_t c = 0; c < 3; ++c) colour[c] = s.from[c] + share * (s.to[c] - s.from[c]);
   return colour;
@@ -143,8 +143,9 @@ void draw(std::uint8_t* image, int label, Random& random) {
     for (int x = 0; x < kSize; ++x) {
       Colour sum{};
       for (int i = 0; i < kSamples * kSamples; ++i) {
-        const Colour colour = colour_at(scene, label, x + (i % kSamples + 0.5) / kSamples,
-                                        y + (i / kSamples + 0.5) / kSamples);
+        const int row = i / kSamples, column = i % kSamples;
+        const Colour colour =
+            colour_at(scene, label, x + (column + 0.5) / kSamples, y + (row + 0.5) / kSamples);
         for (std::size_t c = 0; c < 3; ++c) sum[c] += colour[c] / (kSamples * kSamples);
       }
       for (std::size_t c = 0; c < 3; ++c) {

@@ -1,8 +1,8 @@
 #include "models/description.h"
 
 #include <algorithm>
-#include <charconv>
-#include <optional>
+
+#include "core/text.h"
 
 namespace resgrad::models {
 namespace {
@@ -19,15 +19,6 @@ std::string alternatives() {
 bool parse_switch(std::string_view field, std::string_view text) {
   if (text != "on" && text != "off") refuse(field, "one of on, off", text);
   return text == "on";
-}
-
-// The number that is all of the text.
-template <class T>
-std::optional<T> number_in(std::string_view text) {
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
 }
 
 std::int64_t parse_integer(std::string_view field, std::string_view text) {

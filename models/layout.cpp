@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <functional>
 #include <set>
 
@@ -20,12 +19,12 @@ constexpr std::string_view kCounter = ".num_batches_tracked";
 enum class PreActivation { none, without_final_norm, with_final_norm };
 
 struct Layout {
-  std::string_view name = "", prefix = "";
+  std::string_view name{}, prefix{};
   // Names. Of a block: {0} is its stage from 1, {2} from 0, {1} its number.
   std::string_view block = "layer{0}.{1}", first_conv = "conv1", norm = "bn", head = "fc";
   std::string_view shortcut =
       "downsample";  // of a projection with a norm, whose layers are 0 and 1
-  std::string_view bare_projection = "";
+  std::string_view bare_projection{};
   bool head_is_conv = false;  // of 1x1
   // The networks that its code builds.
   bool post = true;
@@ -120,9 +119,7 @@ void check_network(const Layout& layout, const ResNetConfig& config) {
 }
 
 std::int64_t number(std::string_view digits) {
-  std::int64_t value = 0;
-  std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  return value;
+  return number_in<std::int64_t>(digits).value_or(0);
 }
 
 // The layer of a main path: convolution, norm, ReLU, convolution, ...: layer 4 is bn2; or in

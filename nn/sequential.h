@@ -15,7 +15,9 @@ class Sequential final : public Module {
     for (const ModulePtr& module : modules) append(module);
   }
 
-  void append(ModulePtr module) { register_module(std::to_string(children().size()), module); }
+  void append(const ModulePtr& module) {
+    register_module(std::to_string(children().size()), module);
+  }
   std::string class_name() const override { return "Sequential"; }
   bool applies_children_in_turn() const override { return true; }
   std::string add_to_onnx(OnnxGraph& graph, const std::string& path,

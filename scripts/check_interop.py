@@ -28,7 +28,7 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from packages import need
+from script import need
 
 need("torch", "torchvision", "PIL")
 import torch  # noqa: E402

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Checks that every source has a test at the mirrored place: core/ops/conv2d.cpp has
-tests/core/ops/conv2d_test.cpp, core/kernels/pool_isa.cpp has tests/core/kernels/pool_test.cpp.
+tests/core/ops/conv2d_test.cpp, core/kernels/pool_isa.cpp has tests/core/kernels/pool_test.cpp; and that
+a CMakeLists.txt names every test, without which it would never run.
 
-  scripts/check_mirror.py [--root DIR]     lists sources without a test; exit code 1 if any
+  scripts/check_mirror.py [--root DIR]     lists what has no test or never runs; exit code 1 if any
 """
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -47,6 +49,11 @@ def main():
             problems.append(f"{source}: is in the list of exceptions, but does not exist")
         elif (root / test_of(source)).is_file():
             problems.append(f"{source}: has a test, but is in the list of exceptions")
+    for test in (root / "tests").rglob("*_test.*"):
+        lists = [folder / "CMakeLists.txt" for folder in test.parents if folder.is_relative_to(root / "tests")]
+        if not any(test.relative_to(file.parent).as_posix() in re.split(r"[\s()]+|}/", file.read_text())
+                   for file in lists if file.is_file()):
+            problems.append(f"{test.relative_to(root)}: is in no CMakeLists.txt")
     if not sources:
         problems.append(f"no sources in {root}")
     for problem in problems:

@@ -64,7 +64,7 @@ def run_torch(job):
     import resource
     import time
 
-    from packages import need
+    from script import need
     need("torch")
     import torch
     from torch_networks import make

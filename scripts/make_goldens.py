@@ -31,7 +31,7 @@ import random
 import sys
 from pathlib import Path
 
-from packages import need
+from script import need
 
 need("numpy", "torch")
 import numpy as np  # noqa: E402

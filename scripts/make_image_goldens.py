@@ -23,7 +23,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from packages import need
+from script import need
 
 need("numpy", "torch", "torchvision")
 warnings.filterwarnings("ignore")

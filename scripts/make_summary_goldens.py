@@ -14,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 
-from packages import need
+from script import need
 
 need("torch", "torchinfo")
 import torchinfo  # noqa: E402

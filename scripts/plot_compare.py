@@ -17,8 +17,9 @@ import re
 from pathlib import Path
 
 # first: it says which package is missing
-from plots import (COLOURS, STYLES, InputError, add_foot, finish_axes, from_zero, panels, read_metrics,
-                   run_script, save, without_suffix)
+from plots import (COLOURS, STYLES, add_foot, finish_axes, from_zero, panels, read_metrics, save,
+                   without_suffix)
+from script import InputError, run_script
 
 import numpy as np
 

@@ -10,11 +10,11 @@ where there are at most 20 classes. Writes PNG or SVG by the suffix (default: th
 file is missing or is not of `resgrad eval --json`.
 """
 import argparse
-import json
 from pathlib import Path
 
 # first: it says which package is missing
-from plots import InputError, plt, run_script
+from plots import plt
+from script import InputError, read_json, run_script
 
 import numpy as np
 
@@ -23,10 +23,7 @@ MOST_NUMBERED = 20  # classes; more would not be legible
 
 def read(path):
     """(title, class names, counts [label, prediction])"""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error})") from error
+    data = read_json(path)
     try:
         names = [c["name"] for c in data["classes"]]
         counts = np.array(data["confusion"], dtype=float)

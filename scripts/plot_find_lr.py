@@ -13,8 +13,8 @@ import csv
 from pathlib import Path
 
 # first: it says which package is missing
-from plots import (COLOURS, GREY, InputError, add_foot, finish_axes, panels, read_metrics, run_script,
-                   save, without_suffix)
+from plots import COLOURS, GREY, add_foot, finish_axes, panels, read_metrics, save, without_suffix
+from script import run_script
 
 import numpy as np
 

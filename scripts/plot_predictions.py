@@ -10,10 +10,10 @@ class and that one's probability; where the label is another one it is named too
 python3-matplotlib. Exit code 1 with one sentence when a file is missing or malformed.
 """
 import argparse
-import json
 from pathlib import Path
 
-from plots import COLOURS, GREY, InputError, panels, plt, run_script, save, without_suffix
+from plots import COLOURS, GREY, panels, plt, save, without_suffix
+from script import InputError, read_json, run_script
 
 COLUMNS = 5
 RIGHT, WRONG = COLOURS[2], COLOURS[1]
@@ -22,11 +22,8 @@ RIGHT, WRONG = COLOURS[2], COLOURS[1]
 def read_predictions(path):
     """(image file, likeliest class, its probability, label or None) of each input."""
     try:
-        predictions = json.loads(path.read_text(encoding="utf-8"))["predictions"]
         return [(Path(p["image"]), p["top"][0]["name"], float(p["top"][0]["probability"]), p.get("label"))
-                for p in predictions]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
+                for p in read_json(path)["predictions"]]
     except (ValueError, KeyError, IndexError, TypeError):
         raise InputError(f"{path}: expected what `resgrad predict --json --save-images` prints, "
                          "got something else") from None

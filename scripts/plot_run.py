@@ -16,8 +16,9 @@ import os
 from pathlib import Path
 
 # first: it says which package is missing
-from plots import (COLOURS, GREY, InputError, add_foot, finish_axes, from_zero, panels, read_metrics,
-                   run_script, save, without_suffix)
+from plots import (COLOURS, GREY, add_foot, finish_axes, from_zero, panels, read_metrics, save,
+                   without_suffix)
+from script import InputError, run_script
 
 import numpy as np
 from matplotlib.lines import Line2D

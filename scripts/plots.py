@@ -1,10 +1,9 @@
 """What the plot scripts share: reading metrics.csv, the look, and saving as PNG and SVG."""
 import csv
 import math
-import sys
 from pathlib import Path
 
-from packages import need
+from script import InputError, need
 
 need("matplotlib", "numpy")
 import matplotlib  # noqa: E402
@@ -18,19 +17,6 @@ from matplotlib.ticker import MaxNLocator  # noqa: E402
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 STYLES = ["-", "--", "-.", ":"]
 GREY = "#555555"
-
-
-class InputError(Exception):
-    """What the user can mend."""
-
-
-def run_script(main):
-    """The process ends as main() does; with one line on standard error and exit code 1 for what the
-    user can mend."""
-    try:
-        sys.exit(main())
-    except (InputError, OSError) as error:
-        sys.exit(f"{Path(sys.argv[0]).stem}: {error}")
 
 
 def read_metrics(path, columns, optional=()):

@@ -27,7 +27,7 @@ import time
 from pathlib import Path
 
 from compare_pytorch import MALLOC, ROOT
-from packages import need
+from script import need
 
 need("torch", "numpy")
 import numpy as np  # noqa: E402

@@ -27,7 +27,7 @@ from pathlib import Path
 import plots
 import plot_compare
 import plot_run
-from plots import InputError, run_script
+from script import InputError, read_json, run_script
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_WRONG = 20
@@ -75,13 +75,6 @@ def drawing(figure, name):
     svg = svg[svg.index("<svg"):]
     svg = svg.replace("<svg", f'<svg role="img" aria-label="{text(name)}"', 1)
     return f'<div class="wide">{svg}</div>'
-
-
-def read_json(path):
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
 
 
 # ---- what the program says -----------------------------------------------------------------------

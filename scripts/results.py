@@ -26,8 +26,9 @@ import json
 import re
 import statistics
 import subprocess
-import sys
 from pathlib import Path
+
+from script import InputError, read_json, run_script
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
@@ -37,18 +38,7 @@ TTA = ("none", "flip", "multicrop")
 OF_THE_MACHINE = ("data_path", "output_dir", "resume", "threads", "workers", "checkpoint_minutes")
 
 
-class InputError(Exception):
-    pass
-
-
 # ---- reading -------------------------------------------------------------------------------------
-
-
-def read_json(path):
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
 
 
 def read_seed(folder):
@@ -297,12 +287,8 @@ def main():
     comparing.add_argument("name", metavar="NAME", help="the folder in docs/results")
     comparing.add_argument("folder", metavar="RUN", type=Path, help="output folder of resgrad compare")
     args = parser.parse_args()
-    try:
-        return args.run(args)
-    except (InputError, OSError) as error:
-        print(f"results: {error}", file=sys.stderr)
-        return 1
+    return args.run(args)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

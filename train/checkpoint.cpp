@@ -1,6 +1,5 @@
 #include "train/checkpoint.h"
 
-#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -8,6 +7,7 @@
 
 #include "core/atomic_file.h"
 #include "core/check.h"
+#include "core/text.h"
 #include "train/io/nesting.h"
 #include "train/io/safetensors.h"
 
@@ -123,14 +123,10 @@ class Fields {
   }
 
   std::int64_t integer(const std::string& key) const {
-    const std::string& digits = text(key);
-    const char* const end = digits.data() + digits.size();
-    std::int64_t value = 0;
-    const auto [stop, error] = std::from_chars(digits.data(), end, value);
-    require<IoError>(error == std::errc() && stop == end,
-                     "checkpoint: {}: {}: expected an integer, got \"{}\"", file_.string(), key,
-                     digits);
-    return value;
+    const auto value = number_in<std::int64_t>(text(key));
+    require<IoError>(value.has_value(), "checkpoint: {}: {}: expected an integer, got \"{}\"",
+                     file_.string(), key, text(key));
+    return *value;
   }
 
  private:

@@ -49,10 +49,6 @@ double mean_of_known(std::vector<double> values) {
   return describe(values).mean;
 }
 
-std::string cell(double value) {
-  return std::isnan(value) ? "" : fmt::format("{}", value);
-}
-
 }  // namespace
 
 Statistic describe(const std::vector<double>& values) {
@@ -129,7 +125,7 @@ std::string to_csv(const Comparison& comparison) {
   for (const ComparisonRow& row : comparison.rows) {
     const Statistic& s = row.statistic;
     csv += fmt::format("{},{},{},{},{},{},{},{}\n", row.kind, row.name, row.measure, s.n,
-                       cell(s.mean), cell(s.std), cell(s.ci_low), cell(s.ci_high));
+                       csv_cell(s.mean), csv_cell(s.std), csv_cell(s.ci_low), csv_cell(s.ci_high));
   }
   return csv;
 }

@@ -1,8 +1,8 @@
 #include "train/dry_run.h"
 
 #include <algorithm>
-#include <chrono>
 
+#include "core/clock.h"
 #include "train/evaluate.h"
 #include "train/run_data.h"
 #include "train/trial.h"
@@ -10,15 +10,9 @@
 namespace resgrad {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr int kWarmUp = 2, kFewest = 3, kMost = 10;
 constexpr double kLongEnough = 10;  // seconds
 constexpr std::int64_t kEvaluated = 3;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // The time of all images that an evaluation of the run sees.
 double time_evaluation(Module& net, const data::DataSplits& data, const RunOptions& o,
@@ -49,7 +43,7 @@ double DryRun::run_seconds() const {
 }
 
 DryRun dry_run(Module& net, const data::DataSplits& data, const RunOptions& options,
-               std::stop_token stop) {
+               const std::stop_token& stop) {
   Trial trial(net, data, options);
   DryRun result{.length = trial.length(), .data = trial.data()};
   for (int i = 0; i < kWarmUp && !stop.stop_requested(); ++i) trial.step();

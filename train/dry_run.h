@@ -30,6 +30,6 @@ struct DryRun {
 /// batches. `net` is not as it was afterwards. Writes nothing.
 /// Throws  as run_training().
 DryRun dry_run(Module& net, const data::DataSplits& data, const RunOptions& options,
-               std::stop_token stop = {});
+               const std::stop_token& stop = {});
 
 }  // namespace resgrad

@@ -1,11 +1,11 @@
 #include "train/evaluate.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numeric>
 
 #include "core/autograd/grad_mode.h"
+#include "core/clock.h"
 #include "core/ops/cross_entropy.h"
 #include "nn/eval_guard.h"
 #include "train/nonfinite.h"
@@ -76,7 +76,7 @@ std::int64_t count_hits(const Tensor& logits, const Tensor& labels, std::int64_t
 
 Evaluation evaluate(Module& net, data::Loader& loader, int classes,
                     const EvaluateOptions& options) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   const EvalGuard evaluation(net);
   const NoGradGuard no_grad;
   InferenceNet inference(net);
@@ -123,7 +123,7 @@ Evaluation evaluate(Module& net, data::Loader& loader, int classes,
     const auto owner = static_cast<std::size_t>((bad - losses.begin()) % ranks.size());
     result.nonfinite = ranks.all(result.nonfinite)[owner];
   }
-  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result.seconds = seconds_since(start);
   return result;
 }
 

@@ -65,7 +65,7 @@ std::optional<double> LrRange::suggestion() const {
 }
 
 LrRange find_lr(Module& net, const data::DataSplits& data, const RunOptions& run,
-                const LrRangeOptions& options, std::stop_token stop) {
+                const LrRangeOptions& options, const std::stop_token& stop) {
   LrRange range(options);
   Trial trial(net, data, run);
   while (!range.finished() && !stop.stop_requested()) {

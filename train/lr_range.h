@@ -67,7 +67,7 @@ class LrRange {
 /// afterwards. Writes nothing.
 /// Throws  ValueError as LrRange and run_training().
 LrRange find_lr(Module& net, const data::DataSplits& data, const RunOptions& run,
-                const LrRangeOptions& options, std::stop_token stop = {});
+                const LrRangeOptions& options, const std::stop_token& stop = {});
 
 /// `lr,loss,smoothed_loss,mark`, a line per point; the mark is "steepest", "lowest" or nothing.
 std::string to_csv(const LrRange& range);

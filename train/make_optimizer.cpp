@@ -3,12 +3,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <map>
 #include <utility>
 
 #include "core/check.h"
+#include "core/text.h"
 #include "train/optim/adamw.h"
 #include "train/optim/sgd.h"
 
@@ -40,15 +40,12 @@ std::string child_of(const NamedTensor& p) {
 
 std::pair<std::string, double> parse_lr_scale(const std::string& text) {
   const std::size_t equals = std::min(text.find('='), text.size());
-  const std::size_t begin = std::min(equals + 1, text.size());
-  const char* const end = text.data() + text.size();
-  double factor = 0;
-  const auto [rest, error] = std::from_chars(text.data() + begin, end, factor);
+  const auto factor = number_in<double>(text.substr(std::min(equals + 1, text.size())));
   require<ValueError>(
-      error == std::errc() && rest == end && std::isfinite(factor) && factor > 0,
+      factor && std::isfinite(*factor) && *factor > 0,
       "train: lr_scale: expected a part of the network and a factor above 0, such as fc=10, got {}",
       text);
-  return {text.substr(0, equals), factor};
+  return {text.substr(0, equals), *factor};
 }
 
 // Factors of the learning rate by the children of the network that hold the parameters.

@@ -7,7 +7,7 @@
 namespace resgrad {
 namespace {
 
-std::string quoted(const std::string& text) {
+std::string csv_quoted(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string all = "\"";
   for (const char c : text) {
@@ -24,12 +24,12 @@ std::string predictions_csv(const std::vector<Prediction>& predictions,
   std::vector<Prediction> rows = predictions;
   std::ranges::sort(rows, {}, [&](const Prediction& p) { return dataset.place(p.index); });
   const auto class_name = [&](std::int64_t number) {
-    return quoted(dataset.class_names[static_cast<std::size_t>(number)]);
+    return csv_quoted(dataset.class_names[static_cast<std::size_t>(number)]);
   };
   std::string csv = "index,file,label,predicted,probability,loss\n";
   for (const Prediction& p : rows) {
     const std::string file =
-        dataset.files.empty() ? "" : quoted(dataset.files[static_cast<std::size_t>(p.index)]);
+        dataset.files.empty() ? "" : csv_quoted(dataset.files[static_cast<std::size_t>(p.index)]);
     csv += fmt::format("{},{},{},{},{},{}\n", dataset.place(p.index), file, class_name(p.label),
                        class_name(p.predicted), p.probability, p.loss);
   }

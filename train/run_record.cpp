@@ -59,7 +59,7 @@ RunOptions from_json(const std::string& text) {
                       json.type_name());
   for (Setting& setting : settings(options)) {
     const auto found = json.find(json_key(setting));
-    if (found == json.end() || *found == "") continue;
+    if (found == json.end() || is_empty_text(*found)) continue;
     try {
       assign(setting, *found);
     } catch (const ValueError& error) {

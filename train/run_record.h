@@ -14,8 +14,9 @@ std::string to_json(const RunOptions& options);
 /// Those of them that decide on what is computed (Scope::result), as a JSON object.
 std::string result_settings(const RunOptions& options);
 
-/// The settings that `json` holds; those it does not, or as empty text, have their defaults.
-/// Throws  ValueError for text that is no JSON object and a value that its setting cannot have. Unknown settings are left out.
-RunOptions from_json(const std::string& json);
+/// The settings that a text as of to_json() holds; those it does not, or as empty text, have their
+/// defaults. Unknown settings are left out.
+/// Throws  ValueError for text that is no JSON object and a value that its setting cannot have.
+RunOptions from_json(const std::string& text);
 
 }  // namespace resgrad

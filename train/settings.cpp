@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <type_traits>
@@ -73,9 +72,9 @@ std::string expected_value(const Setting& setting) {
 
 template <class T>
 bool read_number(const std::string& word, T& value) {
-  const char* end = word.data() + word.size();
-  const auto [rest, error] = std::from_chars(word.data(), end, value);
-  return error == std::errc() && rest == end;
+  const auto number = number_in<T>(word);
+  value = number.value_or(T{});
+  return number.has_value();
 }
 
 bool read(const Setting&, const std::string& word, bool& value) {
@@ -219,6 +218,10 @@ void assign(Setting& setting, const std::vector<std::string>& words) {
       setting.value);
 }
 
+bool is_empty_text(const Json& json) {
+  return json.is_string() && json.get_ref<const std::string&>().empty();
+}
+
 void assign(Setting& setting, const Json& given) {
   const Json json = setting.of_any_type ? as_text(given) : given;
   if (auto* const* value = std::get_if<std::optional<double>*>(&setting.value);
@@ -270,7 +273,7 @@ Json json_value(const Setting& setting) {
 std::string value_text(const Setting& setting) {
   if (is_switch(setting)) return "";
   if (!setting.placeholder.empty()) return std::string(setting.placeholder);
-  const std::string names = fmt::format("{}", fmt::join(choices(setting), "|"));
+  std::string names = fmt::format("{}", fmt::join(choices(setting), "|"));
   if (!names.empty() && names.size() <= kLongestChoicesInPlace && !is_list(setting)) return names;
   return std::visit(
       []<class T>(T*) -> std::string {

@@ -93,7 +93,10 @@ void assign(Setting& setting, const std::vector<std::string>& words);
 /// Sets the value from JSON of the same type: true or false, number, text, or a list, which may
 /// also be text with commas. Null is no number, where there may be none.
 /// Throws  ValueError as above.
-void assign(Setting& setting, const nlohmann::ordered_json& json);
+void assign(Setting& setting, const nlohmann::ordered_json& given);
+
+/// Whether JSON is "", which in files of settings stands for what is not given.
+bool is_empty_text(const nlohmann::ordered_json& json);
 
 /// Whether a word stands for no value of its own, as in --quiet.
 bool is_switch(const Setting& setting);

@@ -3,11 +3,11 @@
 #include <spdlog/logger.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <optional>
 
 #include "core/atomic_file.h"
+#include "core/clock.h"
 #include "core/parallel.h"
 #include "data/loader.h"
 #include "train/dist/agreement.h"
@@ -28,12 +28,6 @@ namespace resgrad {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
 RecorderOptions recorder_options(const RunOptions& o) {
   return {.folder = o.output_dir,
           .print_freq = o.print_freq,

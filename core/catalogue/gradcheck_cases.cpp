@@ -186,37 +186,33 @@ void add_batch_norm(Catalogue& all) {
     for (MemoryFormat format : {kContiguous, kChannelsLast}) {
       for (const Shape& shape : {Shape{3, 3, 3, 5}, Shape{1, 5, 3, 1}}) {
         const std::int64_t channels = shape[1];
-        all.add("batch_norm",
-                fmt::format("{} {} {}", training ? "training" : "evaluation", shape, name(format)),
-                [training, channels](const Tensors& t) {
-                  Tensor mean = uniform({channels}, -1, 1, kContiguous, 3);
-                  Tensor var = uniform({channels}, 0.5, 2, kContiguous, 4);
-                  return batch_norm(t[0], t[1], t[2], mean, var,
-                                    {.training = training, .eps = 1e-3});
-                },
-                {uniform(shape, -1, 1, format), uniform({channels}, 0.5, 1.5, kContiguous, 1),
-                 uniform({channels}, -1, 1, kContiguous, 2)});
-        all.add("batch_norm_relu",
-                fmt::format("{} {} {}", training ? "training" : "evaluation", shape, name(format)),
-                [training, channels](const Tensors& t) {
-                  Tensor mean = uniform({channels}, -1, 1, kContiguous, 3);
-                  Tensor var = uniform({channels}, 0.5, 2, kContiguous, 4);
-                  return batch_norm_relu(t[0], t[1], t[2], mean, var,
-                                         {.training = training, .eps = 1e-3});
-                },
-                {uniform(shape, -1, 1, format), uniform({channels}, 0.5, 1.5, kContiguous, 1),
-                 uniform({channels}, -1, 1, kContiguous, 2)});
-        all.add(
-            "batch_norm_add_relu",
-            fmt::format("{} {} {}", training ? "training" : "evaluation", shape, name(format)),
-            [training, channels](const Tensors& t) {
-              Tensor mean = uniform({channels}, -1, 1, kContiguous, 3);
-              Tensor var = uniform({channels}, 0.5, 2, kContiguous, 4);
-              return batch_norm_add_relu(t[0], t[3], t[1], t[2], mean, var,
-                                         {.training = training, .eps = 1e-3});
+        const auto add = [&](const char* op, auto norm, const Tensors& more = {}) {
+          Tensors inputs{uniform(shape, -1, 1, format),
+                         uniform({channels}, 0.5, 1.5, kContiguous, 1),
+                         uniform({channels}, -1, 1, kContiguous, 2)};
+          inputs.insert(inputs.end(), more.begin(), more.end());
+          all.add(
+              op,
+              fmt::format("{} {} {}", training ? "training" : "evaluation", shape, name(format)),
+              [training, channels, norm](const Tensors& t) {
+                Tensor mean = uniform({channels}, -1, 1, kContiguous, 3);
+                Tensor var = uniform({channels}, 0.5, 2, kContiguous, 4);
+                return norm(t, mean, var, BatchNormOptions{.training = training, .eps = 1e-3});
+              },
+              inputs);
+        };
+        add("batch_norm", [](const Tensors& t, Tensor& mean, Tensor& var, const auto& options) {
+          return batch_norm(t[0], t[1], t[2], mean, var, options);
+        });
+        add("batch_norm_relu",
+            [](const Tensors& t, Tensor& mean, Tensor& var, const auto& options) {
+              return batch_norm_relu(t[0], t[1], t[2], mean, var, options);
+            });
+        add("batch_norm_add_relu",
+            [](const Tensors& t, Tensor& mean, Tensor& var, const auto& options) {
+              return batch_norm_add_relu(t[0], t[3], t[1], t[2], mean, var, options);
             },
-            {uniform(shape, -1, 1, format), uniform({channels}, 0.5, 1.5, kContiguous, 1),
-             uniform({channels}, -1, 1, kContiguous, 2), uniform(shape, -1, 1, kChannelsLast, 5)});
+            {uniform(shape, -1, 1, kChannelsLast, 5)});
       }
     }
   }

@@ -1,12 +1,13 @@
 #include "core/ops/arithmetic.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/autograd/node.h"
 #include "core/kernels/arithmetic.h"
 #include "core/kernels/elementwise.h"
-#include "core/ops/adapt.h"
 #include "core/ops/axes.h"
+#include "core/xtensor.h"
 
 namespace resgrad {
 namespace {
@@ -63,14 +64,22 @@ Tensor raw_div(const Tensor& a, const Tensor& b) {
   return binary("div", a, b, [](const auto& k) { return k.div; });
 }
 
-// The same for any `f` that accepts both element types and xtensor expressions.
+// t written out in the shape of y, in the order in which y lies in memory.
+Tensor repeated(const Tensor& t, const Tensor& y) {
+  Tensor all = Tensor::empty_like(y);
+  copy_places(all, {0, all.strides()}, t, {0, steps(t, y)}, y.shape());
+  return all;
+}
+
+// The same for a function of two numbers.
 template <class F>
-Tensor binary_expression(std::string_view op, const Tensor& a, const Tensor& b, F&& f) {
+Tensor binary_function(std::string_view op, const Tensor& a, const Tensor& b, F&& f) {
   Tensor y = empty_result(op, a, b);
-  if (y.numel() == 0) return y;  // xtensor would step from a null pointer
+  if (y.numel() == 0) return y;
+  const Tensor all_a = repeated(a, y), all_b = repeated(b, y);
   visit_floating(a.dtype(), op, [&]<class T>() {
-    auto out = adapt<T>(y);
-    xt::noalias(out) = f(adapt<T>(a), adapt<T>(b));
+    std::transform(all_a.data<T>(), all_a.data<T>() + y.numel(), all_b.data<T>(), y.data<T>(),
+                   [&f](T v, T w) { return static_cast<T>(f(v, w)); });
   });
   return y;
 }
@@ -162,16 +171,13 @@ struct PowNode final : Node {
     const Tensor a = a_.get(*this), b = b_.get(*this);
     Tensor da, db;
     if (needs_grad(0)) {
-      const Tensor slope = binary_expression("pow", a, b, [](auto&& x, auto&& e) {
-        using T = typename std::decay_t<decltype(x)>::value_type;
-        return xt::where(xt::equal(e, T{0}), T{0}, e * xt::pow(x, e - T{1}));
-      });
+      const Tensor slope = binary_function(
+          "pow", a, b, [](auto x, auto e) { return e == 0 ? 0 : e * std::pow(x, e - 1); });
       da = sum_to_shape(raw_mul(dy, slope), a.shape());
     }
     if (needs_grad(1)) {
-      const Tensor slope = binary_expression("pow", a, b, [](auto&& x, auto&& e) {
-        using T = typename std::decay_t<decltype(x)>::value_type;
-        return xt::where(xt::equal(x, T{0}) && e >= T{0}, T{0}, xt::pow(x, e) * xt::log(x));
+      const Tensor slope = binary_function("pow", a, b, [](auto x, auto e) {
+        return x == 0 && e >= 0 ? 0 : std::pow(x, e) * std::log(x);
       });
       db = sum_to_shape(raw_mul(dy, slope), b.shape());
     }
@@ -260,9 +266,12 @@ Tensor div(const Tensor& a, const Tensor& b) {
 }
 
 Tensor pow(const Tensor& a, const Tensor& b) {
-  Tensor y = binary_expression("pow", a, b,
-                               [](auto&& x, auto&& exponent) { return xt::pow(x, exponent); });
+  Tensor y = binary_function("pow", a, b, [](auto x, auto e) { return std::pow(x, e); });
   return record<PowNode>(y, {{"a", a}, {"b", b}}, a, b);
+}
+
+Tensor eq(const Tensor& a, const Tensor& b) {
+  return binary_function("eq", a, b, [](auto x, auto y) { return x == y ? 1 : 0; });
 }
 
 Tensor add(const Tensor& a, double b) {

@@ -1,4 +1,5 @@
-// Elementwise arithmetic with NumPy's broadcasting: add, sub, mul, div, neg, pow, exp, log, sqrt.
+// Elementwise arithmetic with NumPy's broadcasting: add, sub, mul, div, neg, pow, exp, log, sqrt,
+// eq.
 //
 // Shapes  operands of any shapes that broadcast; the result has the broadcast shape and the memory
 //         format of the larger operand (contiguous when both are as large and differ). Scalars take
@@ -19,6 +20,9 @@ Tensor div(const Tensor& a, const Tensor& b);  ///< a / b. Saves a and b.
 /// a ^ b. d/da = b a^(b-1), d/db = a^b log(a), taken as 0 where a = 0 and b >= 0, as PyTorch does.
 /// Saves a and b.
 Tensor pow(const Tensor& a, const Tensor& b);
+
+/// 1 where a = b, else 0. Not recorded: its slope is 0 wherever there is one.
+Tensor eq(const Tensor& a, const Tensor& b);
 
 Tensor add(const Tensor& a, double b);
 Tensor sub(const Tensor& a, double b);

@@ -1,22 +1,22 @@
 #include "core/ops/reduce.h"
 
 #include <algorithm>
-#include <limits>
+#include <numeric>
 
 #include "core/autograd/node.h"
-#include "core/ops/adapt.h"
 #include "core/ops/arithmetic.h"
 #include "core/ops/axes.h"
 #include "core/ops/require.h"
+#include "core/ops/shaping.h"
 
 namespace resgrad {
 namespace {
 
 struct Axes {
-  std::vector<std::size_t> reduced = {};
   std::vector<bool> is_reduced = {};
-  Shape kept_dims = {};  // the shape with reduced axes of size 1
-  Shape out = {};        // the shape of the result
+  std::vector<std::int64_t> innermost = {};  // all axes, those that are reduced last
+  Shape kept_dims = {};                      // the shape with reduced axes of size 1
+  Shape out = {};                            // the shape of the result
   std::int64_t count = 1;
 };
 
@@ -35,11 +35,15 @@ Axes resolve(std::string_view op, const Tensor& x, const ReduceOptions& options)
       axes.out.push_back(x.shape()[i]);
       continue;
     }
-    axes.reduced.push_back(i);
     axes.count *= x.shape()[i];
     axes.kept_dims[i] = 1;
   }
   if (options.keep_dims) axes.out = axes.kept_dims;
+  axes.innermost.resize(x.shape().size());
+  std::iota(axes.innermost.begin(), axes.innermost.end(), 0);
+  std::stable_partition(  // that of std::ranges is none for clang 14
+      axes.innermost.begin(), axes.innermost.end(),
+      [&](std::int64_t i) { return !is_reduced[static_cast<std::size_t>(i)]; });
   return axes;
 }
 
@@ -78,21 +82,10 @@ struct MaxNode final : Node {
   const char* name() const override { return "max"; }
   std::vector<SavedTensor*> saved() override { return {&x_, &y_}; }
   std::vector<Tensor> backward(const Tensor& dy) override {
-    const Tensor x = x_.get(*this), y = y_.get(*this).view(axes_.kept_dims);
-    Tensor dx = Tensor::empty_like(x);
-    if (dx.numel() == 0) return {dx};
-    visit_floating(x.dtype(), "max", [&]<class T>() {
-      const xt::xarray<T> wins = xt::cast<T>(xt::equal(adapt<T>(x), adapt<T>(y)));
-      xt::xarray<T> share = adapt<T>(dy.view(axes_.kept_dims));
-      if (!axes_.reduced.empty()) {
-        xt::xarray<T> ties = xt::sum(wins, axes_.reduced);
-        ties.reshape(to_xshape(axes_.kept_dims));
-        share /= ties;
-      }
-      auto out = adapt<T>(dx);
-      xt::noalias(out) = wins * share;
-    });
-    return {dx};
+    const Tensor x = x_.get(*this);
+    const Tensor wins = eq(x, y_.get(*this).view(axes_.kept_dims));
+    const Tensor ties = sum_along(wins, axes_.is_reduced, 1, axes_.kept_dims);
+    return {mul(wins, div(dy.view(axes_.kept_dims), ties))};
   }
   SavedTensor x_, y_;
   Axes axes_;
@@ -117,19 +110,15 @@ Tensor mean(const Tensor& x, const ReduceOptions& options) {
 Tensor max(const Tensor& x, const ReduceOptions& options) {
   const Axes axes = resolve("max", x, options);
   require_not_empty("max", x, axes);
+  const Tensor rows = permute(x.detach(), axes.innermost);
   Tensor y = Tensor::empty(axes.out, x.dtype());
   visit_floating(x.dtype(), "max", [&]<class T>() {
-    if (x.numel() == 0) return;
-    if (axes.reduced.empty()) {
-      y.copy_(x);
-      return;
-    }
-    // not xt::amax: it starts at the lowest finite value and drops NaN
+    // a NaN stays, which std::max would drop
     const auto larger = [](T top, T value) { return top > value || top != top ? top : value; };
-    const T lowest = -std::numeric_limits<T>::infinity();
-    const xt::xarray<T> tops = xt::reduce(
-        xt::make_xreducer_functor(larger, xt::const_value<T>(lowest)), adapt<T>(x), axes.reduced);
-    std::copy(tops.begin(), tops.end(), y.data<T>());
+    const T* row = rows.data<T>();
+    for (std::int64_t i = 0; i < y.numel(); ++i, row += axes.count) {
+      y.data<T>()[i] = std::accumulate(row + 1, row + axes.count, *row, larger);
+    }
   });
   return record<MaxNode>(y, {{"x", x}}, x, y, axes);
 }

@@ -25,7 +25,7 @@ struct Maker {
   }
 
   std::string conv(const std::string& path, const std::string& x, bool bias,
-                   Shape weight = {2, 2, 3, 3}, std::int64_t groups = 1) {
+                   const Shape& weight = {2, 2, 3, 3}, std::int64_t groups = 1) {
     std::vector<std::string> inputs = {x, constant(path + ".weight", weight, -1)};
     if (bias) inputs.push_back(constant(path + ".bias", {2}, -1));
     using Numbers = std::vector<std::int64_t>;

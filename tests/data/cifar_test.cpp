@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::vector<std::byte> record(std::vector<int> labels, int pixel) {
+std::vector<std::byte> record(const std::vector<int>& labels, int pixel) {
   std::vector<std::byte> bytes;
   for (int label : labels) bytes.push_back(static_cast<std::byte>(label));
   bytes.resize(labels.size() + 3072, static_cast<std::byte>(pixel));

@@ -81,8 +81,8 @@ inline Bytes with_chunk(Bytes png, const std::string& type, const std::vector<in
 /// A JPEG of quality 95; `halved`: the colours have half the resolution.
 inline Bytes encode_jpeg(int width, int height, J_COLOR_SPACE colours, bool halved,
                          const std::vector<unsigned char>& pixels, bool progressive = false) {
-  jpeg_error_mgr error;
-  jpeg_compress_struct jpeg;
+  jpeg_error_mgr error{};
+  jpeg_compress_struct jpeg{};
   jpeg.err = jpeg_std_error(&error);
   jpeg_create_compress(&jpeg);
   unsigned char* buffer = nullptr;

@@ -403,7 +403,7 @@ TEST_CASE("a batch size far above the data set asks for no more than the data se
 
 TEST_CASE("workers that cannot be started are an error that names them") {
   const std::string result = testing::in_child_without_threads([] {
-    Loader(kData, {.batch_size = 8, .workers = 2});
+    const Loader loader(kData, {.batch_size = 8, .workers = 2});
     return std::string();
   });
   CHECK(result ==

@@ -22,9 +22,9 @@ struct Trained {
 constexpr int kBatch = 16;
 
 struct Network {
-  const char* name;
+  const char* name = "";
   ResNetConfig config;
-  int steps;
+  int steps = 0;
 };
 
 // Learns one batch by heart.

@@ -51,12 +51,16 @@ TEST_CASE("any number of threads gives the same bytes: wide channels, wide group
 TEST_CASE("the same bytes, whatever the environment says of threads") {
   const TemporaryFolder folder;
   std::string expected;
-  for (const char* environment :
-       {"OMP_NUM_THREADS=1", "OMP_NUM_THREADS=5", "OMP_NUM_THREADS=2,3 OMP_MAX_ACTIVE_LEVELS=2",
-        "OMP_NUM_THREADS=4 OMP_THREAD_LIMIT=2", "OMP_NUM_THREADS=4 OMP_THREAD_LIMIT=1",
-        "OMP_NUM_THREADS=4 OMP_DYNAMIC=true",
-        "OMP_NUM_THREADS=2 taskset -c $(grep Cpus_allowed_list /proc/self/status | grep -o "
-        "'[0-9]*$')"}) {
+  const std::string one_core =
+      "taskset -c $(grep Cpus_allowed_list /proc/self/status | grep -o '[0-9]*$')";
+  const std::vector<std::string> environments = {"OMP_NUM_THREADS=1",
+                                                 "OMP_NUM_THREADS=5",
+                                                 "OMP_NUM_THREADS=2,3 OMP_MAX_ACTIVE_LEVELS=2",
+                                                 "OMP_NUM_THREADS=4 OMP_THREAD_LIMIT=2",
+                                                 "OMP_NUM_THREADS=4 OMP_THREAD_LIMIT=1",
+                                                 "OMP_NUM_THREADS=4 OMP_DYNAMIC=true",
+                                                 "OMP_NUM_THREADS=2 " + one_core};
+  for (const std::string& environment : environments) {
     const std::string out = (folder.path() / "run").string();
     const Result r =
         run("train --dataset synthetic --model resnet20 --seed 3 --max-steps 2 -b 16 --workers 2 "

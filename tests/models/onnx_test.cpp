@@ -17,7 +17,7 @@ namespace {
 
 // A network whose norms and statistics are not those of a new one.
 std::shared_ptr<ResNet> drawn(const std::string& name, const models::Fields& fields) {
-  const auto net = models::make(name, {.fields = fields, .seed = 4});
+  auto net = models::make(name, {.fields = fields, .seed = 4});
   Random random(3, Purpose::test);
   const NoGradGuard no_grad;
   for (NamedTensor& t : net->state_dict()) {

@@ -73,7 +73,7 @@ inline Comparison bit_equal(const Tensor& got, const Tensor& want) {
             fmt::format("{} {}, expected {} {}", name(got.dtype()), name(got.memory_format()),
                         name(want.dtype()), name(want.memory_format()))};
   }
-  const Comparison values = all_close(got, want, 0);
+  Comparison values = all_close(got, want, 0);
   if (!values || got.byte_size() == 0) return values;
   return {std::memcmp(got.bytes(), want.bytes(), got.byte_size()) == 0, "the bytes differ"};
 }

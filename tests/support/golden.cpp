@@ -37,7 +37,8 @@ struct Bounds {
 Bounds bounds(std::string_view name, const Shape& shape) {
   const std::string_view kind = name.substr(name.rfind('.') + 1);
   if (kind == "weight" && shape.size() >= 2) {
-    const double bound = std::sqrt(6 / static_cast<double>(numel(shape) / shape[0]));
+    const std::int64_t fan_in = numel(shape) / shape[0];
+    const double bound = std::sqrt(6 / static_cast<double>(fan_in));
     return {-bound, bound};
   }
   if (kind == "weight" || kind == "running_var") return {0.5, 1.5};

@@ -4,7 +4,7 @@
 
 // Asked by LeakSanitizer. Clang's OpenMP does not give back what it keeps of its threads when a
 // team becomes smaller.
-extern "C" const char* __lsan_default_suppressions();
+extern "C" const char* __lsan_default_suppressions();  // NOLINT(bugprone-reserved-identifier)
 extern "C" const char* __lsan_default_suppressions() {
   return "leak:libomp.so";
 }

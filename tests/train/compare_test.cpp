@@ -10,7 +10,7 @@ using namespace resgrad;
 
 namespace {
 
-std::vector<EpochMetrics> run(std::vector<double> losses, double top1) {
+std::vector<EpochMetrics> run(const std::vector<double>& losses, double top1) {
   std::vector<EpochMetrics> epochs;
   for (double loss : losses) {
     EpochMetrics m{};
@@ -110,7 +110,7 @@ TEST_CASE("a run without result is left out, and its pair of the differences") {
 }
 
 TEST_CASE("costs are means over what is known") {
-  const auto timed = [](double rate, std::vector<double> seconds) {
+  const auto timed = [](double rate, const std::vector<double>& seconds) {
     std::vector<EpochMetrics> epochs;
     for (double s : seconds) epochs.push_back({.images_per_s = rate, .seconds = s});
     return epochs;

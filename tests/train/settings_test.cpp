@@ -258,8 +258,8 @@ TEST_CASE("rows are found by their names, with either dash") {
   int a = 0, b = 0;
   Settings rows = {{.name = "print-freq", .group = Group::run, .help = "", .value = &a}};
   append(rows, {{.name = "keep", .group = Group::run, .help = "", .value = &b}});
-  CHECK(find(rows, "print-freq") == &rows[0]);
-  CHECK(find(rows, "print_freq") == &rows[0]);
+  CHECK(find(rows, "print-freq") == rows.data());
+  CHECK(find(rows, "print_freq") == rows.data());
   CHECK(find(rows, "print") == nullptr);
   CHECK(json_key(rows[0]) == "print_freq");
   CHECK(without(rows, {"print-freq"}).size() == 1);

@@ -1,17 +1,17 @@
 // resgrad bench: speed and memory of training and inference on random data.
 #include <fmt/format.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
+#include <ctime>
 #include <fstream>
 #include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "core/clock.h"
 #include "core/kernels/conv2d.h"
 #include "core/kernels/isa.h"
 #include "core/kernels/peak.h"
@@ -22,13 +22,12 @@
 #include "nn/loss.h"
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
+#include "train/cli/network.h"
 #include "train/cli/output.h"
 #include "train/optim/sgd.h"
 
 namespace resgrad::cli {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 struct BenchFlags : NetworkOptions, MachineOptions {
   std::int64_t batch_size = 128;
@@ -38,10 +37,6 @@ struct BenchFlags : NetworkOptions, MachineOptions {
   double seconds = 0;
   bool json = false;
 };
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // Seconds since the process was started, loading of its libraries included; the kernel counts in
 // 1/100 s.
@@ -92,8 +87,6 @@ Tensor random_images(std::int64_t n, std::int64_t size, Random& random) {
   return Tensor::rand({n, 3, size, size}, random, -1, 1, DType::float32,
                       MemoryFormat::channels_last);
 }
-
-constexpr std::int64_t kImageSize = 32, kClasses = 10;
 
 int run_bench(const BenchFlags& o, const ResNetConfig& config) {
   apply_machine_options(o);

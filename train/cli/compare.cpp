@@ -117,11 +117,6 @@ Sizes sizes_of(const RunOptions& o, const data::Dataset& images) {
   return {net->parameter_count(), multiply_adds(*net, {1, 3, images.height, images.width})};
 }
 
-// A number, or nothing for one that is not known.
-std::string cell(double value) {
-  return std::isnan(value) ? "" : fmt::format("{}", value);
-}
-
 // Which runs belong to the comparison: scripts/plot_compare.py draws the finished ones.
 void write_runs(const fs::path& file, const std::vector<Variant>& variants,
                 const std::vector<Sizes>& sizes, std::span<const Run> runs) {
@@ -131,10 +126,11 @@ void write_runs(const fs::path& file, const std::vector<Variant>& variants,
   for (const Run& run : runs) {
     const EpochMetrics last = run.epochs.empty() ? EpochMetrics{} : run.epochs.back();
     const Sizes& size = sizes[run.variant];
-    csv += fmt::format("{},{},{},{},{},{},{},{},{},{}\n", variants[run.variant].name,
-                       run.options.seed, run.result, run.epochs.size(), cell(last.train_loss),
-                       cell(decisive_evaluation(last).top1), size.parameters, size.multiply_adds,
-                       cell(images_per_second(run.epochs)), cell(minutes(run.epochs)));
+    csv +=
+        fmt::format("{},{},{},{},{},{},{},{},{},{}\n", variants[run.variant].name, run.options.seed,
+                    run.result, run.epochs.size(), csv_cell(last.train_loss),
+                    csv_cell(decisive_evaluation(last).top1), size.parameters, size.multiply_adds,
+                    csv_cell(images_per_second(run.epochs)), csv_cell(minutes(run.epochs)));
   }
   write_file_atomically(file, csv);
 }

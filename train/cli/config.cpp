@@ -136,7 +136,7 @@ Json parse_settings(const CLI::App& command, const std::string& text, const std:
   const Json json =
       settings_of(command, file, is_json ? read_json(file, text) : read_toml(file, text));
   for (const auto& [key, value] : json.items()) {
-    if (value == "") continue;
+    if (is_empty_text(value)) continue;
     std::string name = key;
     std::ranges::replace(name, '_', '-');
     if (settings.contains(name)) fail(file, "{}: expected each setting once, got it twice", key);

@@ -59,7 +59,7 @@ void print_network(ResNet& net, std::int64_t image_size) {
 
 }  // namespace
 
-int print_dry_run(const RunOptions& o, const data::DataSplits& data, std::stop_token stop) {
+int print_dry_run(const RunOptions& o, const data::DataSplits& data, const std::stop_token& stop) {
   for (const std::string& text : settings_without_effect(o)) print_error("resgrad: {}\n", text);
   for (const std::string& text : data.warnings) print_error("resgrad: {}\n", text);
   print_settings(o, data.train->height);

@@ -197,8 +197,7 @@ std::string find_data(const std::string& dataset, const std::string& path) {
   const char* from_environment = std::getenv("RESGRAD_DATA");
   if (from_environment != nullptr && *from_environment != '\0') return from_environment;
   const bool cifar10 = dataset == "cifar10";
-  const std::string cached =
-      cifar10 ? "data-cache/cifar-10-batches-bin" : "data-cache/cifar-100-binary";
+  std::string cached = cifar10 ? "data-cache/cifar-10-batches-bin" : "data-cache/cifar-100-binary";
   if (std::filesystem::exists(cached)) return cached;
   throw IoError(fmt::format(
       "{}: expected the data in --data-path, $RESGRAD_DATA or {}, found none; get {} or use "

@@ -51,7 +51,7 @@ TensorFile read_foreign(const std::string& weights) {
 
 // The values of a tensor of float64 as float32.
 Tensor narrowed(const NamedTensor& t) {
-  const Tensor values = t.tensor.to(DType::float32);
+  Tensor values = t.tensor.to(DType::float32);
   const float* narrow = values.data<float>();
   const double* wide = t.tensor.data<double>();
   for (std::int64_t i = 0; i < values.numel(); ++i) {
@@ -93,7 +93,7 @@ int run_import(const ImportFlags& flags, Settings& given) {
   if (file.metadata.contains("layout")) told = parse_checkpoint_info(file.metadata, flags.weights);
   const std::string layout = chosen("--layout", flags.layout, told.layout);
   NetworkOptions network = flags.network;
-  if (find(given, "model")->given == false) network.model.clear();
+  if (!find(given, "model")->given) network.model.clear();
   network.model = chosen("--model", network.model, told.model);
   if (!told.model.empty()) take_network(network, told, given);
 

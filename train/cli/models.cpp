@@ -7,12 +7,11 @@
 #include "models/models.h"
 #include "train/cli/commands.h"
 #include "train/cli/flags.h"
+#include "train/cli/network.h"
 #include "train/cli/output.h"
 
 namespace resgrad::cli {
 namespace {
-
-constexpr std::int64_t kImageSize = 32, kClasses = 10;
 
 struct ModelsFlags {
   bool describe = false;

@@ -20,11 +20,6 @@
 #include "train/run_record.h"
 
 namespace resgrad::cli {
-namespace {
-
-constexpr std::int64_t kImageSize = 32;  // decides on the stem where the file does not say
-
-}  // namespace
 
 ResNetConfig network_of(const CheckpointInfo& info) {
   models::Options options = model_options({.model = info.model,

@@ -12,6 +12,9 @@
 
 namespace resgrad::cli {
 
+/// Those of CIFAR-10, where no images are read: they decide on the stem where nothing else does.
+constexpr std::int64_t kImageSize = 32, kClasses = 10;
+
 struct LoadedNetwork {
   CheckpointInfo info;
   ResNetConfig config;

@@ -7,15 +7,14 @@
 #include <algorithm>
 #include <array>
 #include <bitset>
-#include <charconv>
 #include <chrono>
 #include <cstdlib>
-#include <cstring>
 #include <string_view>
 #include <thread>
 
 #include "core/check.h"
 #include "core/parallel.h"
+#include "core/text.h"
 #include "train/dist/mpi.h"
 
 namespace resgrad::cli {
@@ -25,11 +24,7 @@ std::unique_ptr<Communicator> communicator;  // once MPI was started
 
 std::optional<int> number_in_environment(const char* name) {
   const char* const text = std::getenv(name);
-  if (text == nullptr) return std::nullopt;
-  int value = 0;
-  const char* const end = text + std::strlen(text);
-  const auto [stop, error] = std::from_chars(text, end, value);
-  return error == std::errc() && stop == end ? std::optional(value) : std::nullopt;
+  return text == nullptr ? std::nullopt : number_in<int>(text);
 }
 
 std::string host() {

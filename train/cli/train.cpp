@@ -34,7 +34,6 @@ void set_optimizer_defaults(Settings& given, RunOptions& o) {
 }
 
 void check_settings(const RunOptions& o, const std::string& variant) {
-  constexpr std::int64_t kImageSize = 32, kClasses = 10;  // of the data set, which is not read yet
   try {
     to_json(o);  // which cannot hold all texts
     const auto config = models::configure(o.model, model_options(o, kImageSize, kClasses));

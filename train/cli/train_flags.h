@@ -37,7 +37,8 @@ BuiltNetwork build_network(const RunOptions& options, const data::DataSplits& da
 
 /// --dry-run: prints all settings, the size of the network and what a step takes. Returns the exit
 /// code.
-int print_dry_run(const RunOptions& options, const data::DataSplits& data, std::stop_token stop);
+int print_dry_run(const RunOptions& options, const data::DataSplits& data,
+                  const std::stop_token& stop);
 
 /// Builds the network that `options` name and trains it on `data`, until a `stop` is requested,
 /// on `ranks`.

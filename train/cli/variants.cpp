@@ -188,7 +188,7 @@ void take_data(RunOptions& base, RunOptions variant) {
   Settings to = settings(base), from = settings(variant);
   for (const std::string_view name : kOfTheData) {
     const Json value = json_value(*find(from, name));
-    if (value != "") assign(*find(to, name), value);
+    if (!is_empty_text(value)) assign(*find(to, name), value);
   }
 }
 

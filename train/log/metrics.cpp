@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <fstream>
@@ -53,11 +52,7 @@ std::string header(const std::vector<Column>& columns) {
 std::string format_row(const EpochMetrics& metrics, const std::vector<Column>& columns) {
   std::string row = fmt::format("{},{}", metrics.epoch, metrics.step);
   for (const Column& column : columns) {
-    const double value = metrics.*column.value;
-    row += ',';
-    if (std::isnan(value)) continue;
-    row += column.decimals < 0 ? fmt::format("{}", value)
-                               : fmt::format("{:.{}f}", value, column.decimals);
+    row += ',' + csv_cell(metrics.*column.value, column.decimals);
   }
   return row + '\n';
 }
@@ -69,13 +64,10 @@ struct Position {
 
 template <class T>
 T parse_number(const Position& at, std::string_view cell) {
-  T value{};
-  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-  bool ok = error == std::errc() && end == cell.data() + cell.size();
-  if constexpr (std::is_floating_point_v<T>) ok = ok && !std::isnan(value);
-  require<IoError>(ok, "metrics: {}: line {}: expected a number, got \"{}\"", at.name, at.line,
-                   cell);
-  return value;
+  const auto value = number_in<T>(cell);
+  require<IoError>(value && *value == *value,  // no NaN
+                   "metrics: {}: line {}: expected a number, got \"{}\"", at.name, at.line, cell);
+  return *value;
 }
 
 EpochMetrics parse_row(const Position& at, std::string_view row,
@@ -109,6 +101,11 @@ double Meter::mean() const {
 EvaluatedWeights decisive_evaluation(const EpochMetrics& row) {
   if (std::isnan(row.ema_test_top1)) return {row.test_loss, row.test_top1};
   return {row.ema_test_loss, row.ema_test_top1};
+}
+
+std::string csv_cell(double value, int decimals) {
+  if (std::isnan(value)) return "";
+  return decimals < 0 ? fmt::format("{}", value) : fmt::format("{:.{}f}", value, decimals);
 }
 
 std::string metrics_csv(const std::vector<EpochMetrics>& epochs) {

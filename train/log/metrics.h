@@ -58,6 +58,10 @@ struct EvaluatedWeights {
 /// where there are any, as they are what such a run is for.
 EvaluatedWeights decisive_evaluation(const EpochMetrics& row);
 
+/// A number as a cell of a table: with so many `decimals`, or else with as many digits as give the
+/// same double back; empty for NaN.
+std::string csv_cell(double value, int decimals = -1);
+
 /// The text of metrics.csv: the header
 ///   epoch,step,lr,train_loss,train_top1,test_loss,test_top1,images_per_s,seconds
 /// and a row per epoch; with ema_test_loss,ema_test_top1 behind test_top1 when an epoch has them.

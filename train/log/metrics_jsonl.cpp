@@ -44,7 +44,7 @@ std::string lines_of_file(const fs::path& path, std::int64_t last_step,
   std::ifstream file(path, std::ios::binary);
   require<IoError>(file.is_open(), "metrics: {}: expected a file that can be read, got: {}",
                    path.string(), strerror(errno));
-  const std::string lines = lines_up_to(file, last_step, unreadable);
+  std::string lines = lines_up_to(file, last_step, unreadable);
   require<IoError>(!file.bad(), "metrics: {}: expected a file that can be read to its end, got: {}",
                    path.string(), strerror(errno));
   return lines;

@@ -26,7 +26,7 @@ void Profile::mark(std::string_view name, double bytes) {
 }
 
 void Profile::done(const Work& work) {
-  const double now = std::chrono::duration<double>(Clock::now() - begin_).count();
+  const double now = seconds_since(begin_);
   const double start = std::exchange(seconds_, now);
   const auto add_to = [&](Entry& entry) {
     ++entry.calls;

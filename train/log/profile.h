@@ -1,7 +1,6 @@
 // Where the time of training steps goes: every piece of a step, with its arithmetic and traffic.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "core/autograd/observer.h"
+#include "core/clock.h"
 
 namespace resgrad {
 
@@ -42,7 +42,6 @@ class Profile final : WorkObserver {
   std::string trace() const;
 
  private:
-  using Clock = std::chrono::steady_clock;
   struct Entry {
     std::int64_t calls = 0;
     double seconds = 0, flops = 0, bytes = 0;

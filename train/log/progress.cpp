@@ -125,7 +125,7 @@ void Progress::update_evaluation(std::int64_t done, std::int64_t total) {
 }
 
 bool Progress::draw_is_due() const {
-  return !line_open_ || std::chrono::steady_clock::now() - last_draw_ >= kDrawInterval;
+  return !line_open_ || Clock::now() - last_draw_ >= kDrawInterval;
 }
 
 void Progress::finish() {
@@ -159,7 +159,7 @@ void Progress::draw(const std::function<std::string(int width)>& line) {
   const int width = std::max(1, terminal_width(stream_) - 1);
   std::fprintf(stream_, "\r%s\x1b[K", line(width).c_str());
   std::fflush(stream_);
-  last_draw_ = std::chrono::steady_clock::now();
+  last_draw_ = Clock::now();
   line_open_ = true;
 }
 

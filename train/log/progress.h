@@ -2,12 +2,13 @@
 // to the stream that it is given and nowhere else.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
 #include <optional>
 #include <string>
+
+#include "core/clock.h"
 
 namespace resgrad {
 
@@ -76,7 +77,7 @@ class Progress {
   ProgressState state_;
   bool pending_ = false;    // state_ was not shown yet
   bool line_open_ = false;  // the terminal's cursor is behind a progress line
-  std::chrono::steady_clock::time_point last_draw_;
+  Clock::time_point last_draw_;
 };
 
 }  // namespace resgrad

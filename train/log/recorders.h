@@ -4,13 +4,13 @@
 
 #include <spdlog/logger.h>
 
-#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
 
+#include "core/clock.h"
 #include "nn/module.h"
 #include "train/io/event_file.h"
 #include "train/log/metrics.h"
@@ -91,8 +91,6 @@ class Recorders {
   void epoch(const EpochMetrics& metrics);
 
  private:
-  using Clock = std::chrono::steady_clock;
-
   // A file, and whether its last write failed.
   template <class File>
   struct Output {
@@ -122,7 +120,7 @@ class Recorders {
     Clock::time_point start;
     std::int64_t images = 0, steps = 0;
     double wait_seconds = 0;
-    double seconds() const { return std::chrono::duration<double>(Clock::now() - start).count(); }
+    double seconds() const { return seconds_since(start); }
   };
   Interval epoch_, interval_;
   double training_seconds_ = 0;

@@ -11,7 +11,7 @@ struct TerminalStyle {
   bool redraw = true;  ///< lines may be drawn anew in place
   bool colour = true;
 };
-void set_terminal_style(TerminalStyle style);
+void set_terminal_style(TerminalStyle wanted);
 TerminalStyle terminal_style();
 
 /// Whether a line of `stream` may be drawn anew: it is a terminal, and the style has it.

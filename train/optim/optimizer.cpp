@@ -28,7 +28,7 @@ Tensor take(std::map<std::string_view, Tensor>& state, const std::string& name, 
     problems.push_back(fmt::format("{} is missing", name));
     return {};
   }
-  const Tensor t = found->second;
+  Tensor t = found->second;
   state.erase(found);
   if (t.shape() == like.shape() && t.dtype() == like.dtype()) return t;
   problems.push_back(fmt::format("{} is {} {} in the place of {} {}", name,

@@ -9,7 +9,7 @@
 namespace resgrad::kernels::RESGRAD_ISA {
 
 struct Output {
-  float* y;
+  float* y = nullptr;
   Conv2dEpilogue epilogue = {};
 };
 

@@ -45,7 +45,7 @@ void run_with_stack(std::size_t bytes, const std::function<void()>& f) {
   pthread_attr_t attributes;
   REQUIRE(pthread_attr_init(&attributes) == 0);
   REQUIRE(pthread_attr_setstacksize(&attributes, bytes) == 0);
-  pthread_t thread;
+  pthread_t thread{};
   const auto start = [](void* argument) -> void* {
     auto* job = static_cast<Job*>(argument);
     try {

@@ -115,6 +115,14 @@ TEST_CASE("exp, log and sqrt agree with the standard library and give NaN outsid
   CHECK(all_close(sqrt(tensor_of({-1, 0}, {2})), {NAN, 0}));
 }
 
+TEST_CASE("eq is 1 where both are the same number, with broadcasting and without a gradient") {
+  const Tensor x = tensor_of({1, 2, NAN, 4, 1, 1}, {2, 3}).set_requires_grad();
+  const Tensor y = eq(x, tensor_of({1, 2, NAN}, {3}));
+  CHECK(all_close(y, {1, 1, 0, 0, 0, 0}));
+  CHECK_FALSE(y.requires_grad());
+  CHECK_THROWS_AS(eq(x, tensor_of({1, 2}, {2})), ShapeError);
+}
+
 TEST_CASE("pow is defined for negative bases and its gradient is finite at zero") {
   const Tensor x = tensor_of({-2, 0, 3}, {3}).set_requires_grad();
   const Tensor y = pow(x, 2);

@@ -240,7 +240,7 @@ TEST_CASE("the profile of a run is a table per epoch and a trace of the first st
 
 TEST_CASE("a full disk is warned of once and does not end the run") {
   const TemporaryFolder folder;
-  const fs::path run = folder.path();
+  const fs::path& run = folder.path();
   const std::string result = in_child_with_file_limit(RLIM_INFINITY, [&] {
     const auto limit = [](rlim_t bytes) {
       const rlimit soft{bytes, RLIM_INFINITY};

@@ -131,7 +131,7 @@ struct Strip {
 // taps[row][tap] = a vector of columns, from where their weights lie.
 void gather_taps(float (*taps)[kTaps][kLanes], const float* w, Range rows, std::int64_t column,
                  const WinogradPlan& plan) {
-  Strip strip;
+  Strip strip;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled below
   const float* from = &strip.column[0][0];
   std::int64_t row_stride = kTaps, column_stride = kStripRows * kTaps;
   const std::int64_t count = size(rows);
@@ -249,7 +249,7 @@ void planes_to_weights_as(float* dw, const float* planes, std::int64_t parts, Ra
   for (std::int64_t k = columns.begin; k < columns.end; k += kLanes) {
     for (std::int64_t r0 = rows.begin; r0 < rows.end; r0 += kStripRows) {
       const std::int64_t count = least(rows.end - r0, kStripRows);
-      Strip strip;
+      Strip strip;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled below
       for (std::int64_t r = 0; r < count; ++r) {
         for (std::int64_t f = 0; f < plan.source_phases(); ++f) {
           Vector sum[kPlanes] = {};

@@ -152,7 +152,7 @@ RESGRAD_INLINE Tile<kSize> find_tile(const TileSource& source, std::int64_t n, s
   const auto last = [&](std::int64_t at, std::int64_t end) {
     return least(kSize, (end - at + kStep - 1) / kStep);
   };
-  Tile<kSize> tile;
+  Tile<kSize> tile;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled below
   tile.top = first(h, top), tile.bottom = last(h, source.h);
   tile.begin = first(w, begin), tile.end = last(w, source.w);
   tile.stride = kStep * source.pixel;

@@ -1,5 +1,7 @@
-"""Packages beyond Python's own that a script needs: one sentence instead of a traceback."""
+"""What the scripts share: one sentence instead of a traceback, for packages beyond Python's own that are
+missing and for what the user can mend."""
 import importlib.util
+import json
 import sys
 from pathlib import Path
 
@@ -17,3 +19,23 @@ def need(*modules):
                        f"python3 -m venv --system-site-packages ENV && ENV/bin/pip install {PYPI[module]}")
             sys.exit(f"{Path(sys.argv[0]).stem}: needs {module}, which {sys.executable} does not have: "
                      f"{command}")
+
+
+class InputError(Exception):
+    """What the user can mend."""
+
+
+def run_script(main):
+    """The process ends as main() does; with one line on standard error and exit code 1 for what the
+    user can mend."""
+    try:
+        sys.exit(main())
+    except (InputError, OSError) as error:
+        sys.exit(f"{Path(sys.argv[0]).stem}: {error}")
+
+
+def read_json(path):
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
