@@ -1,8 +1,8 @@
-# Headers that most sources include are parsed once for all of them, and sources of the layers that are COLD
-# compiled together. Sources still include what they use: with RESGRAD_PRECOMPILE=OFF (and so for ccache
+# Headers that most sources include are parsed once for all of them, and sources of the layers that say
+# TOGETHER compiled as few. Sources still include what they use: with RESGRAD_PRECOMPILE=OFF (and so for ccache
 # without sloppiness) they must compile as well, each by itself.
 # Code that is compiled per instruction set (core/kernels) takes no part: it may include no such header.
-option(RESGRAD_PRECOMPILE "Precompile headers, and compile sources of cold layers together" ON)
+option(RESGRAD_PRECOMPILE "Precompile headers, and compile sources of a layer together" ON)
 if(NOT RESGRAD_PRECOMPILE)
   set(CMAKE_DISABLE_PRECOMPILE_HEADERS ON)
 endif()

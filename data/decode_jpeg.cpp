@@ -26,13 +26,13 @@ constexpr std::int64_t kMostPixelsOfAByte = 64 * 8 * 2;
 
 // libjpeg has no way to end a failed call but to jump out of it, which runs no destructor: the
 // functions that call it have no variable that needs one, and what they share lies here.
-struct Reader {
+struct JpegReader {
   jpeg_error_mgr callbacks{};
   std::jmp_buf jump{};
   std::array<char, JMSG_LENGTH_MAX> error{};
   jpeg_decompress_struct jpeg{};
 
-  Reader() {
+  JpegReader() {
     jpeg.err = jpeg_std_error(&callbacks);
     jpeg.client_data = this;
     callbacks.error_exit = fail;
@@ -40,18 +40,18 @@ struct Reader {
       if (level < 0 && !is_harmless(any->err->msg_code)) fail(any);
     };
   }
-  ~Reader() { jpeg_destroy_decompress(&jpeg); }
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
+  ~JpegReader() { jpeg_destroy_decompress(&jpeg); }
+  JpegReader(const JpegReader&) = delete;
+  JpegReader& operator=(const JpegReader&) = delete;
 
   [[noreturn]] static void fail(j_common_ptr any) {
-    auto* reader = static_cast<Reader*>(any->client_data);
+    auto* reader = static_cast<JpegReader*>(any->client_data);
     any->err->format_message(any, reader->error.data());
     std::longjmp(reader->jump, 1);
   }
 };
 
-bool read_header(Reader& reader, const unsigned char* data, unsigned long size) {
+bool read_header(JpegReader& reader, const unsigned char* data, unsigned long size) {
   if (setjmp(reader.jump) != 0) return false;
   jpeg_create_decompress(&reader.jpeg);
   jpeg_mem_src(&reader.jpeg, data, size);
@@ -59,7 +59,7 @@ bool read_header(Reader& reader, const unsigned char* data, unsigned long size) 
   return true;
 }
 
-bool read_rows(Reader& reader, JSAMPROW pixels) {
+bool read_rows(JpegReader& reader, JSAMPROW pixels) {
   if (setjmp(reader.jump) != 0) return false;
   reader.jpeg.out_color_space = JCS_RGB;
   jpeg_start_decompress(&reader.jpeg);
@@ -74,7 +74,7 @@ bool read_rows(Reader& reader, JSAMPROW pixels) {
 }  // namespace
 
 Image decode_jpeg(std::span<const std::byte> bytes, const std::string& name) {
-  Reader reader;
+  JpegReader reader;
   const auto check = [&](bool ok) {
     require<IoError>(ok, "image: {}: expected a JPEG without errors, got: {}", name,
                      reader.error.data());

@@ -12,7 +12,7 @@ using namespace std::string_view_literals;
 constexpr int kUpright = 1;
 
 // Numbers at places of a file, 0 where it is too short.
-struct Reader {
+struct ExifReader {
   std::string_view bytes;
   bool little_endian = false;
 
@@ -34,7 +34,7 @@ struct Reader {
 int orientation_in(std::string_view tiff) {
   constexpr std::size_t kEntry = 12, kOrientation = 0x0112, kShort = 3, kLong = 4;
   const bool little_endian = tiff.starts_with("II"sv);
-  const Reader reader{tiff, little_endian};
+  const ExifReader reader{tiff, little_endian};
   if ((!little_endian && !tiff.starts_with("MM"sv)) || reader.number(2, 2) != 42) return kUpright;
   const std::size_t directory = reader.number(4, 4), entries = reader.number(directory, 2);
   for (std::size_t i = 0; i < entries; ++i) {
@@ -50,7 +50,7 @@ int orientation_in(std::string_view tiff) {
 
 // The segments before the first scan: ff, a code, and where there are contents their length and
 // they.
-std::string_view exif_of_jpeg(const Reader& file) {
+std::string_view exif_of_jpeg(const ExifReader& file) {
   constexpr std::size_t kApp1 = 0xe1, kStartOfScan = 0xda, kEnd = 0xd9;
   constexpr std::string_view kStart = "Exif\0\0"sv;
   std::size_t at = 2;
@@ -70,7 +70,7 @@ std::string_view exif_of_jpeg(const Reader& file) {
 }
 
 // Chunks: the length of the contents, the type, they and a checksum.
-std::string_view exif_of_png(const Reader& file) {
+std::string_view exif_of_png(const ExifReader& file) {
   for (std::size_t at = 8; at + 12 <= file.bytes.size(); at += 12 + file.number(at, 4)) {
     if (file.part(at + 4, 4) == "eXIf"sv) return file.part(at + 8, file.number(at, 4));
   }
@@ -80,7 +80,7 @@ std::string_view exif_of_png(const Reader& file) {
 }  // namespace
 
 int exif_orientation(std::span<const std::byte> file) {
-  const Reader reader{{reinterpret_cast<const char*>(file.data()), file.size()}};
+  const ExifReader reader{{reinterpret_cast<const char*>(file.data()), file.size()}};
   return orientation_in(reader.bytes.starts_with("\x89PNG"sv) ? exif_of_png(reader)
                                                               : exif_of_jpeg(reader));
 }
