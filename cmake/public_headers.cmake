@@ -10,10 +10,12 @@ list(FILTER RESGRAD_PUBLIC_HEADERS EXCLUDE
 set(public_headers ${RESGRAD_PUBLIC_HEADERS})
 list(TRANSFORM public_headers PREPEND ${PROJECT_BINARY_DIR}/include/resgrad/)
 foreach(header public IN ZIP_LISTS RESGRAD_PUBLIC_HEADERS public_headers)
+  get_filename_component(folder ${public} DIRECTORY)
+  file(MAKE_DIRECTORY ${folder})
   add_custom_command(OUTPUT ${public}
-                     COMMAND ${CMAKE_COMMAND} -DFROM=${PROJECT_SOURCE_DIR}/${header} -DTO=${public}
-                             -P ${PROJECT_SOURCE_DIR}/cmake/public_header.cmake
-                     DEPENDS ${header} ${PROJECT_SOURCE_DIR}/cmake/public_header.cmake
+                     COMMAND sed "s,#include \"\\(.*\\)\",#include <resgrad/\\1>,"
+                             ${PROJECT_SOURCE_DIR}/${header} > ${public}
+                     DEPENDS ${header}
                      COMMENT "Public header ${header}" VERBATIM)
 endforeach()
 add_custom_target(resgrad_public_headers DEPENDS ${public_headers})

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Looks for faults with clang-tidy and the checks in .clang-tidy; any finding fails.
 #   scripts/tidy.sh [--seconds N] [FILE...]     the sources given, all of them by default
-#   scripts/tidy.sh [--seconds N] --changed     those that differ from the commit before HEAD
+#   scripts/tidy.sh [--seconds N] --changed     those that differ from the commit before HEAD, all without one
 # A changed header is looked at in one source that includes it. --seconds: begins with no source after N
 # seconds, and says how many are left. Needs clang-tidy (scripts/setup.sh --with-dev).
 set -euo pipefail
@@ -40,7 +40,12 @@ case "${1:-}" in
     exit 0
     ;;
   --changed)
-    git diff --name-only --diff-filter=d HEAD~1 -- '*.cpp' '*.h' >"$list"
+    if git rev-parse --quiet --verify HEAD~1 >/dev/null; then
+      git diff --name-only --diff-filter=d HEAD~1 -- '*.cpp' '*.h' >"$list"
+    else
+      echo "tidy: no commit before HEAD is here: all sources" >&2
+      git ls-files '*.cpp' >"$list"
+    fi
     git ls-files --others --exclude-standard -- '*.cpp' '*.h' >>"$list"
     ;;
   "") git ls-files '*.cpp' >"$list" ;;

@@ -14,7 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::in_child_with_file_limit;
-using testing::read_text;
 using testing::TemporaryFolder;
 
 const std::string kHeader =
