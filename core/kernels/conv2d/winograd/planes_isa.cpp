@@ -71,14 +71,17 @@ void source_to_planes_as(float* planes, const Conv2dInput<float>& x, Range tiles
 }
 
 template <class F>
-void gradient_to_planes_as(float* planes, const float* dy, Range tiles, Range channels,
-                           const WinogradPlan& plan, const float* zeros) {
+void gradient_to_planes_as(float* planes, std::int64_t first, const float* dy, Range tiles,
+                           Range channels, const WinogradPlan& plan, const float* zeros) {
   const TileSource source{dy, zeros, plan.result_h, plan.result_w, plan.k_pixel};
   for_each_tile(tiles, plan, [&](auto i, auto n, auto th, auto tw) {
     const auto tile = find_tile<4>(source, n, 4 * th, 4 * tw);
-    float* to = planes + i * plan.product.row;
-    for (std::int64_t c = channels.begin; c < channels.end; c += kLanes, to += kLanes) {
-      transform_in<F::kPoints, F::gradient>(to, plan.product.plane, tile, c, Plain{});
+    for (std::int64_t c0 = channels.begin; c0 < channels.end; c0 += kPanel) {
+      const std::int64_t width = least(kPanel, channels.end - c0);
+      float* to = planes + (c0 - channels.begin) * plan.chunk + (first + i) * width;
+      for (std::int64_t c = c0; c < c0 + width; c += kLanes, to += kLanes) {
+        transform_in<F::kPoints, F::gradient>(to, plan.product.plane, tile, c, Plain{});
+      }
     }
   });
 }
@@ -297,13 +300,13 @@ void source_to_planes(float* planes, const Conv2dInput<float>& x, Range tiles,
   x.norm.scale != nullptr ? run.template operator()<true>() : run.template operator()<false>();
 }
 
-void gradient_to_planes(float* planes, const float* dy, Range tiles, Range channels,
-                        const WinogradPlan& plan, const float* zeros) {
+void gradient_to_planes(float* planes, std::int64_t first, const float* dy, Range tiles,
+                        Range channels, const WinogradPlan& plan, const float* zeros) {
   RESGRAD_ASSERT(size(tiles) <= plan.chunk && plan.k % kLanes == 0);
   RESGRAD_ASSERT(size(channels) % kLanes == 0 && size(channels) <= plan.product.row);
   const auto run =
       plan.points == F43::kPoints ? gradient_to_planes_as<F43> : gradient_to_planes_as<F42>;
-  run(planes, dy, tiles, channels, plan, zeros);
+  run(planes, first, dy, tiles, channels, plan, zeros);
 }
 
 void planes_to_output(const Output& out, const float* planes, Range tiles, Range columns,

@@ -25,9 +25,11 @@ Range columns_of(const WinogradPlan& plan, std::int64_t p, Range columns);
 /// planes[p][i] = the tile number i of a range.
 void source_to_planes(float* planes, const Conv2dInput<float>& x, Range tiles,
                       const WinogradPlan& plan, const float* zeros);
-/// The same for tiles of the output's gradient and a range of its channels.
-void gradient_to_planes(float* planes, const float* dy, Range tiles, Range channels,
-                        const WinogradPlan& plan, const float* zeros);
+/// The same for tiles of the output's gradient and a range of its channels, as the right operand of
+/// products: a matrix [chunk, channels] in panels of kPanel columns, each panel row-major, of which
+/// these tiles are the rows from `first` on.
+void gradient_to_planes(float* planes, std::int64_t first, const float* dy, Range tiles,
+                        Range channels, const WinogradPlan& plan, const float* zeros);
 /// Output tiles, a range of the columns, from the planes of products.
 void planes_to_output(const Output& out, const float* planes, Range tiles, Range columns,
                       const WinogradPlan& plan);

@@ -77,7 +77,7 @@ void multiply_by_gradient(const Worker& worker, std::int64_t tiles, Range column
     multiply_panel(
         size(depth), width, tiles,
         {worker.source + p * plan.source.plane + depth.begin, plan.source.row, LeftLayout::columns},
-        worker.product + p * plan.product.plane + skip, plan.product.row,
+        worker.product + p * plan.product.plane + skip * plan.chunk, width,
         worker.weight + p * plan.weight.plane + depth.begin * plan.weight.row + skip,
         plan.weight.row, update);
   });
@@ -271,7 +271,7 @@ void correlate_chunks(const float* dy, const Conv2dInput<float>& x, std::int64_t
   Update update = Update::assign;
   for_each_chunk(part({0, plan.tiles}, sum, plan.sums), plan, [&](Range chunk) {
     source_to_planes(worker.source, x, chunk, plan, worker.zeros);
-    gradient_to_planes(worker.product, dy, chunk, {0, plan.k}, plan, worker.zeros);
+    gradient_to_planes(worker.product, 0, dy, chunk, {0, plan.k}, plan, worker.zeros);
     multiply_by_gradient(worker, size(chunk), {0, plan.k}, update, 0, 1);
     update = Update::add;
   });
@@ -296,8 +296,7 @@ void correlate_planes(const float* dy, const Conv2dInput<float>& x, std::int64_t
       const Range own = worker.share(chunk);
       const std::int64_t skip = own.begin - chunk.begin;
       source_to_planes(worker.source + skip * plan.source.row, x, own, plan, worker.zeros);
-      gradient_to_planes(worker.product + skip * plan.product.row, dy, own, {0, plan.k}, plan,
-                         worker.zeros);
+      gradient_to_planes(worker.product, skip, dy, own, {0, plan.k}, plan, worker.zeros);
     });
     for_each_part(plan.parts, [&](std::int64_t i) {
       Worker worker(plan, workspace, i);
@@ -315,7 +314,7 @@ void backward_weight_columns(float* dw, const float* dy, const Conv2dInput<float
   all_sources_to_planes(x, plan, workspace);
   for_each_worker(plan, workspace, [&](const Worker& worker) {
     for_each_block(worker, [&](Range columns) {
-      gradient_to_planes(worker.product, dy, all, columns, plan, worker.zeros);
+      gradient_to_planes(worker.product, 0, dy, all, columns, plan, worker.zeros);
       multiply_by_gradient(worker, plan.tiles, columns, Update::assign, 0, 1);
       planes_to_weights(dw, worker.weight, 1, {0, plan.c}, columns, plan);
     });
