@@ -3,6 +3,7 @@
 #include "core/kernels/assert.h"
 #include "core/kernels/conv2d/microkernel_isa.h"
 #include "core/kernels/conv2d/winograd/transforms_isa.h"
+#include "core/kernels/transpose_isa.h"
 
 namespace resgrad::kernels::RESGRAD_ISA {
 namespace {
@@ -121,39 +122,50 @@ void planes_to_output_as(const Output& out, const float* planes, Range tiles, Ra
 }
 
 // ---- between weights and planes
-// In w, [k, c, 3, 3], neighbouring columns lie 9 c floats apart, often a multiple of 512 bytes,
-// which few sets of the L1 cache would hold. So a strip of some rows is copied out of, or into, w
-// at once.
+// In w, [k, c, 3, 3], the taps of a weight are neighbours; the transforms need those of neighbouring
+// columns side by side. Columns often lie a multiple of 512 bytes apart, which few sets of the L1
+// cache would hold. So a strip of some rows is copied out of, or into, w at once, and transposed.
 
-constexpr std::int64_t kStripRows = 16;
+constexpr std::int64_t kStripRows = 16, kStripTaps = kStripRows * kTaps;
+static_assert(kStripTaps % kLanes == 0);
 
-struct Strip {
-  float column[kLanes][kStripRows * kTaps];
-};
+constexpr std::int64_t kRowsAhead = 3;
+using StripColumns = float[kLanes][kStripTaps];  // of a column: the taps of each row
+using StripTaps = float[kStripTaps][kLanes];     // of a tap of a row: all columns
 
-// taps[row][tap] = a vector of columns, from where their weights lie.
-void gather_taps(float (*taps)[kTaps][kLanes], const float* w, Range rows, std::int64_t column,
+// From one form to the other.
+template <class To, class From>
+RESGRAD_INLINE void transpose_strip(To& to, const From& from, std::int64_t rows) {
+  constexpr bool kToTaps = sizeof(to[0]) == kLanes * sizeof(float);
+  for (std::int64_t i = 0; i < rows * kTaps; i += kLanes) {
+    Vector square[kLanes];
+    for (std::int64_t j = 0; j < kLanes; ++j) {
+      square[j] = kToTaps ? load(from[j] + i) : load(from[i + j]);
+    }
+    transpose(square);
+    for (std::int64_t j = 0; j < kLanes; ++j) {
+      store(kToTaps ? to[i + j] : to[j] + i, square[j]);
+    }
+  }
+}
+
+// The taps of some rows and of a vector of columns, from where their weights lie.
+void gather_taps(StripTaps& taps, const float* w, Range rows, std::int64_t column,
                  const WinogradPlan& plan) {
-  Strip strip;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled below
-  const float* from = &strip.column[0][0];
-  std::int64_t row_stride = kTaps, column_stride = kStripRows * kTaps;
+  StripColumns columns;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled below
   const std::int64_t count = size(rows);
-  if (plan.flip) {
-    from = w + (rows.begin * plan.k + column) * kTaps;
-    row_stride = plan.k * kTaps, column_stride = kTaps;
-  } else {
-    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-      copy(strip.column[lane], w + ((column + lane) * plan.c + rows.begin) * kTaps, count * kTaps);
+  for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+    if (!plan.flip) {
+      copy(columns[lane], w + ((column + lane) * plan.c + rows.begin) * kTaps, count * kTaps);
+      continue;
+    }
+    for (std::int64_t r = 0; r < count; ++r) {
+      __builtin_memcpy(columns[lane] + r * kTaps,
+                       w + ((rows.begin + r) * plan.k + column + lane) * kTaps,
+                       kTaps * sizeof(float));
     }
   }
-  for (std::int64_t r = 0; r < count; ++r) {
-    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-      const float* weight = from + r * row_stride + lane * column_stride;
-      for (std::int64_t t = 0; t < kTaps; ++t) {
-        taps[r][t][lane] = weight[plan.flip ? kTaps - 1 - t : t];
-      }
-    }
-  }
+  transpose_strip(taps, columns, count);
 }
 
 // Of the 3 taps along a dimension, the one that stands at place i of the 2 of a phase; -1: a zero.
@@ -163,9 +175,9 @@ int tap_at(int i, bool odd, bool flip) {
 
 // The weights of a phase in the domain of the products.
 RESGRAD_INLINE void transform_taps(Vector* result, const float (*gathered)[kLanes], F43,
-                                   const Phase&, bool) {
+                                   const Phase&, bool flip) {
   Vector taps[kTaps];
-  for (std::int64_t t = 0; t < kTaps; ++t) taps[t] = load(gathered[t]);
+  for (std::int64_t t = 0; t < kTaps; ++t) taps[t] = load(gathered[flip ? kTaps - 1 - t : t]);
   transform_square<6, 3, F43::weight>(result, taps);
 }
 
@@ -175,7 +187,8 @@ RESGRAD_INLINE void transform_taps(Vector* result, const float (*gathered)[kLane
   for (int i = 0; i < 2; ++i) {
     for (int j = 0; j < 2; ++j) {
       const int line = tap_at(i, phase.odd_line, flip), column = tap_at(j, phase.odd_column, flip);
-      taps[2 * i + j] = line < 0 || column < 0 ? Vector{} : load(gathered[3 * line + column]);
+      const int tap = flip ? 8 - (3 * line + column) : 3 * line + column;
+      taps[2 * i + j] = line < 0 || column < 0 ? Vector{} : load(gathered[tap]);
     }
   }
   transform_square<5, 2, F42::weight>(result, taps);
@@ -202,13 +215,16 @@ void weights_to_planes_as(float* planes, const float* w, Range rows, Range colum
       }
       for (std::int64_t r0 = rows.begin; r0 < rows.end; r0 += kStripRows) {
         const Range strip{r0, least(rows.end, r0 + kStripRows)};
-        float gathered[kStripRows][kTaps][kLanes];
+        StripTaps gathered;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled below
         gather_taps(gathered, w, strip, column - first, plan);
         for (std::int64_t r = strip.begin; r < strip.end; ++r) {
           Vector result[kPlanes];
-          transform_taps(result, gathered[r - strip.begin], F(), kPhases[f], plan.flip);
+          transform_taps(result, gathered + (r - strip.begin) * kTaps, F(), kPhases[f], plan.flip);
           for (std::int64_t p = 0; p < kPlanes; ++p) {
-            if (to[p] != nullptr) store(to[p] + (first_row + r) * width[p], result[p]);
+            if (to[p] == nullptr) continue;
+            float* place = to[p] + (first_row + r) * width[p];
+            store(place, result[p]);
+            __builtin_prefetch(place + kRowsAhead * width[p], 1, 3);
           }
         }
       }
@@ -216,28 +232,20 @@ void weights_to_planes_as(float* planes, const float* w, Range rows, Range colum
   }
 }
 
-// A vector of weights of a strip's row.
-RESGRAD_INLINE void put(Strip& strip, std::int64_t row, std::int64_t tap, Vector v) {
-  for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-    strip.column[lane][row * kTaps + tap] = v[lane];
-  }
-}
-
-RESGRAD_INLINE void put_taps(Strip& strip, std::int64_t row, const Vector* sum, F43, const Phase&) {
+RESGRAD_INLINE void put_taps(float (*strip)[kLanes], const Vector* sum, F43, const Phase&) {
   Vector taps[kTaps];
   transform_square<3, 6, F43::weight_gradient>(taps, sum);
-  for (std::int64_t t = 0; t < kTaps; ++t) put(strip, row, t, taps[t]);
+  for (std::int64_t t = 0; t < kTaps; ++t) store(strip[t], taps[t]);
 }
 
-RESGRAD_INLINE void put_taps(Strip& strip, std::int64_t row, const Vector* sum, F42,
-                             const Phase& phase) {
+RESGRAD_INLINE void put_taps(float (*strip)[kLanes], const Vector* sum, F42, const Phase& phase) {
   Vector taps[4];
   transform_square<2, 5, F42::weight_gradient>(taps, sum);
   for (int i = 0; i < 2; ++i) {
     for (int j = 0; j < 2; ++j) {
       const int line = tap_at(i, phase.odd_line, false);
       const int column = tap_at(j, phase.odd_column, false);
-      if (line >= 0 && column >= 0) put(strip, row, 3 * line + column, taps[2 * i + j]);
+      if (line >= 0 && column >= 0) store(strip[3 * line + column], taps[2 * i + j]);
     }
   }
 }
@@ -252,7 +260,8 @@ void planes_to_weights_as(float* dw, const float* planes, std::int64_t parts, Ra
   for (std::int64_t k = columns.begin; k < columns.end; k += kLanes) {
     for (std::int64_t r0 = rows.begin; r0 < rows.end; r0 += kStripRows) {
       const std::int64_t count = least(rows.end - r0, kStripRows);
-      Strip strip;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled below
+      StripTaps taps;        // NOLINT(cppcoreguidelines-pro-type-member-init): filled below
+      StripColumns by_column;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled below
       for (std::int64_t r = 0; r < count; ++r) {
         for (std::int64_t f = 0; f < plan.source_phases(); ++f) {
           Vector sum[kPlanes] = {};
@@ -261,13 +270,15 @@ void planes_to_weights_as(float* dw, const float* planes, std::int64_t parts, Ra
           for (std::int64_t p = 0; p < kPlanes; ++p, from += buffer.plane) {
             if (row < depth[p].begin || row >= depth[p].end) continue;
             sum[p] = load(from);
+            __builtin_prefetch(from + kRowsAhead * buffer.row, 0, 3);
             for (std::int64_t i = 1; i < parts; ++i) sum[p] += load(from + i * buffer.per_part);
           }
-          put_taps(strip, r, sum, F(), kPhases[f]);
+          put_taps(taps + r * kTaps, sum, F(), kPhases[f]);
         }
       }
+      transpose_strip(by_column, taps, count);
       for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-        copy(dw + ((k + lane) * plan.c + r0) * kTaps, strip.column[lane], count * kTaps);
+        copy(dw + ((k + lane) * plan.c + r0) * kTaps, by_column[lane], count * kTaps);
       }
     }
   }
