@@ -16,8 +16,10 @@ constexpr std::int64_t kLeastChunk = 24, kLeastGradientChunk = 48;  // each adds
 // The same when all threads work on one chunk, whose planes lie in the L3 cache. For each chunk of
 // gradients the planes of the sum are read and written.
 constexpr std::int64_t kSharedChunk = 96, kSharedGradientChunk = 256;
-// With so many rows and columns the planes of the weights outgrow the L2 cache.
-constexpr std::int64_t kWideChannels = 192;
+// With so many rows and columns the planes of the weights outgrow the L2 cache. Threads that read
+// all of them for each of their own chunks still do better than threads that wait for each other,
+// if there are so many tiles for each.
+constexpr std::int64_t kWideChannels = 192, kManyTiles = 96;
 // Planes of weights that outgrow the L3 cache are made block by block, just before use.
 constexpr std::int64_t kHugeWeights = 4 * 1024 * 1024;
 constexpr std::int64_t kMostSharedTiles = 256;
@@ -43,12 +45,23 @@ WinogradBuffer add_planes(WorkspaceLayout& layout, std::int64_t planes, std::int
   return {layout.add(copies * size), copies > 1 ? size : 0, plane, row};
 }
 
-// Wide groups are taken one after the other, each like a dense convolution.
-WinogradSharing choose_sharing(const WinogradPlan& p) {
+bool has_huge_weights(const WinogradPlan& p) {
+  return p.planes() * p.depth * p.width >= kHugeWeights;
+}
+
+// For weights that outgrow the L2 cache.
+WinogradSharing share_wide(const WinogradPlan& p) {
+  return !has_huge_weights(p) && p.tiles >= kManyTiles * num_threads() ? WinogradSharing::tiles
+                                                                       : WinogradSharing::planes;
+}
+
+// Wide groups are taken one after the other, each like a dense convolution. Threads do not take
+// tiles of wide gradients, as each would need a sum of its own, as large as the weights.
+WinogradSharing choose_sharing(const WinogradPlan& p, bool gradient) {
   if (std::min(p.depth, p.width) < kWideChannels)
     return p.groups > 1 ? WinogradSharing::groups : WinogradSharing::tiles;
-  const bool huge = p.planes() * p.depth * p.width >= kHugeWeights;
-  return huge && p.tiles <= kMostSharedTiles ? WinogradSharing::columns : WinogradSharing::planes;
+  if (has_huge_weights(p) && p.tiles <= kMostSharedTiles) return WinogradSharing::columns;
+  return gradient ? WinogradSharing::planes : share_wide(p);
 }
 
 // The gradient of the weights is a sum over the tiles. With several sums, over shares of the tiles,
@@ -81,7 +94,7 @@ void share_sums(WinogradPlan& p) {
 
 // With prepared weights, which all parts share.
 WinogradSharing choose_inference_sharing(const WinogradPlan& p) {
-  if (std::min(p.depth, p.width) >= kWideChannels) return WinogradSharing::planes;
+  if (std::min(p.depth, p.width) >= kWideChannels) return share_wide(p);
   if (p.groups > 1) return WinogradSharing::groups;
   // the fewer tiles of its own a thread would multiply by all weights, the more it waits for them
   return p.tiles >= kLeastChunk * num_threads() ? WinogradSharing::tiles : WinogradSharing::planes;
@@ -104,7 +117,7 @@ WinogradPlan plan_winograd(const Conv2dDims& d, Conv2dPass pass, bool prepared =
   p.depth = p.c * p.source_phases(), p.width = p.k * p.result_phases();
   p.tiles_h = (d.h_out() + 3) / 4, p.tiles_w = (d.w_out() + 3) / 4;
   p.tiles = p.n * p.tiles_h * p.tiles_w;
-  p.sharing = prepared ? choose_inference_sharing(p) : choose_sharing(p);
+  p.sharing = prepared ? choose_inference_sharing(p) : choose_sharing(p, gradient);
   const bool narrow = p.sharing == WinogradSharing::tiles || p.sharing == WinogradSharing::groups;
   const std::int64_t items = p.sharing == WinogradSharing::groups ? p.groups * p.tiles : p.tiles;
   p.parts = std::min<std::int64_t>(num_threads(), items);
