@@ -122,9 +122,10 @@ void planes_to_output_as(const Output& out, const float* planes, Range tiles, Ra
 }
 
 // ---- between weights and planes
-// In w, [k, c, 3, 3], the taps of a weight are neighbours; the transforms need those of neighbouring
-// columns side by side. Columns often lie a multiple of 512 bytes apart, which few sets of the L1
-// cache would hold. So a strip of some rows is copied out of, or into, w at once, and transposed.
+// In w, [k, c, 3, 3], the taps of a weight are neighbours; the transforms need those of
+// neighbouring columns side by side. Columns often lie a multiple of 512 bytes apart, which few
+// sets of the L1 cache would hold. So a strip of some rows is copied out of, or into, w at once,
+// and transposed.
 
 constexpr std::int64_t kStripRows = 16, kStripTaps = kStripRows * kTaps;
 static_assert(kStripTaps % kLanes == 0);
@@ -260,7 +261,7 @@ void planes_to_weights_as(float* dw, const float* planes, std::int64_t parts, Ra
   for (std::int64_t k = columns.begin; k < columns.end; k += kLanes) {
     for (std::int64_t r0 = rows.begin; r0 < rows.end; r0 += kStripRows) {
       const std::int64_t count = least(rows.end - r0, kStripRows);
-      StripTaps taps;        // NOLINT(cppcoreguidelines-pro-type-member-init): filled below
+      StripTaps taps;          // NOLINT(cppcoreguidelines-pro-type-member-init): filled below
       StripColumns by_column;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled below
       for (std::int64_t r = 0; r < count; ++r) {
         for (std::int64_t f = 0; f < plan.source_phases(); ++f) {

@@ -143,8 +143,8 @@ WinogradPlan plan_winograd(const Conv2dDims& d, Conv2dPass pass, bool prepared =
   };
   p.source = add(own_tiles ? p.parts : 1, p.chunk, padded_row(p.depth));
   // gradients lie in panels
-  p.product =
-      add(own_tiles || own_columns ? p.parts : 1, p.chunk, gradient ? columns : padded_row(columns));
+  p.product = add(own_tiles || own_columns ? p.parts : 1, p.chunk,
+                  gradient ? columns : padded_row(columns));
   const std::int64_t weights = prepared      ? 0
                                : own_columns ? p.parts
                                : own_groups  ? p.parts * p.sums
