@@ -1,6 +1,7 @@
 #include "core/kernels/conv2d/microkernel_isa.h"
 
 #include "core/kernels/assert.h"
+#include "core/kernels/pack_isa.h"
 #include "core/kernels/range_isa.h"
 
 namespace resgrad::kernels::RESGRAD_ISA {
@@ -30,7 +31,7 @@ struct Fetch {
 template <int kRows, int kVectors, bool kTransposed, bool kFetch>
 [[gnu::noinline]] void multiply_tile(std::int64_t depth, const float* a, std::int64_t a_stride,
                                      const float* b, std::int64_t b_stride, float* c,
-                                     std::int64_t c_stride, bool add, const Fetch& fetch) {
+                                     std::int64_t c_stride, Update update, const Fetch& fetch) {
   if (fetch.c != nullptr) {
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
@@ -59,12 +60,20 @@ template <int kRows, int kVectors, bool kTransposed, bool kFetch>
     }
     a += kTransposed ? a_stride : 1;
   }
-  if (add) {
+  if (update == Update::add) {
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v) sum[r][v] += load(c + r * c_stride + v * kLanes);
     }
+  }
+  if (update == Update::assign_past_caches) {
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) stream(c + r * c_stride + v * kLanes, sum[r][v]);
+    }
+    return;
   }
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
@@ -119,7 +128,7 @@ void multiply(std::int64_t rows, std::int64_t depth, const float* a, std::int64_
     if (update == Update::assign_distant) fetch.c = to + highest * c_stride;
     const auto run = [&]<bool kFetch>() {
       multiply_rows<kVectors, kTransposed, kFetch>(size(of), depth, left, left_stride, b, b_stride,
-                                                   to, c_stride, update == Update::add, fetch);
+                                                   to, c_stride, update, fetch);
     };
     kTransposed || fetch.data != nullptr ? run.template operator()<true>()
                                          : run.template operator()<false>();

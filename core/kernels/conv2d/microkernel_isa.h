@@ -34,10 +34,11 @@ void pack_tiles(float* tiles, const float* from, std::int64_t stride, std::int64
                 std::int64_t depth, std::int64_t height) noexcept;
 
 enum class Update {
-  assign,          // c = a b
-  assign_distant,  // the same where c is not in cache and its rows lie apart: they are fetched
-                   // early
-  add              // c += a b
+  assign,              // c = a b
+  assign_distant,      // the same where c is not in cache and its rows lie apart: they are fetched
+                       // early
+  assign_past_caches,  // the same where c will not be read soon: see worth_streaming()
+  add                  // c += a b
 };
 
 /// Memory that is needed after the product: while it multiplies, the product asks for it, one cache

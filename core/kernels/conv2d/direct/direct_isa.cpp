@@ -6,6 +6,7 @@
 #include "core/kernels/conv2d/microkernel_isa.h"
 #include "core/kernels/conv2d/output_isa.h"
 #include "core/kernels/norm_relu_isa.h"
+#include "core/kernels/pack_isa.h"
 #include "core/kernels/range_isa.h"
 
 namespace resgrad::kernels::RESGRAD_ISA {
@@ -159,24 +160,22 @@ void pack_weights(float* packed, const float* w, const DirectPlan& plan) {
   }
 }
 
-// result (+)= a [rows, depth] times these rows and columns of the packed weights.
+// result (+)= a [rows, depth] times these rows and columns of the packed weights. `update` is how
+// the results of the first rows are written, to which the others add.
 void multiply(float* result, std::int64_t result_row, const float* a, std::int64_t a_row,
               const float* packed, std::int64_t rows, Range depths, Range own_columns,
-              bool in_place, const DirectPlan& plan, Upcoming& upcoming) {
+              Update update, const DirectPlan& plan, Upcoming& upcoming) {
   const std::int64_t columns = plan.target.columns;
   const std::int64_t full = plan.grid.taps_h * plan.grid.taps_w * plan.grid.channels;
   const std::int64_t slices = parts_of(depths, kDepth);
   for (std::int64_t i = 0; i < slices; ++i) {
     const Range slice = part(depths, i, slices);
-    const Update update = slice.begin > 0                ? Update::add
-                          : in_place && columns > kPanel ? Update::assign_distant
-                                                         : Update::assign;
     for (std::int64_t q = own_columns.begin; q < own_columns.end; q += kPanel) {
       const std::int64_t width = least(kPanel, columns - q);
       multiply_panel(rows, width, size(slice),
                      {a + slice.begin - depths.begin, a_row, LeftLayout::rows},
-                     packed + q * full + slice.begin * width, width, result + q, result_row, update,
-                     &upcoming);
+                     packed + q * full + slice.begin * width, width, result + q, result_row,
+                     slice.begin > 0 ? Update::add : update, &upcoming);
     }
   }
 }
@@ -235,6 +234,13 @@ void convolve_block(const Output& out, const Conv2dInput<float>& x, const float*
   RESGRAD_ASSERT(size(rows) <= plan.block);
   float* result = writes ? out.y + rows.begin * t.pixel : own_result;
   const std::int64_t result_row = writes ? t.pixel : plan.result_row;
+  // a result that is written once, whole, and is not read before all of it is there
+  const bool streams = writes && plan.groups == 1 && g.taps_h * line <= kDepth &&
+                       is_plain(out.epilogue) &&
+                       worth_streaming(out.y, g.n * t.h * t.w * t.pixel * 4);
+  const Update update = streams                                  ? Update::assign_past_caches
+                        : writes && plan.target.columns > kPanel ? Update::assign_distant
+                                                                 : Update::assign;
   Upcoming upcoming;
   // of several groups, what lies in between is not needed
   if (g.pixel == g.channels)
@@ -244,8 +250,9 @@ void convolve_block(const Output& out, const Conv2dInput<float>& x, const float*
     if (!reads) gather(gathered, x, rows, lines, plan);
     multiply(result, result_row, reads ? x.x + rows.begin * g.pixel : gathered,
              reads ? g.pixel : plan.gathered_row, packed, size(rows),
-             {lines.begin * line, lines.end * line}, columns, writes, plan, upcoming);
+             {lines.begin * line, lines.end * line}, columns, update, plan, upcoming);
   }
+  if (streams) finish_streaming();
   if (g.taps_h * line == 0) {  // positions that no tap reaches
     for (std::int64_t r = 0; r < size(rows); ++r) {
       fill_zero(result + r * result_row + columns.begin, size(columns));

@@ -59,6 +59,13 @@ TEST_CASE("direct convolution agrees with the reference on the shapes of residua
   }
 }
 
+TEST_CASE(
+    "direct convolution agrees with the reference where results are written past the caches") {
+  // y, then dx, of more than 16 MB
+  check_engine(direct(), square_conv2d(1, 16, 80, 232, 232, 1, 1), 1);
+  check_engine(direct(), square_conv2d(1, 80, 16, 232, 232, 1, 1), 1);
+}
+
 TEST_CASE("direct convolution declines what it cannot do") {
   const Conv2dDims d = square_conv2d(8, 64, 64, 16, 16, 3, 2);
   CHECK(refuses(d, [](Conv2dDims& o) { o.groups = 32; }));  // 2 channels a group
